@@ -1,0 +1,29 @@
+"""The contracts: what an engine, an indexer and a query language implement."""
+
+from aimstore.abc.backend import Backend, Lock
+from aimstore.abc.batch import KeyRange, Op, WriteBatch
+from aimstore.abc.capability import Capability
+from aimstore.abc.container import Container, Item, Mode
+from aimstore.abc.indexer import Indexer
+from aimstore.abc.query import AllOf, AnyOf, CompiledQuery, Hint, Query, Subject, Term, View
+
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Backend",
+    "Capability",
+    "CompiledQuery",
+    "Container",
+    "Hint",
+    "Indexer",
+    "Item",
+    "KeyRange",
+    "Lock",
+    "Mode",
+    "Op",
+    "Query",
+    "Subject",
+    "Term",
+    "View",
+    "WriteBatch",
+]

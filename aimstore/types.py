@@ -1,0 +1,47 @@
+"""Names and small types shared by every floor: run hashes, tree paths, container paths."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any, Final, TypeAlias
+
+from aimstore.errors import InvalidRunHashError
+
+TreePath: TypeAlias = tuple[str | int, ...]
+"""A place in a tree: `("hparams", "layers", 0)`. `()` is the root."""
+
+Context: TypeAlias = dict[str, Any]
+"""What tells sequences of one name apart: `{"subset": "train"}`."""
+
+INDEX_PATH: Final = "meta/index"
+META_PREFIX: Final = "meta/chunks/"
+SEQS_PREFIX: Final = "seqs/chunks/"
+
+_RUN_HASH = re.compile(r"[0-9a-f]{24}")
+
+
+def new_run_hash() -> str:
+    """24 random lower-case hexadecimal digits."""
+    return secrets.token_hex(12)
+
+
+def check_run_hash(value: object) -> str:
+    """`value`, if it is 24 lower-case hexadecimal digits.
+
+    Raises:
+        InvalidRunHashError: for anything else; such text must never become part of a path.
+    """
+    if isinstance(value, str) and _RUN_HASH.fullmatch(value):
+        return value
+    raise InvalidRunHashError(f"not a run hash: {value!r:.80}; a run hash is 24 lower-case hexadecimal digits")
+
+
+def meta_path(run: str) -> str:
+    """Container path of a run's meta data."""
+    return META_PREFIX + run
+
+
+def seqs_path(run: str) -> str:
+    """Container path of a run's sequences."""
+    return SEQS_PREFIX + run
