@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import ClassVar, Self
@@ -86,7 +87,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> builtins.list[str]:
         """Paths of the containers that begin with `prefix` (which ends in "/"), sorted."""
 
     @abstractmethod
@@ -132,7 +133,7 @@ class Backend(ABC):
         """Remove the progress marker of `path`; a missing one is no error."""
 
     @abstractmethod
-    def marked(self, prefix: str) -> list[str]:
+    def marked(self, prefix: str) -> builtins.list[str]:
         """Container paths that begin with `prefix` and have a progress marker, sorted."""
 
     def close(self) -> None:  # noqa: B027  most backends hold nothing between calls

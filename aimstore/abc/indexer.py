@@ -35,8 +35,10 @@ class Indexer(ABC):
 
     @abstractmethod
     def batch(self) -> AbstractContextManager[None]:
-        """Within this context `index` and `remove` collect, and commit together: at its end, or earlier where the batch
-        grows or somebody waits for the index."""
+        """Within this context `index` and `remove` collect, and commit together at its end; an exception drops them all.
+
+        Keep a batch to 64 runs at most, so that others get their turn at the index.
+        """
 
     @abstractmethod
     def clear(self) -> None:
@@ -52,15 +54,18 @@ class Indexer(ABC):
 
     @abstractmethod
     def tree(self, run: str) -> Mapping[str, Any] | None:
-        """The packed record of `run`, decoded; None where it is not indexed.
+        """The packed record of `run`, decoded (see `aimstore.index.record`); None where it is not indexed.
 
         Raises:
             CorruptionError: the record is damaged.
         """
 
     @abstractmethod
-    def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The packed records of `runs` (those that are indexed), or of all runs in order of their hashes."""
+    def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+        """The packed records of `runs` (those that are indexed), or of all runs in order of their hashes.
+
+        A record that is damaged is given as None, and breaks no other.
+        """
 
     @abstractmethod
     def candidates(self, hints: Hint | None) -> Iterable[str] | None:

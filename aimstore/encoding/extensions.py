@@ -1,0 +1,198 @@
+"""Extension types of records: what msgpack lacks. Codes are part of the format on disk and never change."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import IntEnum
+from typing import Any, Final, TypeAlias, cast
+
+import msgpack  # type: ignore[import-untyped]
+from msgpack import ExtType
+
+from aimstore.errors import CorruptionError, EncodingError
+
+
+class Code(IntEnum):
+    """Codes of the extension types, with their payloads."""
+
+    INT = 1
+    """Beyond msgpack's 64 bits: big-endian two's complement."""
+    TUPLE = 2
+    """A record: the list of its elements."""
+    DATETIME = 3
+    """ISO 8601 text, with the offset where there is one, to the microsecond; so DATE and TIME."""
+    DATE = 4
+    TIME = 5
+    TIMEDELTA = 6
+    """msgpack `[days, seconds, microseconds]`."""
+    COMPLEX = 7
+    """Real and imaginary part, little-endian doubles."""
+    SCALAR = 8
+    """A NumPy scalar, see `arrays.py`; so ARRAY."""
+    ARRAY = 9
+    OBJECT = 10
+    """msgpack `[type name, bytes]`: an object of a registered type."""
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """An object as it is stored: the name of its registered type, and the bytes that its encoder gave.
+
+    What an unknown type's object reads back as, so that it can be written again unchanged.
+    """
+
+    type_name: str
+    data: bytes
+
+
+ToObject: TypeAlias = Callable[[Any], Opaque | None]
+"""Encodes an object of a registered type; None for every other value."""
+
+FromObject: TypeAlias = Callable[[Opaque], Any]
+"""Decodes an object; gives the `Opaque` itself for an unknown type."""
+
+CONTAINER: Final = object()
+"""What `encode_leaf` gives for dicts, lists and tuples."""
+
+_COMPLEX: Final = struct.Struct("<dd")
+
+
+def encode_leaf(value: Any, to_object: ToObject | None) -> Any:
+    """What msgpack can pack for `value`, or `CONTAINER`.
+
+    Raises:
+        EncodingError: there is nothing; the message does not name the place.
+    """
+    kind = type(value)
+    if exact := _EXACT.get(kind):
+        return exact(value)
+    if to_object is not None and (found := _encode_object(value, to_object)) is not None:
+        return found
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        from aimstore.encoding.arrays import scalar_payload
+
+        return ExtType(Code.SCALAR, scalar_payload(value))
+    if hasattr(kind, "__array__"):
+        from aimstore.encoding.arrays import array_payload
+
+        return ExtType(Code.ARRAY, array_payload(value))
+    if isinstance(value, (dict, list, tuple)):
+        return CONTAINER
+    for base, encode in _BASES:
+        if isinstance(value, base):
+            return encode(value)
+    raise EncodingError(
+        f"a value of type {kind.__module__}.{kind.__qualname__} cannot be stored; store numbers, text, bytes, dates,"
+        " arrays, lists, tuples and dicts of them, or register a record type"
+    )
+
+
+def decode_leaf(code: int, payload: bytes, from_object: FromObject | None) -> Any:
+    """The value of an extension, tuples excepted. Raises `CorruptionError`, or what a parser raises."""
+    if code in (Code.SCALAR, Code.ARRAY):
+        from aimstore.encoding.arrays import load_array, load_scalar
+
+        return load_scalar(payload) if code == Code.SCALAR else load_array(payload)
+    if code == Code.OBJECT:
+        found = Opaque(*msgpack.unpackb(payload))
+        if type(found.type_name) is not str or type(found.data) is not bytes:
+            raise CorruptionError("a stored object without type name or bytes")
+        return found if from_object is None else from_object(found)
+    if decode := _DECODERS.get(code):
+        return decode(payload)
+    raise CorruptionError(f"extension code {code}, which no version up to this one writes")
+
+
+def _encode_object(value: Any, to_object: ToObject) -> Any:
+    try:
+        found = to_object(value)
+    except EncodingError:
+        raise
+    except Exception as error:  # the record type's own, whatever it is
+        raise EncodingError(f"the encoder of {type(value).__name__} failed: {error!r}") from error
+    return None if found is None else _opaque(found)
+
+
+def _opaque(value: Opaque) -> ExtType:
+    if type(value.type_name) is not str or type(value.data) is not bytes:
+        raise EncodingError("an Opaque needs a type name (str) and data (bytes)")
+    return ExtType(Code.OBJECT, cast(bytes, msgpack.packb([value.type_name, value.data])))
+
+
+def _int(value: int) -> int | ExtType:
+    if -(1 << 63) <= value < 1 << 64:
+        return value
+    return ExtType(Code.INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise EncodingError("text with a lone surrogate, which UTF-8 cannot hold") from None
+    return value
+
+
+def _iso(code: Code, base: type[datetime] | type[date] | type[time]) -> Callable[[Any], ExtType]:
+    def encode(value: Any) -> ExtType:
+        text = value.isoformat()
+        if type(value) is not base:  # pandas has timestamps with nanoseconds, and one that is not a time
+            try:
+                exact = base.fromisoformat(text).isoformat() == text
+            except ValueError:
+                exact = False
+            if not exact:
+                raise EncodingError(f"a {type(value).__qualname__} that is no exact {base.__name__}: {text:.40}")
+        return ExtType(code, text.encode("ascii"))
+
+    return encode
+
+
+def _timedelta(value: timedelta) -> ExtType:
+    if getattr(value, "nanoseconds", 0):
+        raise EncodingError(f"a {type(value).__qualname__} that is no exact timedelta: {value}")
+    return ExtType(Code.TIMEDELTA, cast(bytes, msgpack.packb([value.days, value.seconds, value.microseconds])))
+
+
+def _complex(value: complex) -> ExtType:
+    return ExtType(Code.COMPLEX, _COMPLEX.pack(value.real, value.imag))
+
+
+_BASES: Final[list[tuple[type, Callable[[Any], Any]]]] = [
+    (int, lambda value: _int(int.__int__(value))),
+    (float, float.__float__),
+    (str, lambda value: _text(str.__str__(value))),
+    (bytes, lambda value: bytes(memoryview(value))),
+    (bytearray, lambda value: bytes(memoryview(value))),
+    (memoryview, bytes),
+    (datetime, _iso(Code.DATETIME, datetime)),
+    (date, _iso(Code.DATE, date)),
+    (time, _iso(Code.TIME, time)),
+    (timedelta, _timedelta),
+    (complex, _complex),
+    (Opaque, _opaque),
+]
+"""In this order: a datetime is a date too."""
+
+_EXACT: Final[dict[type, Callable[[Any], Any]]] = {
+    **dict(_BASES),
+    **{kind: lambda value: value for kind in (bool, float, bytes, type(None))},
+    **{kind: lambda value: CONTAINER for kind in (dict, list, tuple)},
+    int: _int,
+    str: _text,
+}
+
+_DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
+    Code.INT: lambda payload: int.from_bytes(payload, "big", signed=True),
+    Code.DATETIME: lambda payload: datetime.fromisoformat(payload.decode("ascii")),
+    Code.DATE: lambda payload: date.fromisoformat(payload.decode("ascii")),
+    Code.TIME: lambda payload: time.fromisoformat(payload.decode("ascii")),
+    Code.TIMEDELTA: lambda payload: timedelta(*msgpack.unpackb(payload)),
+    Code.COMPLEX: lambda payload: complex(*_COMPLEX.unpack(payload)),
+}

@@ -1,0 +1,71 @@
+"""Trees as leaves: a nested dict becomes one record per key path, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aimstore.encoding.keys import format_path, normalise_part
+from aimstore.encoding.records import MAX_DEPTH, ToObject, decode_record, encode_record
+from aimstore.errors import CorruptionError, EncodingError
+from aimstore.types import TreePath
+
+
+def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -> list[tuple[TreePath, bytes]]:
+    """The leaves of `value`: `(path + place in value, record)`, in the order of the dicts.
+
+    Dicts are unfolded, with keys that are str or int. An empty dict is a leaf, and so is everything else: a list or a
+    tuple is one record, and so is a dict for which `to_object` gives an object.
+
+    Raises:
+        EncodingError: a key is neither str nor int, dicts are nested too deeply, or a leaf cannot be encoded; the
+            message names the path.
+    """
+    leaves: list[tuple[TreePath, bytes]] = []
+    deepest = len(path) + MAX_DEPTH
+    waiting: list[tuple[TreePath, Any]] = [(path, value)]
+    while waiting:
+        place, item = waiting.pop()
+        if not isinstance(item, dict) or not item or _is_object(item, to_object):
+            leaves.append((place, encode_record(item, place, to_object)))
+            continue
+        if len(place) >= deepest:
+            raise EncodingError(f"{format_path(place)}: nested more than {MAX_DEPTH} deep, or contains itself")
+        waiting.extend([((*place, _part(key, place)), child) for key, child in item.items()][::-1])
+    return leaves
+
+
+def fold(items: Iterable[tuple[TreePath, bytes]], decode: Callable[[bytes], Any] = decode_record) -> Any:
+    """The value that `unfold` took apart, given its leaves with paths relative to it, in any order.
+
+    Args:
+        items: leaves; with none of them the result is `{}`, so the caller tells a missing tree from an empty one.
+        decode: what to make of a record; one that puts it off makes the tree lazy.
+
+    Raises:
+        CorruptionError: a record is damaged, or there are leaves below one that is no dict.
+    """
+    holder: dict[Any, Any] = {}  # of the tree's own value under None, which is no part of a path
+    for path, data in items:
+        *above, last = (None, *path)
+        node = holder
+        for part in above:
+            node = node.setdefault(part, {})
+            if type(node) is not dict:
+                raise CorruptionError(f"{format_path(path)}: stored below a value that is no tree")
+        leaf = decode(data)
+        present = node.setdefault(last, leaf)
+        if present is not leaf and not (type(present) is type(leaf) is dict and not leaf):
+            raise CorruptionError(f"{format_path(path)}: a value is stored where there is another, or a tree")
+    return holder.get(None, {})
+
+
+def _is_object(value: dict[Any, Any], to_object: ToObject | None) -> bool:
+    return to_object is not None and type(value) is not dict and to_object(value) is not None
+
+
+def _part(key: Any, place: TreePath) -> str | int:
+    try:
+        return normalise_part(key)
+    except EncodingError as error:
+        raise EncodingError(f"{format_path((*place, key))}: {error}") from None

@@ -1,0 +1,167 @@
+"""Records: values as msgpack, with extension types for what it lacks. Never pickle; every type survives.
+
+Of subclasses the base type is stored (an `IntEnum` as int, an `OrderedDict` as dict, a named tuple as tuple), except
+that NumPy's scalars stay what they are. `bytearray` and `memoryview` read back as bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import partial
+from typing import Any, Final, cast
+
+import msgpack  # type: ignore[import-untyped]
+from msgpack import ExtType
+
+from aimstore.encoding.extensions import (
+    CONTAINER,
+    Code,
+    FromObject,
+    Opaque,
+    ToObject,
+    decode_leaf,
+    encode_leaf,
+)
+from aimstore.encoding.keys import format_path
+from aimstore.errors import CorruptionError, EncodingError
+from aimstore.types import TreePath
+
+__all__ = ["MAX_DEPTH", "FromObject", "Opaque", "ToObject", "decode_record", "encode_record"]
+
+MAX_DEPTH: Final = 200
+"""Containers within containers; more of them need not be readable. msgpack itself packs plain ones up to 511 deep."""
+
+MAX_TUPLE_DEPTH: Final = 32
+"""Tuples within tuples: reading each costs 40 kB of the thread's stack."""
+
+_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep, or contains itself"
+
+
+def encode_record(value: Any, path: TreePath = (), to_object: ToObject | None = None) -> bytes:
+    """The bytes of one value.
+
+    Args:
+        value: None, bool, int, float, complex, str, bytes, date, time, datetime, timedelta, NumPy scalar or array,
+            whatever has `__array__`, `Opaque`, and dicts, lists and tuples of these. Keys of dicts: whatever of
+            these can be hashed, but no objects of registered types.
+        path: where the value belongs, for the messages of errors.
+        to_object: encodes objects of registered types.
+
+    Raises:
+        EncodingError: the value, or something in it, cannot be stored; the message names its path.
+    """
+    try:
+        return cast(bytes, _pack(value, default=partial(_encode_simple, to_object)))
+    except (TypeError, ValueError, OverflowError, BufferError, RuntimeError):
+        # something that only walking the value in Python can store, or can find the place of
+        return _Walk(path, to_object).encode(value)
+
+
+def decode_record(data: bytes, from_object: FromObject | None = None) -> Any:
+    """The value of a record; arrays are writable and own their memory.
+
+    Args:
+        data: what `encode_record` gave.
+        from_object: decodes objects of registered types; without it they read back as `Opaque`.
+
+    Raises:
+        CorruptionError: these are not the bytes of a record.
+    """
+    try:
+        return _unpack(data, from_object, 0)
+    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
+        raise CorruptionError(f"a stored record cannot be read: {error}") from error
+
+
+_pack = partial(msgpack.packb, strict_types=True)
+
+
+def _encode_simple(to_object: ToObject | None, value: Any) -> Any:
+    """msgpack's hook for what it cannot pack. What may be a dict's key and not hash again is left to the walk."""
+    encoded = encode_leaf(value, to_object)
+    if encoded is CONTAINER or (_no_key(encoded) and type(value).__hash__ is not None):
+        raise TypeError
+    return encoded
+
+
+def _no_key(encoded: Any) -> bool:
+    return type(encoded) is ExtType and encoded.code in (Code.ARRAY, Code.OBJECT)
+
+
+class _Walk:
+    """Turns one value into what msgpack can pack, and knows where it is."""
+
+    def __init__(self, root: TreePath, to_object: ToObject | None) -> None:
+        self.root = root
+        self.to_object = to_object
+        self.path: list[Any] = []
+        self.tuples = 0
+        self.in_key = False
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            return cast(bytes, _pack(self.prepare(value)))
+        except EncodingError as error:
+            raise EncodingError(f"{self._place()}: {error}") from error.__cause__
+        except RecursionError:
+            raise EncodingError(f"{self._place()}: {_TOO_DEEP}") from None
+        except ValueError as error:  # above 4 GiB
+            raise EncodingError(f"{self._place()}: {error}") from error
+
+    def _place(self) -> str:
+        return format_path((*self.root, *self.path))
+
+    def prepare(self, value: Any) -> Any:
+        encoded = encode_leaf(value, self.to_object)
+        if self.in_key and (_no_key(encoded) or (encoded is CONTAINER and not isinstance(value, tuple))):
+            raise EncodingError(f"{type(value).__qualname__} as key of a dict; use text or numbers")
+        if encoded is not CONTAINER:
+            return encoded
+        if len(self.path) >= MAX_DEPTH:
+            raise EncodingError(_TOO_DEEP)
+        if isinstance(value, dict):
+            return self._dict(value)
+        if isinstance(value, list):
+            return self._items(value)
+        self.tuples += 1
+        if self.tuples > MAX_TUPLE_DEPTH:
+            raise EncodingError(f"more than {MAX_TUPLE_DEPTH} tuples within tuples; use lists")
+        packed = _pack(self._items(value))
+        self.tuples -= 1
+        return ExtType(Code.TUPLE, packed)
+
+    def _items(self, value: list[Any] | tuple[Any, ...]) -> list[Any]:
+        prepared = []
+        self.path.append(0)
+        for index, item in enumerate(value):
+            self.path[-1] = index
+            prepared.append(self.prepare(item))
+        self.path.pop()
+        return prepared
+
+    def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        prepared = {}
+        self.path.append(None)
+        for key, item in value.items():
+            self.path[-1] = key
+            self.in_key = True
+            encoded = self.prepare(key)
+            self.in_key = False
+            prepared[encoded] = self.prepare(item)
+        self.path.pop()
+        return prepared
+
+
+def _unpack(data: bytes, from_object: FromObject | None, depth: int) -> Any:
+    if depth > MAX_TUPLE_DEPTH:
+        raise CorruptionError("a stored record has too many tuples within tuples")
+    return msgpack.unpackb(data, ext_hook=partial(_decode, from_object, depth), strict_map_key=False)
+
+
+def _decode(from_object: FromObject | None, depth: int, code: int, payload: bytes) -> Any:
+    if code != Code.TUPLE:
+        return decode_leaf(code, payload, from_object)
+    items = _unpack(payload, from_object, depth + 1)
+    if type(items) is not list:
+        raise CorruptionError("a stored tuple without elements")
+    return tuple(items)

@@ -1,0 +1,1 @@
+"""The reference indexer and the packed record it keeps of each run."""

@@ -1,0 +1,138 @@
+"""The packed record: what queries need to know of a run, in one value.
+
+A msgpack map (see `aimstore.encoding.records`) with
+
+    attrs   the user's tree, nested
+    props   the mirrored structured properties
+    seqs    a list [id, name, context, kind, summary or None] for each sequence
+    lazy    paths of leaves too large to be packed; they stay in the run's meta container
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import cached_property
+from typing import Any, Final
+
+from aimstore.abc import Container
+from aimstore.encoding.keys import decode_path, encode_path, format_path
+from aimstore.encoding.records import decode_record
+from aimstore.errors import CorruptionError
+from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
+from aimstore.types import TreePath
+
+LARGE_LEAF: Final = 4096
+"""Bytes of an encoded leaf from which it is left in the run's meta container."""
+
+
+class RunRecord:
+    """A packed record of one run, decoded as far as it is asked for.
+
+    Attributes:
+        hash: the run.
+        attributes: the user's tree as nested dicts; a leaf too large for the record is a `LazyLeaf`.
+        properties: name, experiment, tags, … as mirrored in the meta container.
+    """
+
+    def __init__(self, run: str, tree: Mapping[str, Any], load: Callable[[TreePath], Any]) -> None:
+        """
+        Args:
+            run: its hash.
+            tree: the record, as `Indexer.tree` gives it.
+            load: reads a leaf from the run's meta container.
+        """
+        self.hash = run
+        try:
+            self.attributes: Any = tree["attrs"]
+            self.properties: dict[str, Any] = tree["props"]
+            self._sequences: list[list[Any]] = tree["seqs"]
+            for path in tree["lazy"]:
+                _place(self.attributes, path, LazyLeaf(tuple(path), load))
+        except (KeyError, TypeError) as error:
+            raise CorruptionError(f"the packed record of run {run} is damaged: {error!r}") from error
+
+    def get(self, path: TreePath) -> Any:
+        """A copy of the value at `path`, with all its leaves read.
+
+        Raises:
+            KeyError: there is none.
+        """
+        value = self.attributes
+        for i, part in enumerate(path):
+            if isinstance(value, LazyLeaf):
+                value = value.load()
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                raise KeyError(f"run {self.hash} has nothing at {format_path(path[: i + 1])}") from None
+        return _copy(value)
+
+    @cached_property
+    def sequences(self) -> tuple[SequenceInfo, ...]:
+        """What is known of each sequence, by id."""
+        return tuple(_sequence(*fields) for fields in self._sequences)
+
+
+class LazyLeaf:
+    """A leaf of the user's tree that is read when it is needed."""
+
+    def __init__(self, path: TreePath, load: Callable[[TreePath], Any]) -> None:
+        self.path = path
+        self._load = load
+
+    def load(self) -> Any:
+        """The value, from the run's meta container."""
+        return self._load(self.path)
+
+
+def pack(meta: Container) -> dict[str, Any]:
+    """The record of the run with this meta container, to be packed by `encode_record`."""
+    root = encode_path((ATTRS,))
+    leaves: list[tuple[TreePath, Any]] = []
+    lazy: list[TreePath] = []
+    for key, value in meta.items(root):
+        path = decode_path(key)[1:]
+        if len(value) > LARGE_LEAF:
+            lazy.append(path)
+        else:
+            leaves.append((path, decode_record(value)))
+    sequences = [
+        [info.id, info.name, info.context, info.kind, None if info.summary is None else list(info.summary)]
+        for info in read_sequences(meta)
+    ]
+    return {
+        "attrs": nest(leaves),
+        "props": read_properties(meta),
+        "seqs": sequences,
+        "lazy": [list(path) for path in lazy],
+    }
+
+
+def _sequence(number: int, name: str, context: dict[str, Any], kind: str, summary: list[Any] | None) -> SequenceInfo:
+    return SequenceInfo(number, name, context, kind, None if summary is None else Summary(*summary))
+
+
+def nest(leaves: list[tuple[TreePath, Any]]) -> dict[str | int, Any]:
+    """Nested dicts from leaves and their paths; `{}` where there are none."""
+    root: dict[str | int, Any] = {}
+    for path, value in leaves:
+        node = root
+        for part in path[:-1]:
+            node = node.setdefault(part, {})
+        node[path[-1]] = value
+    return root
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, LazyLeaf):
+        return value.load()
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return deepcopy(value)
+
+
+def _place(tree: dict[str | int, Any], path: list[str | int], leaf: LazyLeaf) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = leaf

@@ -1,0 +1,84 @@
+"""Where a repository is, and how its directory comes into being at one stroke."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Final
+
+from aimstore.config import RepoConfig, read_config, write_config
+from aimstore.errors import RepositoryError, RepositoryNotFoundError, StorageError
+
+DIRECTORY: Final = ".aim"
+CONFIG: Final = "config.toml"
+
+_LAYOUT: Final = tuple(f"{area}/{kind}" for area in ("meta", "seqs") for kind in ("chunks", "progress", "locks"))
+
+
+def directory_of(path: str | os.PathLike[str]) -> Path:
+    """The `.aim` directory that `path` means: `path` itself, or the one in it. It need not exist."""
+    absolute = Path(path).expanduser().absolute()
+    return absolute if absolute.name == DIRECTORY else absolute / DIRECTORY
+
+
+def find(path: str | os.PathLike[str] | None) -> Path:
+    """The `.aim` directory in the folder `path`; for None the nearest one from the working directory upward.
+
+    Raises:
+        RepositoryNotFoundError: there is none.
+    """
+    if path is not None:
+        directory = directory_of(path)
+        if directory.is_dir():
+            return directory
+        raise RepositoryNotFoundError(
+            f"no repository at {directory}; `aimstore init --repo {directory.parent}` makes one"
+        )
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / DIRECTORY).is_dir():
+            return folder / DIRECTORY
+    raise RepositoryNotFoundError(f"no {DIRECTORY} in {here} or above; `aimstore init` makes one here")
+
+
+def is_empty(directory: Path) -> bool:
+    """Whether a repository may be made at `directory`: nothing is there, or nothing is in it."""
+    return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
+
+
+def create(directory: Path, config: RepoConfig) -> None:
+    """Make a repository. Others who do so at the same moment find this one, or this one finds theirs; nobody sees half of one.
+
+    Raises:
+        StorageError: the operating system refused.
+    """
+    draft = directory.with_name(f"{DIRECTORY}.{secrets.token_hex(4)}.new")
+    try:
+        for part in _LAYOUT:
+            (draft / part).mkdir(parents=True)
+        write_config(draft / CONFIG, config)
+        draft.rename(directory)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not is_empty(directory):
+            return  # somebody else was faster
+        raise StorageError(f"cannot make a repository at {directory}: {error.strerror or error}") from error
+
+
+def read_own_config(directory: Path) -> RepoConfig:
+    """The configuration of the repository at `directory`.
+
+    Raises:
+        RepositoryError: it is not a repository of aimstore.
+        ConfigError: its configuration is broken.
+    """
+    if (directory / CONFIG).exists():
+        return read_config(directory / CONFIG)
+    if (directory / "VERSION").exists() or (directory / "meta").exists():
+        raise RepositoryError(
+            f"{directory} was made by Aim itself, or has lost its {CONFIG}; aimstore does not touch it. "
+            f"Use another folder, or move it out of the way"
+        )
+    raise RepositoryError(f"{directory} is not a repository: it has no {CONFIG}. `aimstore init` makes one elsewhere")

@@ -1,0 +1,175 @@
+"""What is done to runs that nobody writes: indexing those whose process died, and deleting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from aimstore.abc import Lock, Mode
+from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError
+from aimstore.lifecycle import shield
+from aimstore.plugins import plugins
+from aimstore.session import Parts, RunSession
+from aimstore.storage.layout import DELETED_KEY, property_key
+from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
+
+logger = logging.getLogger("aimstore")
+
+BATCH: Final = 64
+"""Runs that are indexed under one index lock."""
+
+Advance = Callable[[int, int], None]
+"""Called with the number of runs done and the number of all."""
+
+
+@dataclass
+class ReindexReport:
+    """What a reindex did.
+
+    Attributes:
+        indexed: runs whose record is now in the index.
+        live: runs left alone, because some process writes them.
+        removed: remains of runs that never began, or whose deletion was interrupted.
+        failed: runs that could not be indexed, and why; their progress markers stay.
+    """
+
+    indexed: list[str] = field(default_factory=list)
+    live: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def reindex(parts: Parts, run: str | None, *, rebuild: bool, advance: Advance | None) -> ReindexReport:
+    """See `Repo.reindex`."""
+    report = ReindexReport()
+    if rebuild:
+        _begin_rebuild(parts)
+    marked = {path.removeprefix(META_PREFIX) for path in parts.backend.marked(META_PREFIX)}
+    if run is not None:
+        runs = [run]
+    elif rebuild:
+        runs = sorted(marked.union(_all_runs(parts)))
+    else:
+        runs = sorted(marked)
+    done = 0
+    for chosen in _batches(runs):
+        _index_batch(parts, chosen, marked, report)
+        done += len(chosen)
+        if advance is not None:
+            advance(done, len(runs))
+    if rebuild:
+        _end_rebuild(parts, report)
+    for each in report.indexed:
+        plugins().notify("aimstore_run_indexed", run=each, repo=parts.path)
+    return report
+
+
+def _batches(runs: list[str]) -> Iterator[list[str]]:
+    return (runs[i : i + BATCH] for i in range(0, len(runs), BATCH))
+
+
+def _all_runs(parts: Parts) -> list[str]:
+    return [path.removeprefix(META_PREFIX) for path in parts.backend.list(META_PREFIX)]
+
+
+def _begin_rebuild(parts: Parts) -> None:
+    """Mark the index itself, so that until the end queries look into every run's own container."""
+    with parts.backend.lock(INDEX_PATH, timeout=60.0):
+        parts.backend.mark(INDEX_PATH)
+    try:
+        for _ in parts.indexer.trees():
+            pass
+    except CorruptionError as error:
+        logger.warning("the index cannot be read, and is made anew: %s", error)
+        parts.indexer.clear()
+
+
+def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
+    existing = set(_all_runs(parts))
+    parts.indexer.refresh()
+    for gone in [run for run in parts.indexer.runs() if run not in existing]:
+        parts.indexer.remove(gone)
+        report.removed.append(gone)
+    if not report.failed:
+        with parts.backend.lock(INDEX_PATH, timeout=60.0):
+            parts.backend.unmark(INDEX_PATH)
+
+
+def _index_batch(parts: Parts, runs: list[str], marked: set[str], report: ReindexReport) -> None:
+    with shield, ExitStack() as held:
+        ends: list[tuple[str, Callable[[bool], None]]] = []
+        try:
+            with parts.indexer.batch():
+                for run in runs:
+                    try:
+                        end = _index_one(parts, run, run in marked, report)
+                    except LockedError:
+                        report.live.append(run)
+                    except (AimstoreError, OSError) as error:
+                        report.failed[run] = str(error)
+                    else:
+                        if end is not None:
+                            ends.append((run, end))
+                            held.callback(end, False)
+        except LockedError as error:  # the index stayed busy
+            report.failed.update((run, str(error)) for run, _ in ends)
+            return
+        held.pop_all()
+        for run, end in ends:
+            end(True)
+            report.indexed.append(run)
+
+
+def _index_one(parts: Parts, run: str, marked: bool, report: ReindexReport) -> Callable[[bool], None] | None:
+    """Hand the record of `run` to the open batch. Gives what is to be called once it is committed, or known not to be."""
+    with ExitStack() as undo:
+        lock = undo.enter_context(parts.backend.lock(meta_path(run)))
+        if not parts.backend.exists(meta_path(run)):
+            if not marked:
+                raise RunNotFoundError(f"no run {run} in {parts.path}")
+            _remove(parts, run)  # its process died before it had made its containers
+            report.removed.append(run)
+            return None
+        with parts.backend.open(meta_path(run)) as meta:
+            if meta.exists(DELETED_KEY):
+                delete(parts, run, lock)
+                report.removed.append(run)
+                return None
+            clean = not marked and meta.exists(property_key("finalized_at"))
+            if clean:
+                parts.indexer.index(run, meta)
+        if clean:
+            undo.pop_all()
+            return lambda _: lock.release()
+    session = RunSession(parts, run)
+    session.begin()  # a resume: it recomputes from the records what a dead process left unsaid
+    with ExitStack() as undo:
+        undo.callback(session.release, indexed=False)
+        undo.callback(session.close_containers)
+        session.finish()
+        parts.indexer.index(run, session.meta)
+        session.close_containers()
+        undo.pop_all()
+    return lambda indexed: session.release(indexed=indexed)
+
+
+def delete(parts: Parts, run: str, lock: Lock) -> None:
+    """Remove a run whose lock is held. See `Repo.delete_run`."""
+    parts.backend.mark(meta_path(run))
+    with suppress(CorruptionError), parts.backend.open(meta_path(run), Mode.WRITE, lock=lock) as meta:
+        meta.put(DELETED_KEY, b"1")
+        meta.flush(sync=True)
+    parts.indexer.remove(run)
+    _remove(parts, run)
+
+
+def _remove(parts: Parts, run: str) -> None:
+    parts.database.delete_run(run)
+    with parts.backend.lock(seqs_path(run)):
+        parts.backend.delete(seqs_path(run))
+        parts.backend.unmark(seqs_path(run))
+    parts.backend.delete(meta_path(run))
+    parts.backend.unmark(meta_path(run))

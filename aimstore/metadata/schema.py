@@ -1,0 +1,107 @@
+"""The version of the schema: creating it, and bringing an older one up to date.
+
+An empty database gets the tables of `models.py` at once, marked as `HEAD`; only an older one is taken through Alembic,
+whose import costs 110 ms. A test holds the two ways to the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from aimstore.errors import RepositoryError
+from aimstore.metadata.models import alembic_version, tables
+from aimstore.metadata.session import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"
+"""The newest revision in `migrations/versions`; a test compares them."""
+
+SCRIPTS: Final = "aimstore:metadata/migrations"
+
+
+def revision(database: Database) -> str | None:
+    """The revision of the stored schema; None where there is none. One SELECT where there is one."""
+    if not database.exists():
+        return None
+    with database.read() as connection:
+        try:
+            with connection.begin_nested():  # PostgreSQL gives up a transaction in which a statement failed
+                return connection.execute(select(alembic_version.c.version_num)).scalar()
+        except DBAPIError:
+            if inspect(connection).has_table(alembic_version.name):
+                raise
+            return None
+
+
+def ensure(database: Database, lock: Callable[[], AbstractContextManager[object]]) -> None:
+    """Create the schema, or bring it up to date, under `lock()`; where it is, nothing but one SELECT happens.
+
+    Raises:
+        RepositoryError: the schema is from a newer version, or the tables are of another program.
+        StorageError: the database cannot be read or written.
+    """
+    found = revision(database)
+    if found == HEAD:
+        return
+    if found is not None:
+        _check_known(database, found)
+    with lock():
+        found = revision(database)
+        if found == HEAD:
+            return
+        if found is None:
+            database.create_file()
+            with database.write() as connection:
+                _create(database, connection)
+        else:
+            _check_known(database, found)
+            with database.write() as connection:
+                _migrate(connection)
+
+
+def _create(database: Database, connection: Connection) -> None:
+    present = set(inspect(connection).get_table_names())
+    if alembic_version.name not in present:
+        foreign = sorted(present & set(tables.tables))
+        if foreign:
+            raise RepositoryError(
+                f"metadata database {database.name} holds tables of another program ({', '.join(foreign)}); "
+                "give the repository a database of its own"
+            )
+        alembic_version.create(connection)  # first: where creation cannot be atomic, what follows it is known as ours
+    tables.create_all(connection)
+    connection.execute(alembic_version.insert(), {"version_num": HEAD})
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # 110 ms, needed once per change of schema
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)
+
+
+def _check_known(database: Database, found: str) -> None:
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found not in known:
+        raise RepositoryError(
+            f"metadata database {database.name} has schema {found!r}, from a newer version of aimstore "
+            f"(this one knows up to {HEAD!r}); upgrade aimstore: pip install -U aimstore"
+        )
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", SCRIPTS)
+    return config

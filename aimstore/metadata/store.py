@@ -1,0 +1,336 @@
+"""The metadata database: structured properties of runs, experiments, tags and notes, over any SQLAlchemy URL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack
+
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+
+from aimstore.metadata import Experiment, Note, RunProperties, Tag, schema
+from aimstore.metadata.models import experiments, notes, run_tags, runs, tags
+from aimstore.metadata.rows import (
+    LINK_COLUMNS,
+    MANY,
+    RUN_COLUMNS,
+    Row,
+    check_fields,
+    check_name,
+    check_text,
+    ensure_run,
+    identity,
+    insert_missing,
+    link,
+    names_by_id,
+    raw_rows,
+    run_properties,
+)
+from aimstore.metadata.session import Database
+from aimstore.types import check_run_hash
+
+
+class RunFields(TypedDict, total=False):
+    """What `MetadataStore.update_run` can set; None clears. Times are microseconds since the epoch, UTC."""
+
+    name: str | None
+    experiment: str | None
+    description: str | None
+    archived: bool
+    created_at: int | None
+    finalized_at: int | None
+
+
+class ExperimentFields(TypedDict, total=False):
+    """What `MetadataStore.update_experiment` can set."""
+
+    description: str | None
+    archived: bool
+
+
+class TagFields(TypedDict, total=False):
+    """What `MetadataStore.update_tag` can set."""
+
+    color: str | None
+    description: str | None
+    archived: bool
+
+
+class MetadataStore:
+    """The metadata database of one repository.
+
+    Each method is one short transaction; what it returns is plain data. Methods that write create or upgrade the schema
+    where that is still to be done; methods that read take a database without schema for an empty one. Threads may share
+    a store. In a forked child it works on, with connections of its own. A signal handler that interrupted a method must
+    not write: it gets a StorageError at once, instead of waiting for the method that waits for it.
+
+    Args:
+        url: a SQLAlchemy URL, or the path of an SQLite file, which may hold any character (a URL must quote some,
+            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `timeout`.
+        lock: gives the lock under which the schema is created and upgraded.
+        timeout: seconds to wait where another process holds the database.
+
+    Raises:
+        ConfigError: a URL that cannot be used, a driver that is not installed. Opens nothing.
+        StorageError: (every method) no permission, no space, or still locked after `timeout` seconds.
+        CorruptionError: (every method) what is at the URL is no database, or a damaged one.
+        RepositoryError: (every method) the schema is from a newer version, or the tables are of another program.
+        InvalidRunHashError: (methods that write) not a run hash.
+        EncodingError: (methods that write) a value of another type, or a name longer than 512 characters.
+        ClosedError: (every method) after `close()`.
+    """
+
+    def __init__(
+        self, url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], timeout: float = 60.0
+    ) -> None:
+        self._database = Database(url, timeout=timeout)
+        self._lock = lock
+        self._ready = False
+
+    def ensure_schema(self) -> None:
+        """Create the schema, or bring it up to date; where it is, one SELECT."""
+        schema.ensure(self._database, self._lock)
+        self._ready = True
+
+    def close(self) -> None:
+        """Release connections; later calls raise `ClosedError`. A second call does nothing."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MetadataStore {self._database.name!r}>"
+
+    def _write(self) -> AbstractContextManager[Connection]:
+        if not self._ready:
+            self.ensure_schema()
+        return self._database.write()
+
+    def _readable(self) -> bool:
+        if not self._ready:
+            if schema.revision(self._database) is None:
+                return False
+            self.ensure_schema()
+        return True
+
+    # Runs
+
+    def create_run(
+        self,
+        run: str,
+        *,
+        name: str | None = None,
+        experiment: str | None = None,
+        description: str | None = None,
+        created_at: int | None = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """Add a run. Of a run that is there, only what it lacks is filled in; `tags` are added to those it has."""
+        check_run_hash(run)
+        values: dict[str, Any] = {"name": name, "description": description, "created_at": created_at}
+        check_fields(values)
+        if experiment is not None:
+            check_name(experiment, "experiment")
+        labels = sorted({check_name(tag, "tag") for tag in tags})
+        with self._write() as connection:
+            if experiment is not None:
+                values["experiment_id"] = identity(connection, experiments, experiment)
+            insert_missing(connection, runs, [{"hash": run, "archived": False, **values}])
+            given = {key: func.coalesce(runs.c[key], value) for key, value in values.items() if value is not None}
+            if given:
+                connection.execute(update(runs).where(runs.c.hash == run).values(given))
+            for label in labels:
+                link(connection, run, label)
+
+    def update_run(self, run: str, **fields: Unpack[RunFields]) -> None:
+        """Set properties of a run; a run without a row gets one with defaults for the rest."""
+        check_run_hash(run)
+        _only(RunFields, fields)
+        check_fields(fields)
+        values: dict[str, Any] = {**fields}
+        experiment = values.pop("experiment", None)
+        if experiment is not None:
+            check_name(experiment, "experiment")
+        with self._write() as connection:
+            if "experiment" in fields:
+                values["experiment_id"] = None if experiment is None else identity(connection, experiments, experiment)
+            statement = update(runs).where(runs.c.hash == run).values(values)
+            if not values or not connection.execute(statement).rowcount:
+                ensure_run(connection, run)
+                if values:
+                    connection.execute(statement)
+
+    def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
+        """Write all properties of many runs in one transaction; their tags become exactly those given."""
+        rows: list[dict[str, Any]] = []
+        for one in properties:
+            row = {
+                "hash": check_run_hash(one.hash),
+                "name": one.name,
+                "description": one.description,
+                "archived": one.archived,
+                "created_at": one.created_at,
+                "finalized_at": one.finalized_at,
+            }
+            check_fields(row)
+            rows.append(row)
+        groups = sorted({check_name(one.experiment, "experiment") for one in properties if one.experiment is not None})
+        labels = sorted({check_name(tag, "tag") for one in properties for tag in one.tags})
+        if not rows:
+            return
+        keys = [{"key": row["hash"]} for row in rows]
+        changes: dict[str, Any] = {column.name: bindparam(column.name) for column in RUN_COLUMNS[1:]}
+        with self._write() as connection:
+            group_ids: dict[str | None, int | None] = {name: identity(connection, experiments, name) for name in groups}
+            label_ids = {name: identity(connection, tags, name) for name in labels}
+            for row, one in zip(rows, properties, strict=True):
+                row["experiment_id"] = group_ids.get(one.experiment)
+            insert_missing(connection, runs, rows)
+            connection.execute(
+                update(runs).where(runs.c.hash == bindparam("key")).values(changes),
+                [{**row, **key} for row, key in zip(rows, keys, strict=True)],
+            )
+            connection.execute(delete(run_tags).where(run_tags.c.run == bindparam("key")), keys)
+            links = [{"run": one.hash, "tag_id": label_ids[tag]} for one in properties for tag in set(one.tags)]
+            insert_missing(connection, run_tags, links)
+
+    def get_run(self, run: str) -> RunProperties | None:
+        """The properties of a run, or None where it has no row."""
+        return self.runs((run,)).get(run)
+
+    def runs(self, hashes: Iterable[str]) -> dict[str, RunProperties]:
+        """The properties of those of `hashes` that have a row, from one snapshot."""
+        if not self._readable():
+            return {}
+        wanted = list(dict.fromkeys(hashes))
+        found: list[Row] = []
+        links: list[Row] = []
+        with self._database.read() as connection:
+            for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
+                found += raw_rows(connection, select(*RUN_COLUMNS).where(runs.c.hash.in_(part)))
+                links += raw_rows(connection, select(*LINK_COLUMNS).where(run_tags.c.run.in_(part)))
+            groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
+            labels = names_by_id(connection, tags, {row[1] for row in links})
+        return run_properties(found, links, groups, labels)
+
+    def all_runs(self) -> dict[str, RunProperties]:
+        """The properties of every run that has a row, from one snapshot."""
+        if not self._readable():
+            return {}
+        with self._database.read() as connection:
+            found = raw_rows(connection, select(*RUN_COLUMNS))
+            links = raw_rows(connection, select(*LINK_COLUMNS))
+            groups = names_by_id(connection, experiments)
+            labels = names_by_id(connection, tags)
+        return run_properties(found, links, groups, labels)
+
+    def delete_run(self, run: str) -> None:
+        """Remove a run's row, its notes and its use of tags; a missing one is no error."""
+        check_run_hash(run)
+        with self._write() as connection:
+            connection.execute(delete(notes).where(notes.c.run == run))
+            connection.execute(delete(run_tags).where(run_tags.c.run == run))
+            connection.execute(delete(runs).where(runs.c.hash == run))
+
+    # Tags and experiments
+
+    def add_tag(self, run: str, tag: str) -> None:
+        """Give a run a tag, which is created where it is new; having it already is no error."""
+        check_run_hash(run)
+        check_name(tag, "tag")
+        with self._write() as connection:
+            ensure_run(connection, run)
+            link(connection, run, tag)
+
+    def remove_tag(self, run: str, tag: str) -> None:
+        """Take a tag from a run; not having it is no error. The tag itself stays."""
+        check_run_hash(run)
+        tag_id = select(tags.c.id).where(tags.c.name == check_name(tag, "tag")).scalar_subquery()
+        with self._write() as connection:
+            connection.execute(delete(run_tags).where(run_tags.c.run == run, run_tags.c.tag_id == tag_id))
+
+    def experiments(self) -> list[Experiment]:
+        """All experiments, by name."""
+        if not self._readable():
+            return []
+        columns = (experiments.c.name, experiments.c.description, experiments.c.archived)
+        with self._database.read() as connection:
+            return [Experiment(*row) for row in connection.execute(select(*columns).order_by(experiments.c.name))]
+
+    def tags(self) -> list[Tag]:
+        """All tags, by name."""
+        if not self._readable():
+            return []
+        columns = (tags.c.name, tags.c.color, tags.c.description, tags.c.archived)
+        with self._database.read() as connection:
+            return [Tag(*row) for row in connection.execute(select(*columns).order_by(tags.c.name))]
+
+    def update_experiment(self, name: str, **fields: Unpack[ExperimentFields]) -> None:
+        """Set properties of an experiment, which is created where it is new."""
+        _only(ExperimentFields, fields)
+        self._update_named(experiments, name, {**fields})
+
+    def update_tag(self, name: str, **fields: Unpack[TagFields]) -> None:
+        """Set properties of a tag, which is created where it is new."""
+        _only(TagFields, fields)
+        self._update_named(tags, name, {**fields})
+
+    def _update_named(self, table: Table, name: str, values: dict[str, Any]) -> None:
+        check_name(name, "name")
+        check_fields(values)
+        with self._write() as connection:
+            key = identity(connection, table, name)
+            if values:
+                connection.execute(update(table).where(table.c.id == key).values(values))
+
+    # Notes
+
+    def add_note(self, run: str, text: str) -> int:
+        """Add a note to a run; its id."""
+        check_run_hash(run)
+        now = _now()
+        values = {"run": run, "text": check_text(text, "note"), "created_at": now, "updated_at": now}
+        with self._write() as connection:
+            ensure_run(connection, run)
+            key = connection.execute(insert(notes).values(values)).inserted_primary_key
+            assert key is not None
+            return int(key[0])
+
+    def notes(self, run: str) -> list[Note]:
+        """The notes of a run, oldest first."""
+        if not self._readable():
+            return []
+        columns = (notes.c.id, notes.c.text, notes.c.created_at, notes.c.updated_at)
+        query = select(*columns).where(notes.c.run == run).order_by(notes.c.created_at, notes.c.id)
+        with self._database.read() as connection:
+            return [Note(*row) for row in connection.execute(query)]
+
+    def update_note(self, note: int, text: str) -> bool:
+        """Replace the text of a note; whether there is such a note."""
+        values = {"text": check_text(text, "note"), "updated_at": _now()}
+        with self._write() as connection:
+            return connection.execute(update(notes).where(notes.c.id == note).values(values)).rowcount > 0
+
+    def delete_note(self, note: int) -> bool:
+        """Remove a note; whether there was one."""
+        with self._write() as connection:
+            return connection.execute(delete(notes).where(notes.c.id == note)).rowcount > 0
+
+
+def _only(allowed: type, fields: Iterable[str]) -> None:
+    unknown = sorted(set(fields) - set(allowed.__annotations__))
+    if unknown:
+        raise TypeError(f"no such property: {', '.join(unknown)}; there are {', '.join(allowed.__annotations__)}")
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

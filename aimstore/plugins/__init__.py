@@ -1,0 +1,29 @@
+"""Plug-ins: what a package offers to aimstore, and how aimstore finds it.
+
+A package has an entry point in the group `aimstore` that names a module; the module implements hooks:
+
+    from aimstore.plugins import BackendSpec, hookimpl
+
+    @hookimpl
+    def aimstore_backends() -> list[BackendSpec]:
+        return [BackendSpec(name="lmdb", summary="…", extra="lmdb", factory="aimstore_lmdb.backend:LmdbBackend")]
+
+Importing this package scans nothing; the first call of `plugins()` does.
+"""
+
+from aimstore.plugins.hookspecs import hookimpl
+from aimstore.plugins.manager import BrokenPlugin, PluginManager, plugins
+from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec, Spec
+
+__all__ = [
+    "BackendSpec",
+    "BrokenPlugin",
+    "CommandSpec",
+    "IndexerSpec",
+    "PluginManager",
+    "QueryEngineSpec",
+    "RecordTypeSpec",
+    "Spec",
+    "hookimpl",
+    "plugins",
+]

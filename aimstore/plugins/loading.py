@@ -1,0 +1,57 @@
+"""From `"module:attribute"` to the object, with errors that say what to do."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from aimstore.errors import PluginError
+from aimstore.plugins.specs import Spec
+from aimstore.suggestions import did_you_mean
+
+
+def load_reference(spec: Spec, reference: str) -> Any:
+    """The object that `reference`, a field of `spec`, points to; its module is imported.
+
+    Raises:
+        PluginError: it points to nothing, or its module cannot be imported. Where the cause is a library that is not
+            installed, the message is the command that installs it.
+    """
+    module_name, _, attribute = reference.partition(":")
+    found: Any = _import(spec, reference, module_name)
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise PluginError(
+                f"{_title(spec)} points to {reference!r}, but {module_name} has no {name!r}"
+                f"{did_you_mean(name, dir(found))}"
+            ) from error
+    return found
+
+
+def _import(spec: Spec, reference: str, module_name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if f"{module_name}.".startswith(f"{missing}."):
+            raise PluginError(f"{_title(spec)} points to {reference!r}, but there is no module {missing!r}") from error
+        if missing.partition(".")[0] == module_name.partition(".")[0]:
+            raise PluginError(f"{_title(spec)} is broken: {error}, imported from {module_name}") from error
+        raise PluginError(_needs(spec, f"{missing}, which is not installed")) from error
+    except ImportError as error:
+        raise PluginError(_needs(spec, f"a library that cannot be imported ({error})")) from error
+    except Exception as error:  # importing runs the plug-in's code, which may raise anything
+        raise PluginError(
+            f"{_title(spec)} is broken: importing {module_name} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _needs(spec: Spec, what: str) -> str:
+    remedy = f"pip install 'aimstore[{spec.extra}]'" if spec.extra else "install it with pip"
+    return f"{_title(spec)} needs {what}: {remedy}"
+
+
+def _title(spec: Spec) -> str:
+    return f"{spec.kind} {spec.name!r}"

@@ -1,0 +1,110 @@
+"""What plug-ins offer, as data: a name, a sentence, and where the thing itself is found.
+
+A spec names its factory as text, `"module:attribute"`, so that a plug-in can be listed without importing its engine.
+`aimstore.plugins.loading` follows the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from aimstore.errors import PluginError
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_DOTTED = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_REFERENCE = re.compile(f"{_DOTTED}:{_DOTTED}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What all specs share.
+
+    Attributes:
+        name: what configuration and commands call it: lower-case letters, digits, "-" and "_", a letter first.
+        summary: one sentence for listings.
+        factory: `"module:attribute"`; what the attribute is depends on the kind of spec.
+        extra: the extra of aimstore that installs the library it needs (`pip install 'aimstore[lmdb]'`); "" where it
+            needs none, or where its own distribution depends on the library.
+
+    Raises:
+        PluginError: a name or reference that is not of this form.
+    """
+
+    kind: ClassVar[str] = "plug-in"
+
+    name: str
+    summary: str
+    factory: str
+    extra: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise PluginError(
+                f"{self.kind} name {self.name!r}: lower-case letters, digits, '-' and '_' only, a letter first"
+            )
+        self._check_reference("factory", self.factory)
+
+    def _check_reference(self, field: str, reference: str) -> None:
+        if not _REFERENCE.fullmatch(reference):
+            raise PluginError(f"{self.kind} {self.name!r}: {field} is 'module:attribute', not {reference!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendSpec(Spec):
+    """A storage engine.
+
+    Attributes:
+        factory: `factory(root, options) -> aimstore.abc.Backend`; `root` is the `Path` of the `.aim` directory. An
+            engine that keeps its data elsewhere takes the address from its options.
+        options: `"module:Class"`, the typed options; importing it loads no engine. "" where the engine has none.
+    """
+
+    kind: ClassVar[str] = "backend"
+
+    options: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.options:
+            self._check_reference("options", self.options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexerSpec(Spec):
+    """An indexer; `factory(backend) -> aimstore.abc.Indexer`."""
+
+    kind: ClassVar[str] = "indexer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryEngineSpec(Spec):
+    """A query language; `factory() -> aimstore.abc.Query`."""
+
+    kind: ClassVar[str] = "query engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordTypeSpec(Spec):
+    """A type of objects that can be tracked and stored; `name` is what stored records call it, so it never changes.
+
+    Attributes:
+        type: `"module:Class"`, the Python type; whoever has such an object has imported its module, aimstore need not.
+        factory: an object with `encode(value) -> bytes` and `decode(data: bytes) -> value`.
+    """
+
+    kind: ClassVar[str] = "record type"
+
+    type: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_reference("type", self.type)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec(Spec):
+    """A command of the `aimstore` program; `factory` is a `click.Command`, loaded when the command is run."""
+
+    kind: ClassVar[str] = "command"

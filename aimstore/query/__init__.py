@@ -1,0 +1,19 @@
+"""The built-in query language: `PythonQuery`, and the views that it evaluates over."""
+
+from aimstore.query.engine import PythonQuery
+from aimstore.query.limits import QueryLimitError
+from aimstore.query.values import MISSING, Loadable
+from aimstore.query.views import METRIC_PROPERTIES, RUN_PROPERTIES, MetricSource, MetricView, RunSource, RunView
+
+__all__ = [
+    "METRIC_PROPERTIES",
+    "MISSING",
+    "RUN_PROPERTIES",
+    "Loadable",
+    "MetricSource",
+    "MetricView",
+    "PythonQuery",
+    "QueryLimitError",
+    "RunSource",
+    "RunView",
+]

@@ -1,0 +1,159 @@
+"""RestrictedPython's transformer, and on top of it ours: comparisons, arithmetic, calls and loops go through guards.
+
+The only module that imports RestrictedPython; it is imported when the first query is compiled.
+"""
+
+# ruff: noqa: N802  # methods are named after syntax nodes, as in ast.NodeVisitor
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from RestrictedPython.compile import compile_restricted_eval
+from RestrictedPython.transformer import RestrictingNodeTransformer
+
+from aimstore.abc.query import Subject
+from aimstore.query.namespace import guard_name, make_globals
+from aimstore.query.syntax import fault
+
+_BUDGET: Final = "_budget_"
+_LEFT: Final = "_left_"
+_RIGHT: Final = "_right_"
+_NODES_PER_STEP: Final = 4
+
+
+def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
+    """A function `(run, budget)` or `(run, metric, budget)` that evaluates a checked tree, which is used up.
+
+    Raises:
+        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, refuses something.
+    """
+    policy = _RunPolicy if subject == "run" else _MetricPolicy
+    try:
+        result = compile_restricted_eval(tree, "<query>", policy=policy)
+    except _RefusedError as refused:
+        raise fault(refused.reason, expression, refused.node) from None
+    # the code is one function expression; what it can reach are its arguments and the guards
+    return eval(result.code, make_globals())  # type: ignore[arg-type, no-any-return]  # noqa: S307
+
+
+class _RefusedError(Exception):
+    def __init__(self, node: ast.AST, reason: str) -> None:
+        self.node = node
+        self.reason = reason
+
+
+class _Policy(RestrictingNodeTransformer):
+    """Rewrites what RestrictedPython has passed. Generated names start with "_", which no query may write."""
+
+    subjects: tuple[str, ...] = ()
+
+    def error(self, node: ast.AST, info: str) -> NoReturn:
+        raise _RefusedError(node, info)
+
+    def visit_Expression(self, node: ast.Expression) -> ast.Expression:
+        super().visit_Expression(node)
+        arguments = [ast.arg(name) for name in (*self.subjects, _BUDGET)]
+        node.body = _function(arguments, node.body)
+        return ast.fix_missing_locations(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        super().visit_Compare(node)
+        return ast.copy_location(_chain(node.left, list(zip(node.ops, node.comparators, strict=True))), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        super().visit_BinOp(node)
+        return ast.copy_location(_guarded(node.op, node.left, node.right), node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        super().visit_UnaryOp(node)
+        if isinstance(node.op, ast.Not):
+            return node
+        operand = node.operand
+        if isinstance(node.op, ast.USub) and isinstance(operand, ast.Constant) and type(operand.value) in (int, float):
+            return ast.copy_location(ast.Constant(-operand.value), node)  # type: ignore[operator]
+        return ast.copy_location(_guarded(node.op, operand), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        super().visit_Subscript(node)  # its result is `_getitem_(value, key)`; ours takes the budget too
+        return ast.copy_location(_call("_getitem_", _load(_BUDGET), node.value, node.slice), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        super().visit_Call(node)
+        if isinstance(node.func, ast.Call):  # RestrictedPython has made `_getattr_(value, "name")` of a method
+            node.args[:0] = node.func.args
+            node.func = _load("_method_")
+        node.args.insert(0, _load(_BUDGET))
+        return node
+
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
+        weight = _weight(node)
+        super().visit_ListComp(node)
+        return _weighed(node, weight)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
+        weight = _weight(node)
+        super().visit_GeneratorExp(node)
+        return _weighed(node, weight)
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
+        # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
+        return self.node_contents_visit(node)
+
+
+def _weight(loop: ast.ListComp | ast.GeneratorExp) -> int:
+    """Steps that one round of a loop costs."""
+    return sum(1 for _ in ast.walk(loop)) // _NODES_PER_STEP + 1
+
+
+def _weighed(loop: ast.ListComp | ast.GeneratorExp, weight: int) -> ast.expr:
+    for clause in loop.generators:
+        clause.iter = _call("_iterate_", _load(_BUDGET), clause.iter, ast.Constant(weight))
+    return loop
+
+
+class _RunPolicy(_Policy):
+    subjects = ("run",)
+
+
+class _MetricPolicy(_Policy):
+    subjects = ("run", "metric")
+
+
+def _chain(left: ast.expr, steps: list[tuple[ast.cmpop, ast.expr]]) -> ast.expr:
+    """`a < b < c` as Python has it: each operand evaluated once, in order, none after the first false comparison."""
+    (operator, right), *rest = steps
+    if not rest:
+        return _compared(operator, left, right)
+    first = _compared(operator, _load(_LEFT), _load(_RIGHT))
+    body = ast.BoolOp(ast.And(), [first, _chain(_load(_RIGHT), rest)])
+    return _call_function(_function([ast.arg(_LEFT), ast.arg(_RIGHT)], body), left, right)
+
+
+def _compared(operator: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
+    if isinstance(operator, (ast.In, ast.NotIn)) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
+        constants = [element.value for element in right.elts if isinstance(element, ast.Constant)]
+        if len(constants) == len(right.elts):  # looked up in one step
+            right = ast.Constant(frozenset(constants))  # type: ignore[arg-type]
+    return _guarded(operator, left, right)
+
+
+def _guarded(operator: ast.AST, *operands: ast.expr) -> ast.expr:
+    return _call(guard_name(type(operator).__name__), _load(_BUDGET), *operands)
+
+
+def _load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def _call(name: str, *arguments: ast.expr) -> ast.expr:
+    return _call_function(_load(name), *arguments)
+
+
+def _call_function(function: ast.expr, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(function, list(arguments), [])
+
+
+def _function(arguments: list[ast.arg], body: ast.expr) -> ast.Lambda:
+    return ast.Lambda(ast.arguments([], arguments, None, [], [], None, []), body)

@@ -1,0 +1,127 @@
+"""From the text of a query to its syntax tree, and from a place in it to line, column and a hint."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Final
+
+from aimstore.errors import QuerySyntaxError
+
+MAX_LENGTH: Final = 200_000
+"""Characters of an expression."""
+
+MAX_NODES: Final = 50_000
+"""Nodes of its syntax tree; a list of 10,000 run hashes fits."""
+
+MAX_DEPTH: Final = 100
+"""Levels of its syntax tree."""
+
+_STRING: Final = re.compile(r"""("{3}|'{3}).*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.DOTALL)
+_FOREIGN: Final = (
+    (re.compile(r"&&"), 'use "and" instead of "&&"'),
+    (re.compile(r"\|\|"), 'use "or" instead of "||"'),
+    (re.compile(r"[=!]==|<>"), 'use "==" or "!="'),
+    (re.compile(r"=[<>]"), 'use "<=" or ">="'),
+    (re.compile(r"!(?!=)"), 'use "not" instead of "!"'),
+    (re.compile(r"\b(?:AND|OR|NOT|IN|IS)\b"), '"and", "or", "not", "in" and "is" are written in lower case'),
+    (re.compile(r"\b(?i:like)\b"), 'use "in", startswith() or endswith() for parts of a string'),
+    (re.compile(r":="), "a query cannot assign; did you mean ==?"),
+)
+"""What people write in the manner of other languages, and what to write here; looked for where Python cannot parse."""
+
+_ASSIGNMENT: Final = re.compile(r"(?<![=!<>:])=(?!=)")
+
+
+def parse(expression: str) -> ast.Expression:
+    """The syntax tree, with positions as in `expression` (but see `fault`).
+
+    Raises:
+        QuerySyntaxError: it is not one Python expression, or is too long or too deep.
+    """
+    if len(expression) > MAX_LENGTH:
+        raise QuerySyntaxError(f"a query may have {MAX_LENGTH:,} characters, not {len(expression):,}", expression[:80])
+    try:
+        # brackets let an expression run over several lines; two kinds, so that an unbalanced one is found out
+        ast.parse(f"[\n{expression}\n]", "<query>", "eval")
+        tree = ast.parse(f"(\n{expression}\n)", "<query>", "eval")
+    except SyntaxError:
+        raise _parse_fault(expression) from None
+    except ValueError as error:
+        raise QuerySyntaxError(f"a query must be plain text: {error}", expression) from None
+    except (RecursionError, MemoryError):
+        raise QuerySyntaxError(f"a query may be nested {MAX_DEPTH} levels deep", expression) from None
+    _check_size(tree, expression)
+    return tree
+
+
+def fault(reason: str, expression: str, node: ast.AST, hint: str = "") -> QuerySyntaxError:
+    """The error for a node of the tree of `expression`."""
+    line, offset = getattr(node, "lineno", 2), getattr(node, "col_offset", 0)
+    if isinstance(node, ast.Attribute):  # its name, not what stands before the dot
+        line, offset = node.end_lineno or line, (node.end_col_offset or 0) - len(node.attr.encode())
+    line = max(line - 1, 1)  # the bracket that `parse` adds stands on a line of its own
+    return QuerySyntaxError(reason, expression, line, column(expression, line, max(offset, 0)), hint)
+
+
+def fault_between(
+    reason: str, expression: str, left: ast.expr, right: ast.expr, symbol: str, hint: str = ""
+) -> QuerySyntaxError:
+    """The error for an operator that stands between two nodes."""
+    line = (left.end_lineno or 2) - 1
+    start = column(expression, line, left.end_col_offset or 0)
+    found = expression.splitlines()[line - 1].find(symbol, start - 1)
+    return QuerySyntaxError(reason, expression, line, found + 1 if found >= 0 else start, hint)
+
+
+def column(expression: str, line: int, offset: int) -> int:
+    """The 1-based column, in characters, of a byte offset in a line (what `ast` counts)."""
+    lines = expression.splitlines()
+    text = lines[line - 1] if line <= len(lines) else ""
+    return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore")) + 1
+
+
+def _parse_fault(expression: str) -> QuerySyntaxError:
+    """The error for text that Python cannot parse."""
+    masked = _STRING.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), expression)
+    found = [(match, hint) for pattern, hint in _FOREIGN if (match := pattern.search(masked))]
+    if found:
+        match, hint = min(found, key=lambda each: each[0].start())
+        return QuerySyntaxError("not a query", expression, *_place(expression, match.start()), hint)
+    try:
+        ast.parse(expression.strip(), "<query>", "eval")
+    except SyntaxError as error:
+        reason, line, start = error.msg, error.lineno or 1, error.offset or 0
+    else:  # Python reads it alone but not in brackets
+        reason, line, start = "a query is one expression", 1, 1
+    assignment = _ASSIGNMENT.search(masked)
+    if assignment and ("==" in reason or reason == "invalid syntax"):
+        hint = "did you mean ==?"
+        return QuerySyntaxError("a query cannot assign", expression, *_place(expression, assignment.start()), hint)
+    if start < 1:  # so Python says that it wanted more
+        return QuerySyntaxError("the query ends too early", expression, *_place(expression, len(expression.rstrip())))
+    if line == 1:
+        start += len(expression) - len(expression.lstrip())
+    lines = expression.splitlines() or [""]
+    line = min(max(line, 1), len(lines))
+    return QuerySyntaxError(reason, expression, line, min(max(start, 1), len(lines[line - 1]) + 1))
+
+
+def _place(expression: str, index: int) -> tuple[int, int]:
+    """1-based line and column of a character."""
+    before = expression[:index]
+    return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
+
+
+def _check_size(tree: ast.Expression, expression: str) -> None:
+    """Refuse a tree too large or deep for the recursive steps that follow."""
+    count, level = 0, [tree.body]
+    for _ in range(MAX_DEPTH):
+        count += len(level)
+        level = [child for node in level for child in ast.iter_child_nodes(node)]  # type: ignore[misc]
+        if not level:
+            break
+    if level:
+        raise fault(f"a query may be nested {MAX_DEPTH} levels deep", expression, tree.body)
+    if count > MAX_NODES:
+        raise fault(f"a query may have {MAX_NODES:,} parts, not {count:,}", expression, tree.body)

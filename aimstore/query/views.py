@@ -1,0 +1,168 @@
+"""What `run` and `metric` are in a query: read-only views over a record that the caller supplies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from aimstore.query.compare import equal
+from aimstore.query.limits import Budget
+from aimstore.query.values import MISSING, BaseView, DictView, descend, wrap
+
+STORED_PROPERTIES: Final = frozenset(
+    {
+        "name",
+        "experiment",
+        "description",
+        "tags",
+        "archived",
+        "created_at",
+        "finalized_at",
+        "active",
+        "duration",
+    }
+)
+"""Structured properties of a run that `RunSource.properties` gives."""
+
+RUN_PROPERTIES: Final = STORED_PROPERTIES | {"hash", "metrics"}
+"""Names that `run.<name>` resolves before the user's attributes; `run["<name>"]` is always the user's attribute."""
+
+METRIC_PROPERTIES: Final = frozenset(
+    {"name", "context", "count", "first_step", "last_step", "last", "min", "max", "run"}
+)
+"""All names that `metric.<name>` has."""
+
+
+class MetricSource(Protocol):
+    """The summary of one sequence. `last`, `min` and `max` are None where the sequence holds no numbers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def first_step(self) -> int | None: ...
+    @property
+    def last_step(self) -> int | None: ...
+    @property
+    def last(self) -> Any: ...
+    @property
+    def min(self) -> Any: ...
+    @property
+    def max(self) -> Any: ...
+
+
+class RunSource(Protocol):
+    """The record of one run.
+
+    Attributes:
+        hash: 24 hexadecimal digits.
+        properties: `name`, `experiment`, `description` (str or None), `tags` (tuple of str), `archived`, `active`
+            (bool), `created_at`, `finalized_at` (aware datetime in UTC, or None), `duration` (seconds, or None). One
+            left out is None. Read only when the query asks, so it may compute.
+        attributes: the user's tree as nested dicts; leaves may be `Loadable`.
+        metrics: one summary per sequence.
+    """
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+    @property
+    def metrics(self) -> Sequence[MetricSource]: ...
+
+
+class RunView(BaseView):
+    """`run` in a query. Reads nothing of its source until asked."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: RunSource) -> None:
+        self._source = source
+
+    def names(self) -> dict[str, Any]:
+        return {"run": self}
+
+    def attribute(self, name: str) -> Any:
+        if name in RUN_PROPERTIES:
+            if name == "hash":
+                return self._source.hash
+            if name == "metrics":
+                return MetricsView(self._source.metrics, self)
+            return wrap(self._source.properties.get(name))
+        return wrap(self._source.attributes.get(name, MISSING))
+
+    def item(self, key: Any) -> Any:
+        if type(key) is tuple:
+            return descend(self, key)
+        return wrap(self._source.attributes.get(key, MISSING)) if type(key) in (str, int) else MISSING
+
+    def has(self, key: Any) -> bool:
+        return type(key) in (str, int) and key in self._source.attributes
+
+
+class MetricsView(BaseView):
+    """`run.metrics`: looked up by name, or by name and context; a loop over it yields metrics."""
+
+    __slots__ = ("_run", "_sources")
+
+    def __init__(self, sources: Sequence[MetricSource], run: RunView) -> None:
+        self._sources = sources
+        self._run = run
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def item(self, key: Any) -> Any:
+        """The metric of a name, or of a name and context, or `MISSING`.
+
+        A name alone means the metric without context, or else the only one of that name.
+
+        Raises:
+            LookupError: a name alone, of several metrics that all have contexts.
+        """
+        name, context = key if type(key) is tuple and len(key) == 2 else (key, None)
+        named = [source for source in self._sources if source.name == name]
+        budget = Budget()
+        for source in named:
+            if equal(budget, DictView(source.context), {} if context is None else context):
+                return MetricView(source, self._run)
+        if context is not None or not named:
+            return MISSING
+        if len(named) == 1:
+            return MetricView(named[0], self._run)
+        raise LookupError(
+            f"the run has {len(named)} metrics named {name!r}; give the context too, "
+            f"as in run.metrics[{name!r}, {dict(named[0].context)!r}]"
+        )
+
+    def has(self, key: Any) -> bool:
+        return any(source.name == key for source in self._sources)
+
+    def elements(self) -> Iterator[Any]:
+        return (MetricView(source, self._run) for source in self._sources)
+
+    def size(self) -> int:
+        return len(self._sources)
+
+
+class MetricView(BaseView):
+    """`metric` in a query: the summary of one sequence, and its run."""
+
+    __slots__ = ("_run", "_source")
+
+    def __init__(self, source: MetricSource, run: RunView) -> None:
+        self._source = source
+        self._run = run
+
+    def names(self) -> dict[str, Any]:
+        return {"run": self._run, "metric": self}
+
+    def attribute(self, name: str) -> Any:
+        if name == "run":
+            return self._run
+        return wrap(getattr(self._source, name)) if name in METRIC_PROPERTIES else MISSING

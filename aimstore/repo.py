@@ -1,0 +1,447 @@
+"""`Repo`: one repository, put together from its configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from aimstore.abc import Backend, Container, Indexer, Mode, Query, WriteBatch
+from aimstore.config import RepoConfig
+from aimstore.errors import (
+    ConfigError,
+    LockedError,
+    RepositoryNotFoundError,
+    RunNotFoundError,
+    StorageError,
+)
+from aimstore.forking import track_forks
+from aimstore.index.record import RunRecord, pack
+from aimstore.lifecycle import shield
+from aimstore.locate import CONFIG, create, directory_of, find, is_empty, read_own_config
+from aimstore.maintenance import Advance, ReindexReport, delete, reindex
+from aimstore.metadata import RunProperties, open_store
+from aimstore.plugins import plugins
+from aimstore.results import MetricResults, OnError, RunResults, RunSource
+from aimstore.run import Run
+from aimstore.sequences.drainer import drain_all
+from aimstore.session import Parts, put_properties
+from aimstore.storage.layout import ATTRS, DELETED_KEY
+from aimstore.storage.pool import ReaderPool
+from aimstore.storage.tree import Tree
+from aimstore.types import INDEX_PATH, META_PREFIX, TreePath, check_run_hash, meta_path, seqs_path
+
+logger = logging.getLogger("aimstore")
+
+MAX_RECORDS: Final = 2000
+"""Decoded records of unfinished runs that are kept for the next query."""
+
+DATABASE: Final = "run_metadata.sqlite"
+
+_shared: WeakValueDictionary[Path, Repo] = WeakValueDictionary()
+_shared_lock = threading.Lock()
+
+
+class Repo:
+    """A collection of runs that behaves as one big tree.
+
+        repo = Repo.init("path")          # make one, or open the one that is there
+        repo = Repo("path")               # open
+        for run in repo.query_runs("run.hparams.lr < 0.01"): ...
+
+    Opening reads the configuration and nothing else; the rest is opened when it is needed. May be used from several threads,
+    and in a forked child, where it opens everything anew.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, init: bool = False) -> None:
+        """
+        Args:
+            path: the folder that holds `.aim`, or the `.aim` directory itself; None for the nearest one from the working
+                directory upward.
+            init: make the repository where there is none.
+
+        Raises:
+            RepositoryNotFoundError: there is none.
+            RepositoryError: the `.aim` directory is of another program, Aim itself perhaps; it is left untouched.
+            ConfigError: its configuration is broken, from a newer version, or names what is not installed.
+        """
+        directory = directory_of(path or ".") if init else find(path)
+        if init and is_empty(directory):
+            create(directory, RepoConfig())
+        self.path = directory
+        self.config = read_own_config(directory)
+        self._identity = _identity(directory)
+        self._backend_spec = plugins().backend(self.config.backend)
+        self._forget_handles()
+        track_forks(self)
+
+    @classmethod
+    def init(
+        cls,
+        path: str | os.PathLike[str] = ".",
+        *,
+        backend: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        metadata_url: str | None = None,
+    ) -> Repo:
+        """Make a repository in the folder `path`, or open the one that is there.
+
+        Args:
+            path: the folder that is to hold `.aim`, made where it is missing.
+            backend: name of the storage engine; None is RocksDB.
+            options: of the engine.
+            metadata_url: SQLAlchemy URL of the metadata database; None is an SQLite file in the repository.
+
+        Raises:
+            ConfigError: there is one already, with other settings than those given; or the settings are no good.
+            RepositoryError: as for `Repo`.
+        """
+        directory = directory_of(path)
+        given = {"backend": backend, "options": dict(options) if options else None, "metadata_url": metadata_url}
+        given = {key: value for key, value in given.items() if value is not None}
+        if is_empty(directory):
+            config = RepoConfig(**given)  # type: ignore[arg-type]
+            _check_settings(config)
+            create(directory, config)
+        repo = cls(directory)
+        for key, value in given.items():
+            if getattr(repo.config, key) != value:
+                raise ConfigError(
+                    f"{directory} is there already, with {key} {getattr(repo.config, key)!r} instead of {value!r}; "
+                    f"`aimstore config` shows its settings"
+                )
+        with shield:
+            repo.parts.database.ensure_schema()
+        return repo
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str] | None, *, create: bool = True) -> Repo:
+        """The repository of a path, shared with all others in this process who asked for it.
+
+        Args:
+            path: see `Repo`. With `create`, None makes one in the working directory where there is none upward.
+            create: make it where there is none.
+        """
+        try:
+            directory = find(path)
+        except RepositoryNotFoundError:
+            if not create:
+                raise
+            directory = cls.init(path or ".").path
+        with shield, _shared_lock:
+            known = _shared.get(directory)
+            if known is None or known._identity != _identity(directory):
+                known = _shared[directory] = cls(directory)
+            return known
+
+    # The parts
+
+    def _forget_handles(self) -> None:
+        self._mutex = threading.RLock()
+        self._parts: Parts | None = None
+        self._pool: ReaderPool | None = None
+        self._records: dict[str, tuple[str, RunRecord]] = {}
+
+    @property
+    def parts(self) -> Parts:
+        """The backend, indexer and database, opened on first use."""
+        with shield, self._mutex:
+            if self._parts is None:
+                manager = plugins()
+                backend: Backend = manager.load(self._backend_spec)(self.path, dict(self.config.options))
+                indexer: Indexer = manager.load(manager.indexer(self.config.indexer))(backend)
+                url = self.config.metadata_url or f"sqlite:///{self.path / DATABASE}"
+                database = open_store(url, lock=lambda: backend.lock("meta/database", timeout=60.0))
+                self._parts = Parts(os.fspath(self.path), backend, indexer, database)
+            return self._parts
+
+    @cached_property
+    def query_engine(self) -> Query:
+        """What compiles query expressions."""
+        manager = plugins()
+        engine: Query = manager.load(manager.query_engine(self.config.query))()
+        return engine
+
+    def _after_fork_in_child(self) -> None:
+        self._forget_handles()
+
+    # Runs
+
+    def list_runs(self) -> list[str]:
+        """Hashes of all runs, sorted."""
+        return [path.removeprefix(META_PREFIX) for path in self.parts.backend.list(META_PREFIX)]
+
+    def iter_runs(self) -> Iterator[Run]:
+        """All runs, archived ones too, to be read."""
+        return (self.run_of(source) for source in self.sources())
+
+    def get_run(self, run_hash: str) -> Run:
+        """A run, to be read. `Run(run_hash, repo=…)` opens it for writing.
+
+        Raises:
+            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
+        """
+        self.check_exists(check_run_hash(run_hash))
+        return Run._reading(self, run_hash)
+
+    def check_exists(self, run: str) -> None:
+        """Return if there is such a run; raises `RunNotFoundError`."""
+        if not self.parts.backend.exists(meta_path(run)):
+            raise RunNotFoundError(f"no run {run} in {self.path}; `aimstore runs ls` shows those there are")
+
+    def is_active(self, run: str) -> bool:
+        """Whether some process has the run open for writing."""
+        return self.parts.backend.lock_owner(meta_path(run)) is not None
+
+    def delete_run(self, run_hash: str) -> None:
+        """Remove a run and all that is known of it. A crash in the middle leaves a run that nobody sees, and that the next
+        `reindex` removes.
+
+        Raises:
+            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
+            LockedError: somebody writes it, with who has it since when.
+        """
+        check_run_hash(run_hash)
+        with shield, self.parts.backend.lock(meta_path(run_hash)) as lock:
+            self.check_exists(run_hash)
+            delete(self.parts, run_hash, lock)
+
+    def properties(self, run: str) -> RunProperties:
+        """The structured properties of a run; the defaults where the database has no row."""
+        with shield:
+            return self.parts.database.get_run(run) or default_properties(run)
+
+    def mirror(self, run: str) -> None:
+        """Repeat the properties of a run in its meta container, unless a writer has it open, who does so at its end."""
+        path = meta_path(run)
+        with contextlib.suppress(LockedError), shield, self.parts.backend.open(path, Mode.WRITE) as meta:
+            batch = WriteBatch()
+            put_properties(batch, self.properties(run))
+            meta.write(batch)
+
+    # Queries
+
+    def query_runs(self, expression: str = "", *, on_error: OnError = "count") -> RunResults:
+        """Runs for which a query is true, found while one iterates.
+
+        Args:
+            expression: a Python expression over `run`, such as `"run.hparams.lr < 0.01 and run.experiment == 'baseline'"`; ""
+                is every run. Archived runs are left out unless it mentions `run.archived`.
+            on_error: what happens where it raises for a run: "count" reports the number at the end, "raise" raises.
+
+        Raises:
+            QuerySyntaxError: it is not a query, with the place.
+            QueryRuntimeError: while iterating, with `on_error="raise"`.
+        """
+        return RunResults(self, self.query_engine.compile(expression, "run"), on_error)
+
+    def query_metrics(self, expression: str = "", *, on_error: OnError = "count") -> MetricResults:
+        """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`; else as `query_runs`."""
+        return MetricResults(self, self.query_engine.compile(expression, "metric"), on_error)
+
+    def sources(self) -> Iterator[RunSource]:
+        """What queries are asked of: every run once, from the index, or from its own container where that may be newer.
+
+        The markers are listed first, and the index read after them: a run that is finalized in between is seen by both.
+        """
+        drain_all()
+        parts = self.parts
+        marked = parts.backend.marked("meta/")
+        own = {path.removeprefix(META_PREFIX) for path in marked if path.startswith(META_PREFIX)}
+        complete = self._refresh_index() and INDEX_PATH not in marked
+        if not complete:
+            own.update(self.list_runs())
+        with shield:
+            rows = parts.database.all_runs()
+        if complete:
+            for run, tree in parts.indexer.trees():
+                if tree is None:
+                    own.add(run)
+                elif run not in own:
+                    yield RunSource(self._record_of(run, tree), rows.get(run) or default_properties(run), _inactive)
+        for run in sorted(own):
+            record = self._shadowing_record(run)
+            if record is not None:
+                row = rows.get(run) or default_properties(run)
+                yield RunSource(record, row, partial(self.is_active, run))
+
+    def _refresh_index(self) -> bool:
+        """Whether the index is there and can be read."""
+        indexer = self.parts.indexer
+        try:
+            indexer.refresh()
+            next(iter(indexer.runs()), None)
+        except StorageError as error:
+            logger.warning("the index cannot be read, every run is; `aimstore reindex --rebuild` mends it: %s", error)
+            return False
+        return self.parts.backend.exists(INDEX_PATH)
+
+    def _shadowing_record(self, run: str) -> RunRecord | None:
+        """The record of a run from its own container; where that is gone or cannot be read, from the index."""
+        try:
+            return self.record(run)
+        except RunNotFoundError:
+            pass
+        except StorageError as error:
+            logger.warning("run %s cannot be read; what the index says of it is shown, if anything: %s", run, error)
+        try:
+            tree = self.parts.indexer.tree(run)
+        except StorageError:
+            return None
+        return None if tree is None else self._record_of(run, tree)
+
+    def record(self, run: str) -> RunRecord:
+        """What is known of a run, from its own meta container; decoded anew only when that has changed.
+
+        Raises:
+            RunNotFoundError: there is no such run, or it is being deleted.
+            StorageError: it cannot be read.
+        """
+        version = self.parts.backend.version(meta_path(run))
+        known = self._records.get(run)
+        if known is not None and known[0] == version:
+            return known[1]
+        with self.reading_meta(run) as meta:
+            record = self._record_of(run, pack(meta))
+        if version is not None:
+            self._records[run] = version, record
+            while len(self._records) > MAX_RECORDS:
+                self._records.pop(next(iter(self._records)), None)
+        return record
+
+    def _record_of(self, run: str, tree: Mapping[str, Any]) -> RunRecord:
+        return RunRecord(run, tree, partial(self._load_leaf, run))
+
+    def _load_leaf(self, run: str, path: TreePath) -> Any:
+        with self.reading_meta(run) as meta:
+            return Tree(meta, (ATTRS,))[path]
+
+    def run_of(self, source: RunSource) -> Run:
+        """A run to be read, with what a query knows of it; one that may be changing is read afresh each time."""
+        final = source.active is _inactive
+        return Run._reading(self, source.hash, source.record if final else None, source.row if final else None)
+
+    @contextmanager
+    def reading_meta(self, run: str) -> Iterator[Container]:
+        """Lend the meta container of a run; raises `RunNotFoundError` where there is none, or it is being deleted."""
+        try:
+            with self.reading(meta_path(run)) as meta:
+                if meta.exists(DELETED_KEY):
+                    raise RunNotFoundError(f"run {run} in {self.path} is being deleted")
+                yield meta
+        except FileNotFoundError as error:
+            raise RunNotFoundError(f"no run {run} in {self.path}") from error
+
+    def reading(self, path: str) -> AbstractContextManager[Container]:
+        """Lend a container, open for reading, for the time of a `with` block."""
+        with self._mutex:
+            if self._pool is None:
+                self._pool = ReaderPool(self.parts.backend)
+        return self._pool.reading(path)
+
+    # Care
+
+    def reindex(
+        self, run: str | None = None, *, rebuild: bool = False, advance: Advance | None = None
+    ) -> ReindexReport:
+        """Finalize the runs whose process died without doing so, and index them. Live runs, known by their lock, are left alone.
+
+        Args:
+            run: only this one, whether or not it needs it.
+            rebuild: all runs, from nothing; also mends an index that is damaged or was deleted.
+            advance: called with the number of runs done and that of all.
+
+        Raises:
+            InvalidRunHashError: `run` is not a run hash.
+        """
+        if run is not None:
+            check_run_hash(run)
+        return reindex(self.parts, run, rebuild=rebuild, advance=advance)
+
+    def status(self) -> RepoStatus:
+        """Counts of runs by state, and where and how they are stored."""
+        backend = self.parts.backend
+        runs = self.list_runs()
+        marked = [path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)]
+        active = [run for run in marked if self.is_active(run)]
+        return RepoStatus(
+            path=os.fspath(self.path),
+            backend=self.config.backend,
+            runs=len(runs),
+            active=active,
+            stalled=sorted(set(marked).difference(active)),
+            indexed=sum(1 for _ in self.parts.indexer.runs()) if self._refresh_index() else 0,
+            nbytes=backend.size(INDEX_PATH)
+            + sum(backend.size(meta_path(run)) + backend.size(seqs_path(run)) for run in runs),
+        )
+
+    def close(self) -> None:
+        """Release what is open for reading. Runs that are being written stay open; a later use opens again what it needs."""
+        with self._mutex:
+            if self._pool is not None:
+                self._pool.close()
+            if self._parts is not None:
+                self._parts.indexer.close()
+                self._parts.database.close()
+                self._parts.backend.close()
+            self._forget_handles()
+
+    def __repr__(self) -> str:
+        return f"<Repo {os.fspath(self.path)!r} ({self.config.backend})>"
+
+
+@dataclass(frozen=True)
+class RepoStatus:
+    """State of a repository.
+
+    Attributes:
+        path: the `.aim` directory.
+        backend: name of the storage engine.
+        runs: number of runs.
+        active: hashes of those that some process writes.
+        stalled: hashes of those whose process died; `reindex` finalizes them.
+        indexed: number of records in the index.
+        nbytes: bytes of all containers.
+    """
+
+    path: str
+    backend: str
+    runs: int
+    active: list[str]
+    stalled: list[str]
+    indexed: int
+    nbytes: int
+
+
+def _check_settings(config: RepoConfig) -> None:
+    """Return if an engine of that name takes those options, before anything is made."""
+    manager = plugins()
+    options = manager.load_options(manager.backend(config.backend))
+    if options is not None:
+        options.parse(config.options)
+
+
+def default_properties(run: str) -> RunProperties:
+    """The structured properties of a run of which the metadata database says nothing."""
+    return RunProperties(run, name=f"Run: {run}", experiment="default")
+
+
+def _inactive() -> bool:
+    return False
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Tells a repository from another one made later at the same place."""
+    try:
+        stat = (directory / CONFIG).stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns

@@ -1,0 +1,203 @@
+"""What a query gives: runs or metrics, found while one iterates."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar
+
+from aimstore.abc import CompiledQuery, View
+from aimstore.errors import QueryRuntimeError
+from aimstore.index.record import RunRecord
+from aimstore.metadata import RunProperties
+from aimstore.query.views import MetricView, RunView
+from aimstore.run import Run, from_microseconds
+from aimstore.storage.layout import NUMBER, SequenceInfo
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
+    from aimstore.sequences.sequence import Metric
+
+logger = logging.getLogger("aimstore")
+
+OnError: TypeAlias = Literal["count", "raise"]
+"""What happens where a predicate raises for a run or metric: it is counted and reported at the end, or raised."""
+
+ARCHIVED: Final = ("run", "archived")
+
+_R = TypeVar("_R")
+
+
+class RunSource:
+    """One run as a query sees it.
+
+    Attributes:
+        record: what the index or the run's meta container says.
+        row: what the metadata database says.
+        active: tells whether some process writes it.
+    """
+
+    def __init__(self, record: RunRecord, row: RunProperties, active: Callable[[], bool]) -> None:
+        self.record = record
+        self.row = row
+        self.active = active
+
+    @property
+    def hash(self) -> str:
+        return self.record.hash
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return self.record.attributes  # type: ignore[no-any-return]
+
+    @cached_property
+    def metrics(self) -> list[SequenceInfo]:
+        """The sequences of numbers."""
+        return [info for info in self.record.sequences if info.kind == NUMBER]
+
+    @cached_property
+    def properties(self) -> Mapping[str, Any]:
+        """The structured properties by the names of the query language."""
+        row, active = self.row, self.active()
+        created, finalized = from_microseconds(row.created_at), from_microseconds(row.finalized_at)
+        return {
+            "name": row.name,
+            "experiment": row.experiment,
+            "description": row.description,
+            "tags": row.tags,
+            "archived": row.archived,
+            "created_at": created,
+            "finalized_at": None if active else finalized,
+            "active": active,
+            "duration": None if active or not (created and finalized) else (finalized - created).total_seconds(),
+        }
+
+
+_Found: TypeAlias = tuple[RunSource, SequenceInfo | None]
+
+
+@dataclass
+class Progress:
+    """How far an iteration is, and at its end the whole of it.
+
+    Attributes:
+        runs: runs looked at.
+        evaluated: times that the predicate was asked.
+        matched: results given.
+        errors: times that the predicate raised, which counts as no match.
+        first_error: the first of these, in words.
+    """
+
+    runs: int = 0
+    evaluated: int = 0
+    matched: int = 0
+    errors: int = 0
+    first_error: str = ""
+
+
+class Results(ABC, Generic[_R]):
+    """The results of one query, found anew in each iteration. Nothing is read before.
+
+    Attributes:
+        progress: of the present iteration, or the last one.
+    """
+
+    def __init__(self, repo: Repo, query: CompiledQuery, on_error: OnError) -> None:
+        if on_error not in ("count", "raise"):
+            raise ValueError(f'on_error is "count" or "raise", not {on_error!r}')
+        self._repo = repo
+        self._query = query
+        self._on_error = on_error
+        self.progress = Progress()
+
+    def __iter__(self) -> Iterator[_R]:
+        for found in self._matching():
+            yield self._result(found)
+
+    def count(self) -> int:
+        """The number of results; none of them is built."""
+        return sum(1 for _ in self._matching())
+
+    def explain(self) -> str:
+        """How the query is answered, and after an iteration its counts."""
+        query, progress = self._query, self.progress
+        asked = ARCHIVED in (query.attributes or ())
+        lines = [
+            f"query      {query.expression or '(everything)'}",
+            f"pushdown   {query.hints or 'none: every run is a candidate'}",
+            f"archived   {'as the query says' if asked else 'left out; a query that mentions run.archived decides itself'}",
+        ]
+        if progress.runs:
+            lines.append(f"runs       {progress.runs} looked at, predicate evaluated {progress.evaluated} times")
+            lines.append(f"matched    {progress.matched}")
+        if progress.errors:
+            lines.append(f"errors     {progress.errors}, the first: {progress.first_error}")
+        return "\n".join(lines)
+
+    def _matching(self) -> Iterator[_Found]:
+        progress = self.progress = Progress()
+        archived_too = ARCHIVED in (self._query.attributes or ())
+        for source in self._repo.sources():
+            if archived_too or not source.row.archived:
+                progress.runs += 1
+                yield from self._within(source)
+        if progress.errors:
+            logger.warning(
+                "query %r raised for %d of %d; these count as no match. The first: %s",
+                self._query.expression,
+                progress.errors,
+                progress.evaluated,
+                progress.first_error,
+            )
+
+    @abstractmethod
+    def _within(self, source: RunSource) -> Iterator[_Found]:
+        """What matches within one run."""
+
+    @abstractmethod
+    def _result(self, found: _Found) -> _R:
+        """What the user gets for it."""
+
+    def _matches(self, view: View, what: str) -> bool:
+        progress = self.progress
+        progress.evaluated += 1
+        try:
+            matched = self._query.matches(view)
+        except QueryRuntimeError as error:
+            if self._on_error == "raise":
+                raise
+            progress.errors += 1
+            progress.first_error = progress.first_error or f"{what}: {error}"
+            return False
+        progress.matched += matched
+        return matched
+
+
+class RunResults(Results[Run]):
+    """Runs that match. Each has at hand what the query knew of it, and opens the rest when it is read."""
+
+    def _within(self, source: RunSource) -> Iterator[_Found]:
+        if self._matches(RunView(source), f"run {source.hash}"):
+            yield source, None
+
+    def _result(self, found: _Found) -> Run:
+        source, _ = found
+        return self._repo.run_of(source)
+
+
+class MetricResults(Results["Metric"]):
+    """Metrics that match; `metric.run` is the run of each."""
+
+    def _within(self, source: RunSource) -> Iterator[_Found]:
+        view = RunView(source)
+        for info in source.metrics:
+            if self._matches(MetricView(info, view), f"metric {info.name!r} {info.context} of run {source.hash}"):
+                yield source, info
+
+    def _result(self, found: _Found) -> Metric:
+        source, info = found
+        assert info is not None
+        return self._repo.run_of(source).metric_of(info)

@@ -1,0 +1,96 @@
+"""Columns put together, cut, and brought into step order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aimstore.encoding.chunks import NO_EPOCH, Columns
+
+
+def as_arrays(columns: Columns) -> Columns:
+    """The same columns as NumPy arrays; values stay a list where they are mixed or objects."""
+    values: Any = columns.values
+    if isinstance(values, list):
+        code = exact_code(values)
+        values = values if code == "list" else np.array(values, np.float64 if code == "d" else np.int64)
+    epochs = None if columns.epochs is None else np.asarray(columns.epochs, np.int64)
+    return Columns(np.asarray(columns.steps, np.int64), np.asarray(columns.times, np.int64), epochs, values)
+
+
+def cut(columns: Columns, piece: slice) -> Columns:
+    """Some of the records."""
+    epochs = None if columns.epochs is None else columns.epochs[piece]
+    return Columns(columns.steps[piece], columns.times[piece], epochs, columns.values[piece])
+
+
+def exact_code(values: Any) -> str:
+    """Type code of the array that holds `values` exactly, or "list"."""
+    if isinstance(values, np.ndarray):
+        return "d" if values.dtype == np.float64 else "q"
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return "d"
+    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
+        return "q"
+    return "list"
+
+
+def plain(values: Any) -> list[Any]:
+    """Values as a list of Python objects."""
+    return values if isinstance(values, list) else list(values.tolist())
+
+
+def concatenate(parts: list[Columns]) -> Columns:
+    """The records of several parts, in their order; numbers of different types become a list that keeps each type."""
+    if len(parts) == 1:
+        return parts[0]
+    epochs = None
+    if any(part.epochs is not None for part in parts):
+        epochs = np.concatenate(
+            [np.full(len(part.steps), NO_EPOCH) if part.epochs is None else part.epochs for part in parts]
+        )
+    kinds = {part.values.dtype if isinstance(part.values, np.ndarray) else None for part in parts}
+    values: Any
+    if len(kinds) == 1 and None not in kinds:
+        values = np.concatenate([part.values for part in parts])
+    else:
+        values = [value for part in parts for value in plain(part.values)]
+    steps = np.concatenate([part.steps for part in parts])
+    return Columns(steps, np.concatenate([part.times for part in parts]), epochs, values)
+
+
+def increasing(steps: Any) -> bool:
+    """Whether int64[n] `steps` are strictly increasing."""
+    return bool((steps[1:] > steps[:-1]).all())
+
+
+def last_of_each_step(steps: Any) -> Any:
+    """Positions int64[m] that bring `steps` int64[n] into increasing order; of equal steps only the last."""
+    order = np.argsort(steps, kind="stable")
+    ranked = steps[order]
+    last = np.ones(len(ranked), bool)
+    last[:-1] = ranked[1:] != ranked[:-1]
+    return order[last]
+
+
+def take(columns: Columns, positions: Any) -> Columns:
+    """The records at int64[m] `positions`."""
+    values = columns.values
+    return Columns(
+        columns.steps[positions],
+        columns.times[positions],
+        None if columns.epochs is None else columns.epochs[positions],
+        [values[i] for i in positions.tolist()] if isinstance(values, list) else values[positions],
+    )
+
+
+def in_step_order(columns: Columns) -> Columns:
+    """The records in increasing order of their steps; of several with one step only the last."""
+    return columns if increasing(columns.steps) else take(columns, last_of_each_step(columns.steps))
+
+
+def floats(values: Any) -> Any:
+    """Numbers as float64[n]."""
+    return values.astype(np.float64, copy=False) if isinstance(values, np.ndarray) else np.array(values, np.float64)

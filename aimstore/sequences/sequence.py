@@ -1,0 +1,200 @@
+"""What a user reads of one sequence: its summary, its records, and for metrics their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from aimstore.abc import Container
+from aimstore.encoding.chunks import NO_EPOCH, Columns
+from aimstore.errors import UnsupportedError
+from aimstore.sequences.columns import floats, increasing, last_of_each_step, plain, take
+from aimstore.sequences.reader import load_object, read_range, read_records
+from aimstore.storage.layout import SequenceInfo
+from aimstore.types import Context
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    Int64s = npt.NDArray[np.int64]
+    Float64s = npt.NDArray[np.float64]
+
+Reading = Callable[[], AbstractContextManager[Container]]
+"""Lends the run's sequence container for the time of a `with` block."""
+
+
+class Record(NamedTuple):
+    """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None where none was given."""
+
+    step: int
+    value: Any
+    epoch: int | None
+    time: float
+
+
+class Sequence:
+    """The series that one run tracked under one name and context, as it was when this object was obtained.
+
+    Records come in increasing order of their steps; of several with one step the last one tracked holds. Iterating gives a
+    `Record` for each; objects are decoded as they are reached.
+
+    Attributes:
+        run: the run it belongs to.
+        name: its name.
+        context: its context, `{}` where there is none.
+        kind: "number", "text", "bytes", "array", "record", or the name of a registered type.
+    """
+
+    def __init__(self, run: Any, info: SequenceInfo, reading: Reading) -> None:
+        self.run = run
+        self.name = info.name
+        self.context: Context = info.context
+        self.kind = info.kind
+        self._info = info
+        self._reading = reading
+
+    @property
+    def count(self) -> int:
+        """Number of steps with a value; an upper bound while a sequence with repeated steps is being written."""
+        return self._info.count
+
+    @property
+    def first_step(self) -> int | None:
+        """Least step, None where there are no records."""
+        return self._info.first_step
+
+    @property
+    def last_step(self) -> int | None:
+        """Greatest step, None where there are no records."""
+        return self._info.last_step
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.records()
+
+    def records(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Record]:
+        """The records with `start_step <= step < stop_step`; where the steps are ordered only their chunks are read."""
+        with self._reading() as seqs:
+            positions, columns = self._select(seqs, start_step, stop_step)
+            steps, times = columns.steps.tolist(), columns.times.tolist()
+            epochs = [NO_EPOCH] * len(steps) if columns.epochs is None else columns.epochs.tolist()
+            values = plain(columns.values)
+            for i, value in enumerate(values):
+                if self.kind != "number":
+                    value = load_object(seqs, self._info.id, int(positions[i]), value)
+                yield Record(steps[i], value, None if epochs[i] == NO_EPOCH else epochs[i], times[i] / 1e6)
+
+    def _select(self, seqs: Container, start: int | None, stop: int | None) -> tuple[Any, Columns]:
+        """Ordinals int64[n] and columns of the records in a range of steps, in step order."""
+        summary = self._info.summary
+        if summary is not None and summary.ordered and (start is not None or stop is not None):
+            found = read_range(seqs, self._info.id, summary.records, start, stop)
+            if found is None:
+                return _NOTHING
+            first, columns = found
+            if increasing(columns.steps):
+                return np.arange(first, first + len(columns.steps)), columns
+        columns_or_none = read_records(seqs, self._info.id)
+        if columns_or_none is None:
+            return _NOTHING
+        columns = columns_or_none
+        steps = columns.steps
+        positions = np.arange(len(steps)) if increasing(steps) else last_of_each_step(steps)
+        inside = np.ones(len(positions), bool)
+        if start is not None:
+            inside &= steps[positions] >= start
+        if stop is not None:
+            inside &= steps[positions] < stop
+        return positions[inside], take(columns, positions[inside])
+
+    def __repr__(self) -> str:
+        context = f" {self.context}" if self.context else ""
+        return f"<{type(self).__name__} {self.name!r}{context} of run {self.run.hash}: {self.count} steps>"
+
+
+class Metric(Sequence):
+    """A sequence of numbers."""
+
+    @property
+    def last(self) -> float | int | None:
+        """Value at the greatest step."""
+        return self._info.last
+
+    @property
+    def min(self) -> float | int | None:
+        """Least value that is not NaN; NaN where all are."""
+        return self._info.min
+
+    @property
+    def max(self) -> float | int | None:
+        """Greatest value that is not NaN; NaN where all are."""
+        return self._info.max
+
+    def numpy(self) -> tuple[Int64s, Float64s]:
+        """All steps int64[n], increasing, and values float64[n]; ints past 2**53 are rounded (iteration keeps them)."""
+        return self.read(None, None)
+
+    def read(self, start_step: int | None = None, stop_step: int | None = None) -> tuple[Int64s, Float64s]:
+        """Steps int64[n] and values float64[n] with `start_step <= step < stop_step`."""
+        with self._reading() as seqs:
+            _, columns = self._select(seqs, start_step, stop_step)
+            return columns.steps, floats(columns.values)
+
+    def sample(self, k: int) -> tuple[Int64s, Float64s]:
+        """At most `k` points, steps int64[m] and values float64[m], that keep the shape: the first and the last point, and of
+        each of k // 2 - 1 equal stretches between them the least and the greatest value.
+
+        Raises:
+            ValueError: `k` is below 4.
+        """
+        if k < 4:
+            raise ValueError(f"a sample has at least 4 points, not {k}")
+        steps, values = self.numpy()
+        if len(steps) <= k:
+            return steps, values
+        edges = np.linspace(1, len(steps) - 1, k // 2).astype(np.int64)[:-1]
+        low = _extreme_positions(np.fmin, values, edges)
+        high = _extreme_positions(np.fmax, values, edges)
+        chosen = np.unique(np.concatenate([[0], low, high, [len(steps) - 1]]))
+        return steps[chosen], values[chosen]
+
+    def dataframe(self) -> pd.DataFrame:
+        """A pandas DataFrame with the columns step, value, epoch and time (UTC), a row for each step.
+
+        Raises:
+            UnsupportedError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise UnsupportedError("dataframe() needs pandas: pip install 'aimstore[pandas]'") from error
+        with self._reading() as seqs:
+            _, columns = self._select(seqs, None, None)
+        epochs = pd.array([None] * len(columns.steps), dtype="Int64")
+        if columns.epochs is not None:
+            epochs = pd.array(columns.epochs, dtype="Int64")
+            epochs[columns.epochs == NO_EPOCH] = pd.NA
+        times = pd.to_datetime(columns.times, unit="us", utc=True)
+        return pd.DataFrame({"step": columns.steps, "value": floats(columns.values), "epoch": epochs, "time": times})
+
+
+def _extreme_positions(extreme: Any, values: Any, edges: Any) -> Any:
+    """Position of the first least (`np.fmin`) or greatest (`np.fmax`) value in each stretch that begins at an edge; the last
+    stretch ends before the last value."""
+    stretch = values[:-1]
+    best = np.repeat(extreme.reduceat(stretch, edges), np.diff([*edges, len(stretch)]))
+    hits = np.flatnonzero(stretch[edges[0] :] == best) + edges[0]
+    _, first = np.unique(np.searchsorted(edges, hits, side="right"), return_index=True)
+    return hits[first]
+
+
+_NOTHING: tuple[Any, Columns] = (
+    np.empty(0, np.int64),
+    Columns(np.empty(0, np.int64), np.empty(0, np.int64), None, np.empty(0, np.float64)),
+)

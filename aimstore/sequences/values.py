@@ -1,0 +1,89 @@
+"""What may be tracked: numbers as they are, everything else encoded at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from aimstore.encoding.records import Opaque, encode_record
+from aimstore.errors import EncodingError
+from aimstore.storage.layout import NUMBER
+from aimstore.types import Context
+
+STEP_MIN = -(2**63)
+STEP_MAX = 2**63 - 2  # leaves room for the automatic step after it
+
+
+def admit(value: Any, name: str) -> tuple[str, Any]:
+    """The kind of sequence that `value` belongs to, and what is stored of it.
+
+    Numbers (int, float, bool, and whatever NumPy, PyTorch and their like give as a scalar) are kept as they are; all else is
+    encoded here and now, because the caller may change it after `track` has returned.
+
+    Raises:
+        EncodingError: the value cannot be stored; the message names its path.
+    """
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, (bool, float, int)):
+        if type(value) in (bool, float, int):
+            return NUMBER, value
+        return NUMBER, float(value) if isinstance(value, float) else int(value)
+    return _kind(value), encode_record(value, (name,))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return "bytes"
+    if isinstance(value, Opaque):
+        return value.type_name
+    if hasattr(value, "__array__"):
+        return "array"
+    return "record"
+
+
+def check_integer(value: Any, what: str, name: object) -> int:
+    """`value` as an int within int64. NumPy's and other libraries' integers are taken; bool and float are not."""
+    if not isinstance(value, bool) and hasattr(value, "__index__"):
+        number = int(value.__index__())
+        if STEP_MIN < number <= STEP_MAX:  # the least int64 stands for a missing epoch
+            return number
+        raise EncodingError(f"{what} {number} of sequence {name!r} does not fit into 64 bits")
+    raise EncodingError(f"{what} of sequence {name!r} is an int or None, not {value!r:.60} ({type(value).__name__})")
+
+
+def check_name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise EncodingError(f"track needs a name: a str that is not empty, not {name!r:.60}")
+    return str(name)
+
+
+def check_context(context: Any, name: str) -> Context:
+    """A copy of `context` that shares nothing with the caller's."""
+    if context is None:
+        return {}
+    if not isinstance(context, dict) or not all(isinstance(key, str) for key in context):
+        raise EncodingError(f"the context of sequence {name!r} is a dict with str keys, not {context!r:.80}")
+    return {str(key): freeze_value(value) for key, value in context.items()}
+
+
+def freeze_value(value: Any) -> Any:
+    """A copy in plain containers; NumPy scalars become Python's, so that equal contexts are equal whatever made them."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: freeze_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [freeze_value(item) for item in value]
+    return value
+
+
+def context_key(value: Any) -> Hashable:
+    """A hashable that is equal for equal contexts, in whatever order their keys were given."""
+    if isinstance(value, dict):
+        return "dict", frozenset((key, context_key(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return "list", tuple(context_key(item) for item in value)
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,312 @@
+"""The write side of a run's sequences: `track` appends to memory, the drain writes batches.
+
+Order of a drain: definitions (meta container), records (seqs container), summaries (meta container), so that whatever a crash
+leaves behind, nothing refers to what is not there. Records leave memory only when their batch is accepted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from threading import RLock
+from time import time
+from typing import Any
+
+from aimstore.abc import Container, WriteBatch
+from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceTypeError
+from aimstore.lifecycle import shield
+from aimstore.sequences import drainer
+from aimstore.sequences.reader import read_records
+from aimstore.sequences.series import WIDTH, Series, Staged
+from aimstore.sequences.summary import summarize
+from aimstore.sequences.values import (
+    STEP_MAX,
+    STEP_MIN,
+    admit,
+    check_context,
+    check_integer,
+    check_name,
+    context_key,
+)
+from aimstore.storage.layout import (
+    Summary,
+    definition_key,
+    encode_definition,
+    encode_summary,
+    read_sequences,
+    summary_key,
+)
+
+logger = logging.getLogger("aimstore")
+
+CHECK_EVERY = 256 * WIDTH
+"""Growth of one sequence's pending entries after which `track` looks at the bound."""
+
+MAX_PENDING = 256 * 1024 * WIDTH
+"""Pending entries of one run past which `track` waits: about 30 MB of numbers."""
+
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""Bytes of pending objects past which `track` waits."""
+
+SUMMARIES_PER_DRAIN = 64
+"""Summaries that a background drain writes at most, the oldest first; a flush writes all."""
+
+
+class SequenceWriter:
+    """Takes tracked values of one run from any thread.
+
+    `track` takes no lock on its usual way, so a signal may arrive anywhere inside it. An error of the engine is kept and
+    raised by the next `track`, `flush` or `close`; the records stay, and every drain tries again.
+    """
+
+    def __init__(self, run: str, meta: Container, seqs: Container, *, recover: bool) -> None:
+        """
+        Args:
+            run: the run's hash, shown in errors.
+            meta, seqs: its containers, open for writing.
+            recover: the run did not end cleanly; recompute from its records what the meta container says of them.
+        """
+        self.run = run
+        self._meta = meta
+        self._seqs = seqs
+        self._series: dict[Any, Series] = {}
+        self._by_context: dict[Any, Series] = {}
+        self._dirty: dict[int, Series] = {}
+        self._object_bytes = 0
+        self._lock = RLock()
+        self._error: Exception | None = None
+        for info in list(read_sequences(meta)):
+            series = Series(info.id, info.name, info.context, info.kind)
+            series.defined = True
+            series.plain = False
+            series.summary = self._recomputed(series) if recover else info.summary
+            if series.summary != info.summary:
+                self._set_dirty(series)
+            self._by_context[info.name, context_key(info.context)] = series
+        drainer.add(self)
+
+    def _recomputed(self, series: Series) -> Summary | None:
+        columns = read_records(self._seqs, series.id)
+        return None if columns is None else summarize(columns, number=series.number)
+
+    # Tracking: any thread
+
+    def track(self, value: Any, name: str | None, step: int | None, epoch: int | None, context: Any) -> None:
+        """See `Run.track`."""
+        now = time()
+        try:
+            series = self._series[name if context is None else (name, *context.items())]
+        except (KeyError, TypeError, AttributeError):
+            series = None
+        if (
+            series is not None
+            and type(value) is float
+            and series.number
+            and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
+            and (epoch is None or (type(epoch) is int and STEP_MIN < epoch <= STEP_MAX))
+            and self._error is None
+        ):
+            pending = series.pending
+            pending.extend((value, step, epoch, now))
+            if len(pending) > series.check_at:
+                self._check_bound(series)
+        else:
+            self._track_carefully(series, value, name, step, epoch, context, now)
+
+    def _track_carefully(
+        self, series: Series | None, value: Any, name: Any, step: Any, epoch: Any, context: Any, now: float
+    ) -> None:
+        self._raise_error()
+        if isinstance(value, dict):
+            self._track_each(value, name, step, epoch, context, now)
+            return
+        self._track_one(series, value, check_name(name), step, epoch, context, now)
+
+    def _track_each(self, values: dict[Any, Any], name: Any, step: Any, epoch: Any, context: Any, now: float) -> None:
+        if name is not None:
+            raise EncodingError(
+                f"track got a dict and the name {name!r:.60}. A dict gives a value for each of its names: leave `name` out; "
+                f"to track the dict itself as one record, write track({{{name!r:.60}: value}})"
+            )
+        # all are checked before the first is taken, so that a bad one leaves nothing half tracked
+        checked = [(check_name(key), value, *admit(value, key)) for key, value in values.items()]
+        for key, value, kind, _ in checked:
+            self._series_for(key, context, kind, value)
+        step = None if step is None else check_integer(step, "the step", next(iter(values), ""))
+        epoch = None if epoch is None else check_integer(epoch, "the epoch", next(iter(values), ""))
+        for key, value, kind, stored in checked:
+            self._append(self._series_for(key, context, kind, value), stored, step, epoch, now)
+
+    def _track_one(
+        self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
+    ) -> None:
+        kind, stored = admit(value, name)
+        step = None if step is None else check_integer(step, "the step", name)
+        epoch = None if epoch is None else check_integer(epoch, "the epoch", name)
+        if series is None or series.kind != kind:
+            series = self._series_for(name, context, kind, value)
+        self._append(series, stored, step, epoch, now)
+
+    def _append(self, series: Series, stored: Any, step: int | None, epoch: int | None, now: float) -> None:
+        if series.number:
+            if series.plain and type(stored) is not float:
+                series.plain = False
+        else:
+            with shield, self._lock:
+                self._object_bytes += len(stored)
+        series.pending.extend((stored, step, epoch, now))
+        if len(series.pending) > series.check_at or self._object_bytes > MAX_PENDING_BYTES:
+            self._check_bound(series)
+
+    def _series_for(self, name: str, context: Any, kind: str, value: Any) -> Series:
+        own = check_context(context, name)
+        key = name, context_key(own)
+        with shield, self._lock:
+            series = self._by_context.get(key)
+            if series is None:
+                encode_definition(name, own, kind)  # raises for a context that cannot be stored
+                series = self._by_context[key] = Series(len(self._by_context), name, own, kind)
+            if series.kind != kind:
+                raise SequenceTypeError(
+                    f"sequence {name!r} {own} holds values of kind {series.kind!r}; "
+                    f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
+                )
+            try:
+                self._series[name if context is None else (name, *context.items())] = series
+            except TypeError:
+                pass  # a context with values that cannot be hashed is looked up by its canonical form each time
+            return series
+
+    def _check_bound(self, series: Series) -> None:
+        series.check_at = len(series.pending) + CHECK_EVERY
+        waiting = sum(len(each.pending) for each in list(self._by_context.values()))
+        if waiting > MAX_PENDING or self._object_bytes > MAX_PENDING_BYTES:
+            self.drain()
+            self._raise_error()
+
+    def _raise_error(self) -> None:
+        error = self._error
+        if error is None:
+            return
+        if not isinstance(error, ClosedError):
+            self._error = None  # said once; the drain sets it again if the cause is still there
+        raise error
+
+    # Draining: the writer thread, or whoever flushes
+
+    def drain(self, *, everything: bool = False, seal: bool = False) -> None:
+        """Write what is pending; an error is kept for the next call of the user's.
+
+        Args:
+            everything: also all summaries.
+            seal: leave no fresh chunks.
+        """
+        with shield, self._lock:
+            if isinstance(self._error, ClosedError):
+                return
+            try:
+                self._drain(everything=everything, seal=seal)
+            except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
+                if self._error is None:
+                    logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
+                self._error = error
+            else:
+                self._error = None
+
+    def _drain(self, *, everything: bool, seal: bool, only: Iterable[Series] | None = None) -> None:
+        batch = WriteBatch()
+        large: list[WriteBatch] = []
+        definitions = WriteBatch()
+        staged: list[Staged] = []
+        for series in list(self._by_context.values() if only is None else only):
+            if series.pending or (seal and series.tail.starts):
+                change = series.stage(batch, large, seal=seal)
+                if change is not None:
+                    staged.append(change)
+                    if not series.defined:
+                        value = encode_definition(series.name, series.context, series.kind)
+                        definitions.put(definition_key(series.id), value)
+        if staged:
+            self._meta.write(definitions)
+            for each in large:
+                self._seqs.write(each)
+            self._seqs.write(batch)
+            for change in staged:
+                if not change.series.number:
+                    self._object_bytes -= sum(map(len, change.series.pending[: change.taken : WIDTH]))
+                change.commit()
+                change.series.defined = True
+                self._set_dirty(change.series)
+        self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
+
+    def _set_dirty(self, series: Series) -> None:
+        self._dirty.setdefault(series.id, series)
+
+    def _write_summaries(self, most: int | None) -> None:
+        chosen = list(self._dirty.values())[:most]
+        if not chosen:
+            return
+        batch = WriteBatch()
+        for series in chosen:
+            if series.summary is not None:
+                batch.put(summary_key(series.id), encode_summary(series.summary))
+        self._meta.write(batch)
+        for series in chosen:
+            del self._dirty[series.id]
+
+    def flush(self, *, sync: bool = False) -> None:
+        """Return when all tracked so far is in the engine's log, with `sync` when it is on the disk. Raises what went wrong."""
+        with shield, self._lock:
+            if isinstance(self._error, ClosedError):
+                raise self._error
+            self._error = None
+            self._drain(everything=True, seal=False)
+            self._seqs.flush(sync=sync)
+            self._meta.flush(sync=sync)
+
+    @property
+    def held(self) -> int:
+        """Bytes kept in memory for sealing."""
+        return sum(series.tail.nbytes for series in list(self._by_context.values()))
+
+    def release(self, nbytes: int) -> None:
+        """Seal the largest tails early, until `nbytes` less are held."""
+        with shield, self._lock:
+            if self._error is not None:
+                return
+            chosen = []
+            for series in sorted(self._by_context.values(), key=lambda each: -each.tail.nbytes):
+                if nbytes <= 0:
+                    break
+                chosen.append(series)
+                nbytes -= series.tail.nbytes
+            try:
+                self._drain(everything=False, seal=True, only=chosen)
+            except (AimstoreError, OSError) as error:
+                self._error = error
+
+    def close(self) -> None:
+        """Write and seal everything. Raises what went wrong, and can then be called again: nothing is given up."""
+        with shield, self._lock:
+            if isinstance(self._error, ClosedError):
+                return
+            self._error = None
+            self._drain(everything=False, seal=True)
+            for series in self._by_context.values():
+                if series.summary is not None and not series.summary.ordered:
+                    exact = self._recomputed(series)
+                    if exact != series.summary:
+                        series.summary = exact
+                        self._set_dirty(series)
+            self._error = ClosedError(f"run {self.run} is closed; open it again with Run(run_hash=…) to go on")
+            try:
+                self._drain(everything=True, seal=True)  # what other threads tracked meanwhile
+            except (AimstoreError, OSError):
+                self._error = None
+                raise
+            drainer.remove(self)
+
+    def abandon(self, why: str) -> None:
+        """Refuse everything from now on: this is a forked child, and what is held belongs to the parent."""
+        self._lock = RLock()  # another thread of the parent may have held it
+        self._error = ClosedError(f"run {self.run} {why}")

@@ -1,0 +1,149 @@
+"""Where things lie in the two containers of a run, as path keys.
+
+Meta container::
+
+    ("attrs", *path)        the user's tree, one record per leaf
+    ("props", name)         mirror of the structured properties (name, experiment, tags, …)
+    ("seqs", id)            definition of a sequence: (name, context, kind)
+    ("sums", id)            its summary: see `Summary`
+    ("deleted",)            the run is being deleted; what is left of it is to be removed
+
+Sequence container::
+
+    (id, ordinal)           a chunk, by the ordinal of its first record
+    (id, "object", ordinal) one record too large for its chunk
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from aimstore.abc import Container
+from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.encoding.records import decode_record, encode_record
+from aimstore.errors import CorruptionError
+from aimstore.types import Context
+
+ATTRS: Final = "attrs"
+PROPS: Final = "props"
+DEFINITIONS: Final = "seqs"
+SUMMARIES: Final = "sums"
+DELETED_KEY: Final = encode_path(("deleted",))
+OBJECT: Final = "object"
+
+NUMBER: Final = "number"
+"""Kind of a sequence whose values are numbers."""
+
+
+class Summary(NamedTuple):
+    """What is known of a sequence without reading it.
+
+    Attributes:
+        records: number of records stored, which is the next record's ordinal.
+        steps: number of distinct steps. Of several records with one step the last one holds, so these may be less than
+            `records`; while such a sequence is being written they are an upper bound.
+        ordered: the steps are strictly increasing, so that records are in step order and no step occurs twice.
+        first_step: least step.
+        last_step: greatest step.
+        last: value at the greatest step; None where the sequence holds objects.
+        min: least value that is not NaN; NaN where there is none; None where the sequence holds objects.
+        max: greatest, likewise.
+    """
+
+    records: int
+    steps: int
+    ordered: bool
+    first_step: int
+    last_step: int
+    last: float | int | None
+    min: float | int | None
+    max: float | int | None
+
+
+@dataclass(frozen=True)
+class SequenceInfo:
+    """One sequence of a run, as its meta data describes it. `summary` is None where it has no records yet."""
+
+    id: int
+    name: str
+    context: Context
+    kind: str
+    summary: Summary | None
+
+    @property
+    def count(self) -> int:
+        """Number of steps with a value; an upper bound while a sequence with repeated steps is being written."""
+        return 0 if self.summary is None else self.summary.steps
+
+    @property
+    def first_step(self) -> int | None:
+        """Least step, None where there are no records."""
+        return None if self.summary is None else self.summary.first_step
+
+    @property
+    def last_step(self) -> int | None:
+        """Greatest step, None where there are no records."""
+        return None if self.summary is None else self.summary.last_step
+
+    @property
+    def last(self) -> float | int | None:
+        """Value at the greatest step; None where there are no records, or no numbers."""
+        return None if self.summary is None else self.summary.last
+
+    @property
+    def min(self) -> float | int | None:
+        """Least value that is not NaN, NaN where all are; None as for `last`."""
+        return None if self.summary is None else self.summary.min
+
+    @property
+    def max(self) -> float | int | None:
+        """Greatest value that is not NaN, NaN where all are; None as for `last`."""
+        return None if self.summary is None else self.summary.max
+
+
+def definition_key(sequence: int) -> bytes:
+    return encode_path((DEFINITIONS, sequence))
+
+
+def summary_key(sequence: int) -> bytes:
+    return encode_path((SUMMARIES, sequence))
+
+
+def property_key(name: str) -> bytes:
+    return encode_path((PROPS, name))
+
+
+def encode_definition(name: str, context: Context, kind: str) -> bytes:
+    return encode_record([name, context, kind])
+
+
+def read_sequences(meta: Container) -> Iterator[SequenceInfo]:
+    """The sequences that a meta container defines, by id."""
+    summaries = {
+        decode_path(key)[1]: _summary(value, meta.path) for key, value in meta.items(encode_path((SUMMARIES,)))
+    }
+    for key, value in meta.items(encode_path((DEFINITIONS,))):
+        sequence = decode_path(key)[1]
+        definition = decode_record(value)
+        if not isinstance(sequence, int) or not isinstance(definition, list) or len(definition) != 3:
+            raise CorruptionError(f"{meta.path}: the definition of sequence {sequence!r} is damaged")
+        name, context, kind = definition
+        yield SequenceInfo(sequence, name, context, kind, summaries.get(sequence))
+
+
+def read_properties(meta: Container) -> dict[str, Any]:
+    """The mirrored structured properties."""
+    return {str(decode_path(key)[1]): decode_record(value) for key, value in meta.items(encode_path((PROPS,)))}
+
+
+def _summary(data: bytes, where: str) -> Summary:
+    fields = decode_record(data)
+    if not isinstance(fields, list) or len(fields) != len(Summary._fields):
+        raise CorruptionError(f"{where}: the summary of a sequence is damaged")
+    return Summary(*fields)
+
+
+def encode_summary(summary: Summary) -> bytes:
+    return encode_record(list(summary))

@@ -1,0 +1,46 @@
+"""The RocksDB backend: databases in the directory layout of every embedded engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from aimstore.abc import Capability, Container, Lock, Mode
+from aimstore.storage.filesystem import FilesystemBackend
+from aimstore_rocksdb import files
+from aimstore_rocksdb.config import RocksDBOptions
+
+
+class RocksDBBackend(FilesystemBackend):
+    """Containers as RocksDB databases, one directory each.
+
+    Args:
+        root: the directory that holds all of it.
+        options: by name; see `RocksDBOptions`.
+
+    Raises:
+        ConfigError: an option that does not exist, or a value that it does not take.
+    """
+
+    capability: ClassVar[Capability] = Capability(
+        persistent=True, multi_process=True, durable_sync=True, native_range_delete=True
+    )
+
+    def __init__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(Path(root))
+        self.options = RocksDBOptions.parse(options or {})
+
+    def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
+        from aimstore_rocksdb.container import RocksDBContainer  # loads RocksDB, which listing does without
+
+        return RocksDBContainer(path, directory, mode, lock, self.options)
+
+    def _is_container(self, directory: Path) -> bool:
+        return files.is_database(directory)
+
+    def version(self, path: str) -> str | None:
+        """A token of the manifest and the logs: tables never change, and what else lies there is not data."""
+        state = files.state(self._place(path).directory)
+        return None if state is None else hashlib.blake2b(repr(state).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,110 @@
+"""Places in RocksDB's iterators, and what is done by walking along them: scans and the deletion of ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aimstore.abc import Item, KeyRange
+from aimstore.errors import AimstoreError
+from aimstore_rocksdb.engine import Rdict, RdictIter, WriteBatch
+
+_FEW = 1000
+"""Keys of a range up to which each is deleted by itself: a range tombstone slows reads until the tables are merged."""
+_STEP_BYTES = 64 << 10
+
+
+class Cursor:
+    """A place in an iterator of RocksDB, which is a snapshot. Between steps it alone holds the iterator."""
+
+    __slots__ = ("__weakref__", "_error", "_it", "_keys", "_reverse", "ended")
+
+    def __init__(self, it: RdictIter, keys: KeyRange, reverse: bool) -> None:
+        self._it: RdictIter | None = it
+        self._keys = keys
+        self._reverse = reverse
+        self._error: AimstoreError | None = None
+        self.ended = False
+        # the bounds are compared here, as those of rocksdict's ReadOptions do not work
+        if not reverse:
+            it.seek(keys.start)
+        elif keys.stop is None:
+            it.seek_to_last()
+        else:
+            it.seek_for_prev(keys.stop)
+            if it.key() == keys.stop:
+                it.prev()
+
+    def take(self, steps: int) -> list[Item]:
+        """The next items: at most `steps`, and not many more bytes than a step may have. Sets `ended` after the last.
+
+        Raises:
+            AimstoreError: as given to `fail`.
+            Exception: as rocksdict raises it; the items are not all.
+        """
+        if self._error is not None:
+            raise self._error
+        assert self._it is not None
+        it, start, stop, reverse = self._it, self._keys.start, self._keys.stop, self._reverse
+        key_of, value_of, step = it.key, it.value, it.prev if reverse else it.next
+        items: list[Item] = []
+        room = _STEP_BYTES
+        try:
+            for _ in range(steps):
+                key = key_of()
+                if key is None:
+                    it.status()  # the end, or an error that would look like it
+                    self.end()
+                    break
+                if key < start if reverse else stop is not None and key >= stop:
+                    self.end()
+                    break
+                value = value_of()
+                items.append((key, value))
+                step()
+                room -= len(value)
+                if room < 0:
+                    break
+        finally:
+            del it, key_of, value_of, step  # a traceback must not keep the database open
+        return items
+
+    def end(self) -> None:
+        """Let the iterator go."""
+        self.ended = True
+        self._it = None
+
+    def fail(self, error: AimstoreError) -> None:
+        """Let the iterator go, and raise `error` at the next step."""
+        if not self.ended:
+            self._error = error
+            self._it = None
+
+
+def erase(native: WriteBatch, db: Rdict, keys: KeyRange, earlier: Iterable[bytes]) -> None:
+    """Add the deletion of a range to a batch: of each key where they are few, else of the range.
+
+    Args:
+        native: the batch.
+        db: whose keys are to go.
+        keys: the range.
+        earlier: keys that the batch has put already.
+    """
+    doomed = [key for key in earlier if key in keys]
+    cursor = db.iter()
+    cursor.seek(keys.start)
+    for _ in range(_FEW):
+        key = cursor.key()
+        if key is None or key not in keys:
+            cursor.status()
+            break
+        doomed.append(key)
+        cursor.next()
+    else:
+        stop = keys.stop
+        if stop is None:  # there is no tombstone without an end
+            cursor.seek_to_last()
+            stop = max(cursor.key(), *doomed) + b"\0"
+        native.delete_range(keys.start, stop)
+        return
+    for key in doomed:
+        native.delete(key)

@@ -1,0 +1,300 @@
+"""RocksDB itself: opening, settling and closing databases, and what its errors mean. Nothing else imports rocksdict."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DbClosedError,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    RdictIter,
+    WriteBatch,
+)
+
+from aimstore.errors import AimstoreError, ClosedError, CorruptionError, LockedError, ReadOnlyError, StorageError
+from aimstore_rocksdb import files
+from aimstore_rocksdb.config import RocksDBOptions
+
+__all__ = [
+    "GONE",
+    "Rdict",
+    "RdictIter",
+    "WriteBatch",
+    "error_of",
+    "open_for_reading",
+    "open_for_writing",
+    "release",
+    "settle",
+    "without_threads",
+]
+
+_log = logging.getLogger("aimstore.rocksdb")
+
+_PATIENCE = 2.0
+"""Seconds for which a database that changes under a reader, or that this process is still closing, is tried again."""
+_PAUSE = 0.003
+
+_CAUSES = {
+    os.strerror(code): code
+    for code in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EFBIG,
+        errno.ENOENT,
+    )
+}
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
+
+
+# Errors
+
+GONE = (AttributeError, DbClosedError, RuntimeError)
+"""What using a database raises that another thread closed meanwhile: no such attribute any more, rocksdict's own word,
+and PyO3's "Already mutably borrowed"."""
+
+
+def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
+    """What an exception of rocksdict means. Its own are plain `Exception` with RocksDB's text.
+
+    Args:
+        path: the container's path or directory, for the message.
+        doing: what failed, for the message.
+    """
+    text = str(error).strip().rstrip(":")
+    message = f"{path}: {doing}: {text}"
+    if isinstance(error, DbClosedError):
+        return ClosedError(message)
+    if text.startswith("Corruption"):
+        return CorruptionError(message)
+    if "lock hold by current process" in text or "While lock file" in text:
+        return LockedError(f"{message}; another writer has the database open")
+    if "in read only mode" in text:
+        return ReadOnlyError(message)
+    raised = StorageError(message)
+    raised.errno = next((code for cause, code in _CAUSES.items() if cause in text), None)
+    return raised
+
+
+# Options
+
+
+def _options(config: RocksDBOptions, *, writing: bool) -> Options:
+    return _built_options(config, writing, _forked, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _built_options(config: RocksDBOptions, writing: bool, forked: bool, _pid: int) -> Options:
+    """Options for many small databases. Each process has its own: a fork can leave the mutex of a block cache held."""
+    options = Options(raw_mode=True)
+    options.set_compression_type(getattr(DBCompressionType, config.compression)())
+    options.set_write_buffer_size(config.write_buffer_size)
+    options.set_max_write_buffer_number(4)  # a full one is written out while the next fills; a stall holds the GIL
+    options.set_max_open_files(config.max_open_files if writing else -1)
+    options.set_max_file_opening_threads(1)  # with more, opening starts and joins threads
+    options.set_skip_stats_update_on_db_open(True)
+    options.set_manifest_preallocation_size(4096)
+    options.set_keep_log_file_num(1)
+    options.set_max_log_file_size(64 << 10)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    options.set_wal_recovery_mode(
+        DBRecoveryMode.tolerate_corrupted_tail_records()
+        if config.log_recovery == "strict"
+        else DBRecoveryMode.point_in_time()
+    )
+    if forked:
+        options.set_write_buffer_size(1 << 40)  # nobody would write it out
+        options.set_arena_block_size(1 << 20)
+        options.set_disable_auto_compactions(True)
+    blocks = BlockBasedOptions()
+    blocks.set_format_version(6)
+    blocks.set_block_size(config.block_size)
+    blocks.set_block_cache(_block_cache(config.block_cache_size, _pid))
+    options.set_block_based_table_factory(blocks)
+    return options
+
+
+@lru_cache(maxsize=16)
+def _block_cache(nbytes: int, _pid: int) -> Cache:
+    return Cache(nbytes)
+
+
+# Opening
+
+
+def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
+    # the options are given twice since rocksdict would take those of the column family from an OPTIONS file
+    database = Rdict(os.fspath(directory), options, {"default": options}, access)
+    return database.get_column_family(
+        "default"
+    )  # looks keys up in 1.3 µs; the other asks for the family each time, 1.9
+
+
+def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdict:
+    """Open the database in `directory`, making it where there is none.
+
+    Raises:
+        LockedError: another process has it open for writing.
+        CorruptionError, StorageError: it cannot be opened.
+    """
+    global _threads_started
+    try:
+        files.make(directory)
+    except OSError as error:
+        raise error_of(error, path, f"cannot make a database in {directory}") from error
+    _threads_started = True
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            database = _open(directory, _options(config, writing=True), AccessType.read_write())
+        except Exception as error:  # rocksdict raises no narrower class
+            # another thread of this process may be in its last call to the database that was closed here
+            if "lock hold by current process" in str(error) and time.monotonic() < deadline:
+                time.sleep(_PAUSE)
+                continue
+            raise error_of(error, path, "cannot open for writing") from error
+        files.remove_options(directory)
+        return database
+
+
+def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tuple[Rdict, files.State]:
+    """Open the database in `directory` as it is now, beside a writer that may be changing it.
+
+    RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
+    a log written out as a table after the manifest was read is simply missing. So the database counts as open, or as
+    damaged, only where the manifest is the same before and after.
+
+    Returns:
+        The database, and a state not later than what it shows.
+
+    Raises:
+        FileNotFoundError: there is no database.
+        CorruptionError, StorageError: it cannot be opened.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    failed: files.State | None = None
+    while True:
+        before = files.state(directory)
+        if before is None:
+            files.remove_stray(directory)
+            raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
+        failure: AimstoreError
+        try:
+            database = _open_read_only(directory, _options(config, writing=False))
+        except Exception as error:  # rocksdict raises no narrower class
+            failure = error_of(error, path, "cannot open for reading")
+            failure.__cause__ = error
+            if failed is not None and failed.tables == before.tables:
+                raise failure from error
+            failed = before
+        else:
+            after = files.state(directory)
+            if after is not None and after.tables == before.tables:
+                return database, before
+            failure = StorageError(f"{path}: changed each time it was opened for reading, for {_PATIENCE:g} s")
+        if time.monotonic() > deadline:
+            raise failure
+        time.sleep(_PAUSE)
+
+
+def _open_read_only(directory: Path, options: Options) -> Rdict:
+    access = AccessType.read_only(error_if_log_file_exist=False)
+    try:
+        return _open(directory, options, access)
+    except Exception as error:  # rocksdict raises no narrower class
+        cause = getattr(error_of(error, "", ""), "errno", None)
+        if cause not in _UNWRITABLE:
+            raise
+    with files.shadow(directory) as shadow:
+        try:
+            return _open(shadow, options, access)
+        except Exception as error:
+            raise RuntimeError(str(error).replace(os.fspath(shadow), os.fspath(directory))) from error
+
+
+# Closing
+
+
+def settle(database: Rdict, written: int) -> None:
+    """Write the log out as a table, and merge the tables where that is worth its cost.
+
+    Merging removes what was overwritten or deleted. It rewrites all tables, so it is done where what this writer wrote,
+    or what was not merged before, is a quarter of them or more: always for a run written in one go, now and then for
+    an index.
+
+    Args:
+        written: bytes of keys and values that this writer wrote.
+    """
+    database.flush()
+    tables = database.live_files()
+    total = sum(table["size"] for table in tables)
+    unmerged = total - _merged(tables)
+    if len(tables) > 1 and unmerged and 4 * max(written, unmerged) >= total:
+        database.compact_range(None, None)
+
+
+def _merged(tables: list[dict[str, Any]]) -> int:
+    """Bytes of the tables that hold at most one record of each key: those of the lowest level, or one alone."""
+    lowest = max((table["level"] for table in tables), default=0)
+    sizes = [table["size"] for table in tables if table["level"] == lowest]
+    return sum(sizes) if lowest else max(sizes, default=0)
+
+
+def release(database: Rdict, path: str) -> None:
+    """Close a database whose log is to stay as it is; it was acknowledged, so that the next open finds it.
+
+    For one whose last write failed, and for all in a process where nothing can be written out.
+    """
+    try:
+        database.cancel_all_background(True)
+        database.close()
+    except Exception as error:  # closing tries to write the log out, which was to be expected to fail
+        _log.debug("%s", error_of(error, path, "closing without writing the log out"))
+
+
+# Forks
+#
+# RocksDB writes logs out as tables, and merges tables, in background threads that a forked child lacks though it
+# believes to have them: where the parent has had a database open for writing, a flush in the child would wait for ever.
+# A child therefore writes to the log only. Opening a database writes its log out in the calling thread, so that opening
+# it anew takes the place of flushing.
+
+_threads_started = False
+_forked = False
+
+
+def without_threads() -> bool:
+    """Whether this process is a forked child in which nothing can be written out but by reopening."""
+    return _forked
+
+
+def _after_fork_in_child() -> None:
+    global _forked
+    if _threads_started and not _forked:
+        _forked = True
+        # At exit RocksDB joins its threads. By then their stacks may be those of new threads, and the process would
+        # abort; ending it first leaves nothing undone, as Python has been finalized.
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "on_exit"):
+            libc.on_exit(libc._exit, None)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,138 @@
+"""The files of a RocksDB database, as far as they can be judged, made and tidied up without RocksDB."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DATA = (".sst", ".log")
+
+_EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
+"""The manifest of a database that holds nothing, as RocksDB's `DBImpl::NewDB` writes it: one log record (masked CRC32C,
+length, type "full") with log number 0, next file number 2, last sequence number 0."""
+
+_SLACK = 256 << 10
+
+Fact = tuple[str, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a reader of a database can see, judged by its files: (name, inode, bytes, mtime in ns) of each.
+
+    Attributes:
+        tables: the files that say which tables and logs there are. They change when data leaves the log.
+        logs: the write-ahead logs. They grow with each batch.
+    """
+
+    tables: tuple[Fact, ...]
+    logs: tuple[Fact, ...]
+
+
+def state(directory: Path) -> State | None:
+    """The state of the database in `directory`, None where there is none. Costs some 50 µs."""
+    tables: list[Fact] = []
+    logs: list[Fact] = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name
+                kind = logs if name.endswith(".log") else tables if name.startswith(("CURRENT", "MANIFEST-")) else None
+                if kind is not None:
+                    with suppress(FileNotFoundError):  # replaced since it was listed; its successor counts
+                        stat = entry.stat()
+                        kind.append((name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not any(name == "CURRENT" and size for name, _, size, _ in tables):
+        return None
+    return State(tuple(sorted(tables)), tuple(sorted(logs)))
+
+
+def is_database(directory: Path) -> bool:
+    """Whether there is a database in `directory`. The file CURRENT comes last when one is made."""
+    try:
+        return os.stat(directory / "CURRENT").st_size > 0  # noqa: PTH116  Path.stat takes twice as long
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def make(directory: Path) -> None:
+    """Make an empty database in `directory`, unless there is one.
+
+    RocksDB does the same with five more calls of fsync, which take a quarter of the time of creating a small database
+    on a disk. They are not needed: opening writes and syncs a new manifest before it returns.
+    """
+    directory.mkdir(exist_ok=True)
+    if is_database(directory) or any(name.endswith(_DATA) for name in os.listdir(directory)):  # noqa: PTH208
+        return
+    (directory / "IDENTITY").write_text(str(uuid.uuid4()))
+    (directory / "MANIFEST-000001").write_bytes(_EMPTY_MANIFEST)
+    new = directory / "CURRENT.new"
+    new.write_text("MANIFEST-000001\n")
+    new.replace(directory / "CURRENT")
+
+
+def remove_options(directory: Path) -> None:
+    """Remove the files in which RocksDB keeps its options: 8 kB, and half of the time that a reader needs to open."""
+    _remove(directory, "OPTIONS-")
+
+
+def remove_events(directory: Path) -> None:
+    """Remove RocksDB's log of events: 30 kB, most of the bytes of a small database."""
+    _remove(directory, "LOG")
+
+
+def _remove(directory: Path, prefix: str) -> None:
+    for name in os.listdir(directory):  # noqa: PTH208  names are all that is needed
+        if name.startswith(prefix):
+            (directory / name).unlink(missing_ok=True)
+
+
+def remove_stray(directory: Path) -> None:
+    """Remove what rocksdict makes when it is to read a database that does not exist (any more)."""
+    with suppress(OSError):  # a directory that somebody else is filling stays
+        if os.listdir(directory) == ["rocksdict-config.json"]:  # noqa: PTH208
+            (directory / "rocksdict-config.json").unlink()
+        directory.rmdir()
+
+
+def has_room(directory: Path, nbytes: int) -> bool:
+    """Whether a database can be reopened and take `nbytes` more: reopening writes its logs out as tables."""
+    found = state(directory)
+    need = nbytes + sum(size for _, _, size, _ in (found.logs if found else ())) + _SLACK
+    probe = directory / "room.probe"
+    try:
+        descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, need)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return error.errno not in _FULL
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+    return True
+
+
+@contextmanager
+def shadow(directory: Path) -> Iterator[Path]:
+    """A temporary directory with links to the files of a database.
+
+    rocksdict writes a file of its own into a database that it opens, even for reading. Through this one it can open a
+    database in a directory that cannot be written to. RocksDB keeps the files open, so the links are needed only while
+    it opens them.
+    """
+    with tempfile.TemporaryDirectory(prefix="aimstore-") as name:
+        for entry in os.listdir(directory):  # noqa: PTH208
+            if entry.endswith(_DATA) or entry.startswith(("CURRENT", "MANIFEST-")):
+                (Path(name) / entry).symlink_to((directory / entry).absolute())
+        yield Path(name)

@@ -1,0 +1,243 @@
+"""Finding plug-ins, asking them what they offer, and telling them of events."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from aimstore.errors import PluginError
+from aimstore.plugins import (
+    BackendSpec,
+    BrokenPlugin,
+    CommandSpec,
+    IndexerSpec,
+    PluginManager,
+    RecordTypeSpec,
+    hookimpl,
+    plugins,
+)
+
+OFFERS_LMDB = """
+from aimstore.plugins import BackendSpec, hookimpl
+
+@hookimpl
+def aimstore_backends():
+    return [BackendSpec(name="lmdb", summary="s", extra="lmdb", factory="no_engine.backend:Backend")]
+"""
+
+
+class Offering:
+    """A plug-in that offers the given backends, and remembers the events it is told of."""
+
+    def __init__(self, *specs: object) -> None:
+        self.specs = list(specs)
+        self.events: list[tuple[object, ...]] = []
+
+    @hookimpl
+    def aimstore_backends(self) -> list[object]:
+        return self.specs
+
+    @hookimpl
+    def aimstore_run_opened(self, run: str, resumed: bool) -> None:
+        self.events.append((run, resumed))
+
+
+def backend(name: str) -> BackendSpec:
+    return BackendSpec(name=name, summary="one sentence", factory="engine:Backend")
+
+
+def test_built_in_plug_ins_offer_the_defaults(manager: PluginManager) -> None:
+    assert manager.names == ("defaults",)
+    assert manager.indexer("container").factory == "aimstore.index.indexer:ContainerIndexer"
+    assert manager.query_engine("python").factory == "aimstore.query.engine:PythonQuery"
+    assert manager.backends() == {}
+
+
+def test_a_built_in_plug_in_can_be_disabled_like_any_other() -> None:
+    manager = PluginManager(entry_points=False, disabled=["defaults"])
+    assert manager.indexers() == {}
+
+
+def test_an_installed_plug_in_is_found(install: Callable[[str, str, str], None]) -> None:
+    install("lmdb", "lmdb_plugin", OFFERS_LMDB)
+    manager = PluginManager(disabled=())
+    assert "lmdb" in manager.names
+    assert manager.backend("lmdb").factory == "no_engine.backend:Backend"
+    assert "no_engine" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        (
+            "from aimstore.plugins import hookimpl\n@hookimpl\ndef aimstore_backend(): ...",
+            "did you mean 'aimstore_back",
+        ),
+        (OFFERS_LMDB.replace("aimstore_backends()", "aimstore_backends(path)"), "path"),
+        (OFFERS_LMDB.replace("@hookimpl", "@hookimpl(wrapper=True)") + "    yield\n", "is a wrapper"),
+        (OFFERS_LMDB.replace("return [", "return 1 / 0 or ["), "ZeroDivisionError"),
+        (OFFERS_LMDB.replace("return [", "return 5 or ["), "aimstore_backends returns a list of BackendSpec, not 5"),
+        (OFFERS_LMDB.replace('name="lmdb"', 'name="LMDB!"'), "backend name 'LMDB!'"),
+        (OFFERS_LMDB.replace("no_engine.backend:", ""), "factory is 'module:attribute', not 'Backend'"),
+    ],
+)
+def test_a_broken_plug_in_is_recorded_and_the_others_work(
+    install: Callable[[str, str, str], None], caplog: pytest.LogCaptureFixture, source: str, error: str
+) -> None:
+    install("bad", "bad_plugin", source)
+    install("good", "good_plugin", OFFERS_LMDB)
+    manager = PluginManager(disabled=())
+    assert manager.backend("lmdb").name == "lmdb"
+    [broken] = [plugin for plugin in manager.broken if plugin.name == "bad"]
+    assert error in broken.error
+    assert "bad" not in manager.names
+    assert "good" in manager.names
+    assert "plug-in 'bad' is not used" in caplog.text
+
+
+def test_a_missing_name_shows_the_nearest_the_known_the_disabled_and_the_broken(
+    install: Callable[[str, str, str], None],
+) -> None:
+    install("bad", "bad_plugin", "import no_such_library")
+    manager = PluginManager(disabled=["other", "rocksdb"])
+    manager.register(Offering(backend("lmdb"), backend("leveldb")), "mine")
+    with pytest.raises(PluginError) as caught:
+        manager.backend("lmbd")
+    assert str(caught.value) == (
+        "no backend named 'lmbd'; did you mean 'lmdb'? Known: leveldb, lmdb. "
+        "Disabled by AIMSTORE_DISABLED_PLUGINS: other, rocksdb. "
+        "Plug-in 'bad' is not used: ModuleNotFoundError: No module named 'no_such_library'."
+    )
+
+
+def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
+    image = RecordTypeSpec(name="image", summary="s", type="PIL.Image:Image", factory="my_images:codec")
+    command = CommandSpec(name="export", summary="s", factory="my_commands:export")
+
+    class Various:
+        @hookimpl
+        def aimstore_record_types(self) -> list[RecordTypeSpec]:
+            return [image]
+
+        @hookimpl
+        def aimstore_cli_commands(self) -> list[CommandSpec]:
+            return [command]
+
+    manager.register(Various(), "various")
+    assert manager.record_type("image") is image
+    assert manager.cli_commands() == {"export": command}
+    with pytest.raises(PluginError, match="no indexer named 'image'"):
+        manager.indexer("image")
+
+
+def test_two_plug_ins_that_offer_one_name_raise(manager: PluginManager) -> None:
+    manager.register(Offering(backend("lmdb")), "one")
+    manager.register(Offering(backend("lmdb")), "two")
+    with pytest.raises(PluginError, match=r"backend named 'lmdb': 'one' and 'two'; .*AIMSTORE_DISABLED_PLUGINS=two"):
+        manager.backends()
+
+
+def test_two_distributions_with_one_entry_point_name_raise(
+    install: Callable[[str, str, str], None],
+) -> None:
+    install("lmdb", "first_plugin", OFFERS_LMDB)
+    install("lmdb", "second_plugin", OFFERS_LMDB)
+    with pytest.raises(PluginError, match="two plug-ins named 'lmdb'") as caught:
+        PluginManager(disabled=())
+    assert "first_plugin" in str(caught.value)
+    assert "second_plugin" in str(caught.value)
+    assert "lmdb" not in PluginManager(disabled=["lmdb"]).names
+
+
+def test_the_environment_disables_plug_ins(
+    install: Callable[[str, str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("bad", "bad_plugin", "raise RuntimeError")
+    monkeypatch.setenv("AIMSTORE_DISABLED_PLUGINS", " bad, rocksdb,")
+    manager = PluginManager()
+    assert manager.disabled == {"bad", "rocksdb"}
+    assert manager.broken == ()
+    assert manager.names == ("defaults",)
+
+
+def test_a_registered_name_is_taken_and_a_refused_plug_in_leaves_nothing(manager: PluginManager) -> None:
+    manager.register(Offering(), "mine")
+    with pytest.raises(PluginError, match="two plug-ins named 'mine'"):
+        manager.register(Offering(backend("lmdb")), "mine")
+
+    class Misspelt(Offering):
+        @hookimpl
+        def aimstore_run_open(self) -> None: ...
+
+    with pytest.raises(PluginError, match="did you mean 'aimstore_run_opened'"):
+        manager.register(Misspelt(backend("lmdb")), "other")
+    assert manager.names == ("defaults", "mine")
+    assert manager.backends() == {}
+
+
+def test_what_is_registered_later_is_seen(manager: PluginManager) -> None:
+    assert manager.backends() == {}
+    manager.register(Offering(backend("lmdb")), "mine")
+    assert list(manager.backends()) == ["lmdb"]
+
+
+def test_each_plug_in_is_told_of_an_event_with_the_arguments_it_takes(manager: PluginManager) -> None:
+    first, second = Offering(), Offering()
+    manager.register(first, "first")
+    manager.register(second, "second")
+    manager.notify("aimstore_run_opened", run="abc", repo="/r/.aim", resumed=True)
+    assert first.events == second.events == [("abc", True)]
+
+
+def test_a_plug_in_that_raises_in_an_event_is_logged_and_harms_nothing(
+    manager: PluginManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Raising:
+        @hookimpl
+        def aimstore_run_opened(self, run: str) -> None:
+            raise RuntimeError("no disk for " + run)
+
+    before, after = Offering(), Offering()
+    manager.register(before, "before")
+    manager.register(Raising(), "raising")
+    manager.register(after, "after")
+    manager.notify("aimstore_run_opened", run="abc", repo="/r/.aim", resumed=False)
+    assert before.events == after.events == [("abc", False)]
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("aimstore", logging.ERROR)
+    assert record.getMessage() == "plug-in 'raising' failed in aimstore_run_opened; the run is not affected"
+    assert "no disk for abc" in caplog.text
+
+
+def test_an_event_with_wrong_arguments_is_a_mistake_of_the_caller(manager: PluginManager) -> None:
+    with pytest.raises(TypeError, match="aimstore_run_opened takes run, repo, resumed; got run"):
+        manager.notify("aimstore_run_opened", run="abc")
+
+
+def test_the_shared_manager_is_made_once() -> None:
+    assert plugins() is plugins()
+
+
+def test_importing_scans_nothing_and_loads_nothing() -> None:
+    code = (
+        "import sys, aimstore.plugins as p; names = 'aimstore.plugins.defaults', 'aimstore_rocksdb', 'numpy'; "
+        "print([name for name in names if name in sys.modules], "
+        "p.plugins.cache_info().currsize)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[] 0\n"
+
+
+def test_a_broken_plug_in_is_plain_data() -> None:
+    assert BrokenPlugin("x", "why") == BrokenPlugin(name="x", error="why")
+
+
+def test_a_spec_of_another_kind_is_refused(manager: PluginManager) -> None:
+    manager.register(Offering(IndexerSpec(name="x", summary="s", factory="m:f")), "mine")
+    assert manager.backends() == {}
+    assert [plugin.name for plugin in manager.broken] == ["mine"]
