@@ -101,8 +101,8 @@ _CRC: Final = struct.Struct("<I")
 _START: Final = _HEAD.size + _CRC.size
 _ABSENT: Final = np.empty(0, np.int64)
 
-_SMALL: Final = 64
-"""Records up to which lists are packed as they are; above, NumPy takes less time and space."""
+_SMALL: Final = 128
+"""Records up to which lists are packed as they are: in a quarter of NumPy's time, but up to twice the space."""
 
 # Plain objects for the fast path: packing an enumeration's member takes thrice as long as packing an int.
 _FLOATS: Final = {float}

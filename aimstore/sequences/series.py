@@ -176,10 +176,8 @@ class Series:
         times: Any = flat[3::WIDTH]
         count = len(values)
         nbytes = count * 3 * 8
-        if epochs.count(None) == count:
-            epochs = None
-        else:
-            epochs = [NO_EPOCH if epoch is None else epoch for epoch in epochs]
+        given = epochs.count(None) < count
+        epochs = [NO_EPOCH if epoch is None else epoch for epoch in epochs] if given else None
         if not self.number:
             nbytes += sum(map(len, values))
             values = [self._place(value, ordinal + i, large) for i, value in enumerate(values)]

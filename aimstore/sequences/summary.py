@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from aimstore.encoding.chunks import Columns
-from aimstore.sequences.columns import in_step_order, increasing, plain
+from aimstore.sequences.columns import in_step_order, increasing
 from aimstore.storage.layout import Summary
 
 
@@ -20,7 +21,7 @@ def extend(before: Summary | None, columns: Columns, *, number: bool) -> Summary
     elif isinstance(steps, range):
         ordered, low, high = True, steps[0], steps[-1]
     else:
-        ordered = all(a < b for a, b in zip(steps, steps[1:], strict=False))
+        ordered = all(a < b for a, b in pairwise(steps))
         low, high = min(steps), max(steps)
     newest = before is None or high >= before.last_step
     last, least, greatest = _figures(columns, ordered, high) if number else (None, None, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from threading import RLock
 from time import time
 from typing import Any
@@ -171,10 +172,8 @@ class SequenceWriter:
                     f"sequence {name!r} {own} holds values of kind {series.kind!r}; "
                     f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
                 )
-            try:
+            with suppress(TypeError):  # a context with values that cannot be hashed is looked up the long way each time
                 self._series[name if context is None else (name, *context.items())] = series
-            except TypeError:
-                pass  # a context with values that cannot be hashed is looked up by its canonical form each time
             return series
 
     def _check_bound(self, series: Series) -> None:
