@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from aimstore.abc import Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError
 from aimstore.lifecycle import shield
+from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
-from aimstore.session import Parts, RunSession
+from aimstore.session import MIRRORED, Parts, RunSession
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
@@ -93,9 +94,19 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
     for gone in [run for run in parts.indexer.runs() if run not in existing]:
         parts.indexer.remove(gone)
         report.removed.append(gone)
+    rows = parts.database.all_runs()
+    lost = [_mirrored(run, tree) for run, tree in parts.indexer.trees() if run not in rows and tree is not None]
+    if lost:
+        parts.database.upsert_runs(lost)
     if not report.failed:
         with parts.backend.lock(INDEX_PATH, timeout=60.0):
             parts.backend.unmark(INDEX_PATH)
+
+
+def _mirrored(run: str, tree: Mapping[str, Any]) -> RunProperties:
+    """The structured properties as the run's own container repeats them."""
+    known = {name: value for name, value in tree["props"].items() if name in MIRRORED}
+    return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
 
 
 def _index_batch(parts: Parts, runs: list[str], marked: set[str], report: ReindexReport) -> None:

@@ -158,8 +158,10 @@ class Repo:
                 manager = plugins()
                 backend: Backend = manager.load(self._backend_spec)(self.path, dict(self.config.options))
                 indexer: Indexer = manager.load(manager.indexer(self.config.indexer))(backend)
-                url = self.config.metadata_url or f"sqlite:///{self.path / DATABASE}"
-                database = open_store(url, lock=lambda: backend.lock("meta/database", timeout=60.0))
+                database = open_store(
+                    self.config.metadata_url or self.path / DATABASE,
+                    lock=lambda: backend.lock("meta/database", timeout=60.0),
+                )
                 self._parts = Parts(os.fspath(self.path), backend, indexer, database)
             return self._parts
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeV
 
 from aimstore.abc import CompiledQuery, View
 from aimstore.errors import QueryRuntimeError
-from aimstore.index.record import RunRecord
+from aimstore.index.record import LazyLeaf, RunRecord
 from aimstore.metadata import RunProperties
-from aimstore.query.views import MetricView, RunView
+from aimstore.query import Loadable, MetricView, RunView
 from aimstore.run import Run, from_microseconds
 from aimstore.storage.layout import NUMBER, SequenceInfo
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aimstore.sequences.sequence import Metric
 
 logger = logging.getLogger("aimstore")
+
+Loadable.register(LazyLeaf)
 
 OnError: TypeAlias = Literal["count", "raise"]
 """What happens where a predicate raises for a run or metric: it is counted and reported at the end, or raised."""

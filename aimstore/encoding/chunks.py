@@ -201,7 +201,7 @@ def decode_chunk(data: bytes, columns: Collection[str] = COLUMNS) -> Columns:
         raise CorruptionError("a stored chunk is damaged: its checksum differs")
     try:
         return _decode(data, header, columns)
-    except (ValueError, IndexError, TypeError, struct.error) as error:
+    except (ValueError, LookupError, TypeError, ArithmeticError, struct.error) as error:
         raise CorruptionError(f"a stored chunk cannot be read: {error}") from error
 
 

@@ -100,7 +100,7 @@ def decode_ints(form: int, data: bytes, offset: int, count: int) -> Ints:
 
     Raises:
         CorruptionError: no such form.
-        ValueError, struct.error, IndexError: `data` ends early, or holds indexes that do not exist.
+        ValueError, TypeError, LookupError, ArithmeticError, struct.error: `data` ends early, or holds nonsense.
     """
     if form == Form.CONSTANT:
         return np.ndarray(count, "<i8", data, offset, (0,))

@@ -29,7 +29,7 @@ from aimstore.types import TreePath
 __all__ = ["MAX_DEPTH", "FromObject", "Opaque", "ToObject", "decode_record", "encode_record"]
 
 MAX_DEPTH: Final = 200
-"""Containers within containers; more of them need not be readable. msgpack itself packs plain ones up to 511 deep."""
+"""Containers within containers that can always be stored; plain lists and dicts happen to work up to 511 deep."""
 
 MAX_TUPLE_DEPTH: Final = 32
 """Tuples within tuples: reading each costs 40 kB of the thread's stack."""

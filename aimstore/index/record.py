@@ -75,15 +75,19 @@ class RunRecord:
 
 
 class LazyLeaf:
-    """A leaf of the user's tree that is read when it is needed."""
+    """A leaf of the user's tree that is read when it is needed, and then kept."""
 
     def __init__(self, path: TreePath, load: Callable[[TreePath], Any]) -> None:
         self.path = path
         self._load = load
 
+    @cached_property
+    def value(self) -> Any:
+        return self._load(self.path)
+
     def load(self) -> Any:
         """The value, from the run's meta container."""
-        return self._load(self.path)
+        return self.value
 
 
 def pack(meta: Container) -> dict[str, Any]:
@@ -126,7 +130,7 @@ def nest(leaves: list[tuple[TreePath, Any]]) -> dict[str | int, Any]:
 
 def _copy(value: Any) -> Any:
     if isinstance(value, LazyLeaf):
-        return value.load()
+        return deepcopy(value.load())
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     return deepcopy(value)

@@ -22,7 +22,8 @@ def as_arrays(columns: Columns) -> Columns:
 def cut(columns: Columns, piece: slice) -> Columns:
     """Some of the records."""
     epochs = None if columns.epochs is None else columns.epochs[piece]
-    return Columns(columns.steps[piece], columns.times[piece], epochs, columns.values[piece])
+    times = columns.times[piece] if len(columns.times) else columns.times  # not read
+    return Columns(columns.steps[piece], times, epochs, columns.values[piece])
 
 
 def exact_code(values: Any) -> str:
@@ -80,7 +81,7 @@ def take(columns: Columns, positions: Any) -> Columns:
     values = columns.values
     return Columns(
         columns.steps[positions],
-        columns.times[positions],
+        columns.times[positions] if len(columns.times) else columns.times,  # not read
         None if columns.epochs is None else columns.epochs[positions],
         [values[i] for i in positions.tolist()] if isinstance(values, list) else values[positions],
     )

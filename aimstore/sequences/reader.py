@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from aimstore.abc import Container, KeyRange
-from aimstore.encoding.chunks import Columns, decode_chunk, read_header
+from aimstore.encoding.chunks import COLUMNS, Columns, decode_chunk, read_header
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record
 from aimstore.errors import CorruptionError
@@ -13,27 +14,37 @@ from aimstore.sequences.columns import concatenate, cut
 from aimstore.storage.layout import OBJECT
 
 
-def read_records(seqs: Container, sequence: int) -> Columns | None:
+def read_records(seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS) -> Columns | None:
     """All records of a sequence in the order in which they were tracked, so that their positions are their ordinals; None
     where there are none. Values of a sequence of objects are what `load_object` takes.
+
+    Args:
+        wanted: the columns to decode, "steps" among them.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
     """
-    found = _read(seqs, sequence, 0, None)
+    found = _read(seqs, sequence, 0, None, wanted)
     return None if found is None else found[1]
 
 
 def read_range(
-    seqs: Container, sequence: int, records: int, start: int | None, stop: int | None
+    seqs: Container,
+    sequence: int,
+    records: int,
+    start: int | None,
+    stop: int | None,
+    wanted: Collection[str] = COLUMNS,
 ) -> tuple[int, Columns] | None:
     """Records of an ordered sequence (see `Summary.ordered`) with `start <= step < stop`, and the ordinal of the first; None
     where there are none. Only the chunks of the range are decoded.
 
     Args:
         records: how many the sequence has at least; the chunk that holds `start` is found by bisecting over ordinals.
+        wanted: the columns to decode, "steps" among them.
     """
-    found = _read(seqs, sequence, 0 if start is None else _chunk_with(seqs, sequence, records, start), stop)
+    ordinal = 0 if start is None else _chunk_with(seqs, sequence, records, start)
+    found = _read(seqs, sequence, ordinal, stop, wanted)
     if found is None:
         return None
     first, columns = found
@@ -42,7 +53,9 @@ def read_range(
     return (first + low, cut(columns, slice(low, high))) if low < high else None
 
 
-def _read(seqs: Container, sequence: int, ordinal: int, stop: int | None) -> tuple[int, Columns] | None:
+def _read(
+    seqs: Container, sequence: int, ordinal: int, stop: int | None, wanted: Collection[str]
+) -> tuple[int, Columns] | None:
     """The chunks from the one at `ordinal` up to the first that begins at or above the step `stop`."""
     parts: list[Columns] = []
     expected = ordinal
@@ -53,7 +66,7 @@ def _read(seqs: Container, sequence: int, ordinal: int, stop: int | None) -> tup
                 raise CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at record {expected} is missing")
             if stop is not None and read_header(data).min_step >= stop:
                 break
-            parts.append(decode_chunk(data))
+            parts.append(decode_chunk(data, wanted))
             expected += len(parts[-1].steps)
     finally:
         scan.close()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from aimstore.abc import Container
-from aimstore.encoding.chunks import NO_EPOCH, Columns
+from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
 from aimstore.errors import UnsupportedError
 from aimstore.sequences.columns import floats, increasing, last_of_each_step, plain, take
 from aimstore.sequences.reader import load_object, read_range, read_records
@@ -90,28 +90,35 @@ class Sequence:
                     value = load_object(seqs, self._info.id, int(positions[i]), value)
                 yield Record(steps[i], value, None if epochs[i] == NO_EPOCH else epochs[i], times[i] / 1e6)
 
-    def _select(self, seqs: Container, start: int | None, stop: int | None) -> tuple[Any, Columns]:
+    def _select(
+        self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
+    ) -> tuple[Any, Columns]:
         """Ordinals int64[n] and columns of the records in a range of steps, in step order."""
         summary = self._info.summary
-        if summary is not None and summary.ordered and (start is not None or stop is not None):
-            found = read_range(seqs, self._info.id, summary.records, start, stop)
+        whole = start is None and stop is None
+        if summary is not None and summary.ordered and not whole:
+            found = read_range(seqs, self._info.id, summary.records, start, stop, wanted)
             if found is None:
                 return _NOTHING
             first, columns = found
-            if increasing(columns.steps):
+            if increasing(columns.steps):  # a live sequence may have lost its order meanwhile
                 return np.arange(first, first + len(columns.steps)), columns
-        columns_or_none = read_records(seqs, self._info.id)
-        if columns_or_none is None:
+        records = read_records(seqs, self._info.id, wanted)
+        if records is None:
             return _NOTHING
-        columns = columns_or_none
-        steps = columns.steps
-        positions = np.arange(len(steps)) if increasing(steps) else last_of_each_step(steps)
+        steps = records.steps
+        if increasing(steps):
+            positions = np.arange(len(steps))
+            if whole:
+                return positions, records
+        else:
+            positions = last_of_each_step(steps)
         inside = np.ones(len(positions), bool)
         if start is not None:
             inside &= steps[positions] >= start
         if stop is not None:
             inside &= steps[positions] < stop
-        return positions[inside], take(columns, positions[inside])
+        return positions[inside], take(records, positions[inside])
 
     def __repr__(self) -> str:
         context = f" {self.context}" if self.context else ""
@@ -143,7 +150,7 @@ class Metric(Sequence):
     def read(self, start_step: int | None = None, stop_step: int | None = None) -> tuple[Int64s, Float64s]:
         """Steps int64[n] and values float64[n] with `start_step <= step < stop_step`."""
         with self._reading() as seqs:
-            _, columns = self._select(seqs, start_step, stop_step)
+            _, columns = self._select(seqs, start_step, stop_step, ("steps", "values"))
             return columns.steps, floats(columns.values)
 
     def sample(self, k: int) -> tuple[Int64s, Float64s]:

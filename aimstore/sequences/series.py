@@ -31,6 +31,9 @@ VECTOR = 64
 WIDTH = 4
 """Entries per record in `Series.pending`: value, step, epoch, time."""
 
+MOST = 2 * SEAL * WIDTH
+"""Entries that are staged at once: no call of NumPy on them is long enough to be felt by the threads that track."""
+
 
 @dataclass(slots=True)
 class Tail:
@@ -146,11 +149,11 @@ class Series:
         """Put what is pending into `batch`; None where there is nothing to write.
 
         Args:
-            batch: takes the chunks.
+            batch: takes the chunks, of at most `MOST` entries; what is left waits for the next call.
             large: takes a batch for each large object, to be written before.
             seal: leave nothing in fresh chunks.
         """
-        taken = len(self.pending)
+        taken = min(len(self.pending), MOST)
         if not taken and not (seal and self.tail.starts):
             return None
         ordinal = self.summary.records if self.summary is not None else 0

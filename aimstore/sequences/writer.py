@@ -18,7 +18,7 @@ from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceT
 from aimstore.lifecycle import shield
 from aimstore.sequences import drainer
 from aimstore.sequences.reader import read_records
-from aimstore.sequences.series import WIDTH, Series, Staged
+from aimstore.sequences.series import MOST, WIDTH, Series, Staged
 from aimstore.sequences.summary import summarize
 from aimstore.sequences.values import (
     STEP_MAX,
@@ -213,11 +213,18 @@ class SequenceWriter:
                 self._error = None
 
     def _drain(self, *, everything: bool, seal: bool, only: Iterable[Series] | None = None) -> None:
+        chosen = list(self._by_context.values() if only is None else only)
+        while chosen:
+            self._write_records(chosen, seal=seal)
+            chosen = [series for series in chosen if len(series.pending) >= MOST]
+        self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
+
+    def _write_records(self, chosen: list[Series], *, seal: bool) -> None:
         batch = WriteBatch()
         large: list[WriteBatch] = []
         definitions = WriteBatch()
         staged: list[Staged] = []
-        for series in list(self._by_context.values() if only is None else only):
+        for series in chosen:
             if series.pending or (seal and series.tail.starts):
                 change = series.stage(batch, large, seal=seal)
                 if change is not None:
@@ -225,18 +232,18 @@ class SequenceWriter:
                     if not series.defined:
                         value = encode_definition(series.name, series.context, series.kind)
                         definitions.put(definition_key(series.id), value)
-        if staged:
-            self._meta.write(definitions)
-            for each in large:
-                self._seqs.write(each)
-            self._seqs.write(batch)
-            for change in staged:
-                if not change.series.number:
-                    self._object_bytes -= sum(map(len, change.series.pending[: change.taken : WIDTH]))
-                change.commit()
-                change.series.defined = True
-                self._set_dirty(change.series)
-        self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
+        if not staged:
+            return
+        self._meta.write(definitions)
+        for each in large:
+            self._seqs.write(each)
+        self._seqs.write(batch)
+        for change in staged:
+            if not change.series.number:
+                self._object_bytes -= sum(map(len, change.series.pending[: change.taken : WIDTH]))
+            change.commit()
+            change.series.defined = True
+            self._set_dirty(change.series)
 
     def _set_dirty(self, series: Series) -> None:
         self._dirty.setdefault(series.id, series)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
@@ -62,7 +63,7 @@ def check(data: bytes, steps: list[int], times: list[int], epochs: list[int | No
     header = read_header(data)
     assert header.count == len(steps)
     assert (header.min_step, header.max_step) == (min(steps), max(steps))
-    assert header.ordered == all(one < other for one, other in zip(steps, steps[1:], strict=False))
+    assert header.ordered == all(one < other for one, other in pairwise(steps))
     kinds = {type(value) for value in values}
     assert header.kind == (Kind.FLOAT if kinds == {float} else header.kind)
     assert (header.kind == Kind.INT) == (kinds == {int} and isinstance(back.values, np.ndarray))

@@ -121,7 +121,7 @@ class RocksDBContainer(Container):
         with self._mutex:
             if self._unusable is not None:
                 self._refuse()
-            if not isinstance(error, engine.GONE):
+            if not isinstance(error, (AttributeError, *engine.GONE)):
                 raise engine.error_of(error, self.path, doing) from error
             if not hasattr(self, "_db"):
                 self._open()
@@ -152,9 +152,10 @@ class RocksDBContainer(Container):
             self._change("flush", lambda db: db.flush_wal(True), 0)
 
     def _change(self, doing: str, action: Callable[[Rdict], None], nbytes: int) -> None:
-        if self._failure is None:
+        db: Rdict | None = getattr(self, "_db", None)
+        if db is not None and self._failure is None:
             try:
-                return action(self._db)
+                return action(db)
             except Exception as error:  # rocksdict raises no narrower class
                 self._failed(error, doing)
         with self._mutex:
@@ -181,7 +182,6 @@ class RocksDBContainer(Container):
         return failure
 
     def _recover(self, doing: str, nbytes: int) -> None:
-        assert self._failure is not None
         if hasattr(self, "_db") and not files.has_room(self._directory, nbytes):
             # opening anew would fail, and end the reading that is still possible
             full = StorageError(f"{self.path}: {doing}: no space left in {self._directory}; nothing of it is stored")

@@ -25,6 +25,7 @@ from rocksdict import (
 )
 
 from aimstore.errors import AimstoreError, ClosedError, CorruptionError, LockedError, ReadOnlyError, StorageError
+from aimstore.storage.locks import storage_error
 from aimstore_rocksdb import files
 from aimstore_rocksdb.config import RocksDBOptions
 
@@ -66,9 +67,8 @@ _UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, e
 
 # Errors
 
-GONE = (AttributeError, DbClosedError, RuntimeError)
-"""What using a database raises that another thread closed meanwhile: no such attribute any more, rocksdict's own word,
-and PyO3's "Already mutably borrowed"."""
+GONE = (DbClosedError, RuntimeError)
+"""What a database raises that another thread is closing: rocksdict's own word, or PyO3's "Already mutably borrowed"."""
 
 
 def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
@@ -77,7 +77,12 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
     Args:
         path: the container's path or directory, for the message.
         doing: what failed, for the message.
+
+    Raises:
+        Exception: `error` itself where it is neither of rocksdict nor of a closed database.
     """
+    if type(error) is not Exception and not isinstance(error, GONE):
+        raise error
     text = str(error).strip().rstrip(":")
     message = f"{path}: {doing}: {text}"
     if isinstance(error, DbClosedError):
@@ -156,10 +161,8 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
         CorruptionError, StorageError: it cannot be opened.
     """
     global _threads_started
-    try:
+    with storage_error(directory):
         files.make(directory)
-    except OSError as error:
-        raise error_of(error, path, f"cannot make a database in {directory}") from error
     _threads_started = True
     deadline = time.monotonic() + _PATIENCE
     while True:
