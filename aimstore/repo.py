@@ -158,11 +158,9 @@ class Repo:
                 manager = plugins()
                 backend: Backend = manager.load(self._backend_spec)(self.path, dict(self.config.options))
                 indexer: Indexer = manager.load(manager.indexer(self.config.indexer))(backend)
-                database = open_store(
-                    self.config.metadata_url or self.path / DATABASE,
-                    lock=lambda: backend.lock("meta/database", timeout=60.0),
-                )
-                self._parts = Parts(os.fspath(self.path), backend, indexer, database)
+                url = self.config.metadata_url or self.path / DATABASE
+                open_database = partial(open_store, url, lock=partial(backend.lock, "meta/database", timeout=60.0))
+                self._parts = Parts(os.fspath(self.path), backend, indexer, open_database)
             return self._parts
 
     @cached_property
@@ -391,9 +389,7 @@ class Repo:
             if self._pool is not None:
                 self._pool.close()
             if self._parts is not None:
-                self._parts.indexer.close()
-                self._parts.database.close()
-                self._parts.backend.close()
+                self._parts.close()
             self._forget_handles()
 
     def __repr__(self) -> str:

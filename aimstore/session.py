@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aimstore.abc import Backend, Container, Indexer, Lock, Mode, WriteBatch
@@ -32,18 +34,33 @@ MIRRORED = ("name", "experiment", "description", "archived", "tags", "created_at
 """Structured properties that the meta container repeats, so that the metadata database can be rebuilt."""
 
 
-@dataclass(frozen=True)
 class Parts:
     """What a repository is put together from.
 
     Attributes:
         path: the `.aim` directory, shown in messages and given to plug-ins.
+        backend, indexer: of the configured kinds.
     """
 
-    path: str
-    backend: Backend
-    indexer: Indexer
-    database: MetadataStore
+    def __init__(
+        self, path: str, backend: Backend, indexer: Indexer, open_database: Callable[[], MetadataStore]
+    ) -> None:
+        self.path = path
+        self.backend = backend
+        self.indexer = indexer
+        self._open_database = open_database
+
+    @cached_property
+    def database(self) -> MetadataStore:
+        """The metadata database; its library is loaded on first use, which takes as long as all the rest together."""
+        return self._open_database()
+
+    def close(self) -> None:
+        """Release what is open for reading."""
+        self.indexer.close()
+        if "database" in vars(self):
+            self.database.close()
+        self.backend.close()
 
 
 class RunSession:

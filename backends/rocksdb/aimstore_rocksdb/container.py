@@ -76,6 +76,8 @@ class RocksDBContainer(Container):
         if self.mode is Mode.READ:
             self._db, self._state = engine.open_for_reading(self._directory, self.path, self._options)
         else:
+            if self._lock is not None:
+                self._lock.check()  # it may be long since the first opening
             self._db = engine.open_for_writing(self._directory, self.path, self._options)
             self._logged = 0
 
@@ -158,6 +160,7 @@ class RocksDBContainer(Container):
                 return action(db)
             except Exception as error:  # rocksdict raises no narrower class
                 self._failed(error, doing)
+        del db
         with self._mutex:
             if self._unusable is not None:
                 self._refuse()
@@ -233,10 +236,8 @@ class RocksDBContainer(Container):
             try:
                 engine.settle(db, self._written)
             except Exception as error:  # rocksdict raises no narrower class
-                why = engine.error_of(
-                    error, self.path, "the log was not written out at close; it holds all, and is read"
-                )
-                _log.warning("%s", why)
+                failure = engine.error_of(error, self.path, "not merged at close; the log keeps all that was written")
+                _log.warning("%s", failure)
                 engine.release(db, self.path)
         del db
         with suppress(FileNotFoundError):  # the container may have been deleted

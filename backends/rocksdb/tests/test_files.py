@@ -1,0 +1,211 @@
+"""What lies in a container's directory: little, and nothing that a reader changes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rocksdict import Options, Rdict
+
+from aimstore.abc import KeyRange, Mode, WriteBatch
+from aimstore.errors import LockedError
+from aimstore_rocksdb import files
+from aimstore_rocksdb.backend import RocksDBBackend
+
+
+def names(directory: Path) -> set[str]:
+    return set(os.listdir(directory))
+
+
+def size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())
+
+
+def data(directory: Path) -> dict[str, tuple[int, int]]:
+    kept = ("CURRENT", "MANIFEST", "0")
+    return {p.name: (p.stat().st_size, p.stat().st_mtime_ns) for p in directory.iterdir() if p.name.startswith(kept)}
+
+
+def test_the_empty_database_that_is_made_here_is_rocksdbs_own(tmp_path: Path) -> None:
+    files.make(tmp_path / "ours")
+    assert files.is_database(tmp_path / "ours")
+    ours, theirs = Rdict(str(tmp_path / "ours"), Options(raw_mode=True)), Rdict(str(tmp_path / "theirs"), Options(True))
+    for database in (ours, theirs):
+        database[b"key"] = b"value"
+        database.close()
+    assert [p.stat().st_size for p in (tmp_path / "ours").glob("MANIFEST*")] == [
+        p.stat().st_size for p in (tmp_path / "theirs").glob("MANIFEST*")
+    ]
+    assert (tmp_path / "ours" / "IDENTITY").read_text() != (tmp_path / "theirs" / "IDENTITY").read_text()
+
+
+def test_a_killed_creation_is_made_good(open_container: Any, tmp_path: Path) -> None:
+    directory = tmp_path / "db"
+    directory.mkdir()
+    (directory / "IDENTITY").touch()
+    (directory / "CURRENT").touch()  # killed between its creation and its first byte
+    assert not files.is_database(directory)
+    with pytest.raises(FileNotFoundError):
+        open_container(Mode.READ)
+    with open_container() as container:
+        container.put(b"key", b"value")
+    assert open_container(Mode.READ).get(b"key") == b"value"
+
+
+def test_a_database_without_current_is_never_made_anew(open_container: Any, fill: Any, tmp_path: Path) -> None:
+    with open_container() as container:
+        fill(container, 10)
+    (tmp_path / "db" / "CURRENT").write_bytes(b"")
+    before = names(tmp_path / "db")
+    files.make(tmp_path / "db")
+    assert names(tmp_path / "db") == before
+    assert not files.is_database(tmp_path / "db")
+
+
+def test_a_closed_container_is_small(open_container: Any, tmp_path: Path) -> None:
+    open_container().close()
+    assert size(tmp_path / "db") < 1000
+    with open_container() as container:
+        container.put(b"key", b"value")
+    assert size(tmp_path / "db") < 3000
+    assert not [name for name in names(tmp_path / "db") if name.startswith(("LOG", "OPTIONS"))]
+
+
+def test_the_log_of_events_does_not_grow(open_container: Any, fill: Any, tmp_path: Path) -> None:
+    container = open_container(write_buffer_size="64KiB")
+    fill(container, 5000, 300)
+    assert sum(file.stat().st_size for file in (tmp_path / "db").glob("LOG*")) < 400_000
+    container.close()
+    assert not list((tmp_path / "db").glob("LOG*"))
+
+
+def test_what_was_overwritten_or_deleted_leaves_the_disk_at_close(
+    open_container: Any, fill: Any, tmp_path: Path
+) -> None:
+    with open_container(write_buffer_size="64KiB", compression="none") as container:
+        for _ in range(5):
+            fill(container, 300, 1000)
+        fill(container, 300, 1000, b"gone")
+        container.delete_range(KeyRange.prefix(b"gone"))
+    assert size(tmp_path / "db") < 1.2 * 300_000
+    assert not any(file.stat().st_size for file in (tmp_path / "db").glob("*.log"))
+
+
+def test_closing_after_a_small_change_rewrites_little(open_container: Any, fill: Any, tmp_path: Path) -> None:
+    with open_container() as container:
+        fill(container, 3000, 1000)
+    tables = names(tmp_path / "db")
+    with open_container() as container:
+        container.put(b"more", b"value")
+    assert {name for name in tables if name.endswith(".sst")} < names(tmp_path / "db")
+
+
+def test_open_files_are_bounded(open_container: Any, fill: Any) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    container = open_container(write_buffer_size="64KiB", max_open_files=16)
+    fill(container, 5000, 1000)
+    assert sum(1 for _ in container.items()) == 5000
+    assert len(os.listdir("/proc/self/fd")) - before < 64
+    container.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_reading_what_is_not_there_makes_nothing(open_container: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no container"):
+        open_container(Mode.READ)
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_changes_no_data(open_container: Any, fill: Any, tmp_path: Path) -> None:
+    writer = open_container()
+    fill(writer, 100)
+    before = data(tmp_path / "db")
+    reader = open_container(Mode.READ)
+    assert sum(1 for _ in reader.items()) == 100
+    reader.close()
+    assert data(tmp_path / "db") == before
+
+
+def test_the_version_changes_with_what_a_reader_could_see(tmp_path: Path) -> None:
+    backend = RocksDBBackend(tmp_path)
+    assert backend.version("meta/chunks/a") is None
+    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
+        seen = [backend.version("meta/chunks/a")]
+        for n in range(3):
+            writer.put(b"key", b"%d" % n)
+            seen.append(backend.version("meta/chunks/a"))
+        assert len(set(seen)) == 4
+        with backend.open("meta/chunks/a") as reader:
+            assert reader.get(b"key") == b"2"
+        assert backend.version("meta/chunks/a") == seen[-1]
+    settled = backend.version("meta/chunks/a")
+    with backend.open("meta/chunks/a") as reader:
+        assert reader.get(b"key") == b"2"
+    assert backend.version("meta/chunks/a") == settled
+    assert backend.list("meta/chunks/") == ["meta/chunks/a"]
+    backend.delete("meta/chunks/a")
+    assert backend.version("meta/chunks/a") is None
+    assert not backend.exists("meta/chunks/a")
+
+
+def test_a_reader_outlives_the_deletion_and_says_so_when_refreshed(tmp_path: Path) -> None:
+    backend = RocksDBBackend(tmp_path)
+    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
+        writer.put(b"key", b"value")
+    with backend.open("meta/chunks/a") as reader:
+        backend.delete("meta/chunks/a")
+        assert reader.get(b"key") == b"value"
+        with pytest.raises(OSError, match="meta/chunks/a was deleted"):
+            reader.refresh()
+
+
+def test_listing_does_not_load_rocksdb() -> None:
+    code = (
+        "import sys, aimstore_rocksdb.backend as b; backend = b.RocksDBBackend('/nowhere');"
+        "assert backend.list('meta/') == []; assert backend.version('meta/x') is None; assert 'rocksdict' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_read_only_directory_can_be_read_and_its_cause_is_said_when_writing(
+    open_container: Any, fill: Any, small_disk: Path
+) -> None:
+    directory = small_disk / "db"
+    with open_container(directory=directory) as container:
+        items = fill(container, 100)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert dict(open_container(Mode.READ, directory).items()) == items
+    with pytest.raises(OSError, match="Read-only file system"):
+        open_container(directory=directory)
+    with pytest.raises(OSError, match="Read-only file system"):
+        open_container(directory=small_disk / "new")
+    with pytest.raises(FileNotFoundError):
+        open_container(Mode.READ, small_disk / "none")
+
+
+def test_another_writer_is_locked_out(open_container: Any, spawn: Any, tmp_path: Path) -> None:
+    process = spawn("c = RocksDBContainer('db', Path(sys.argv[1])); say('open'); sys.stdin.readline()", tmp_path / "db")
+    assert process.stdout.readline() == "open\n"
+    with pytest.raises(LockedError, match="another writer has the database open"):
+        open_container()
+    process.kill()
+    process.wait()
+    open_container().put(b"key", b"value")
+
+
+@pytest.mark.parametrize(("count", "operations"), [(0, 0), (1, 1), (999, 999), (1000, 1), (5000, 1)])
+def test_a_range_is_deleted_by_a_tombstone_only_where_it_holds_many(
+    open_container: Any, fill: Any, count: int, operations: int
+) -> None:
+    container = open_container()
+    fill(container, count, 8)
+    fill(container, 10, 8, b"other")
+    batch = WriteBatch()
+    batch.delete_range(KeyRange.prefix(b"key"))
+    assert len(container._native(container._db, batch)) == operations
+    container.write(batch)
+    assert len(list(container.keys())) == 10

@@ -1,0 +1,111 @@
+"""Forked children: the parent's containers are refused and unharmed, their own work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aimstore.abc import Mode
+from aimstore.errors import ClosedError
+
+
+def in_child(work: Callable[[], None], leave: Callable[[int], Any]) -> int:
+    """Exit status of a forked child that does `work`; it is killed where it hangs."""
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            leave(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+# sys.exit would run pytest's own ending in the child; what it does in the interpreter is tested in a fresh one
+LEAVE = "import sys, os; leave = {'sys.exit': sys.exit, 'os._exit': os._exit}[sys.argv[2]]\n"
+
+CHILD_OF_AN_OPEN_WRITER = (
+    LEAVE
+    + """
+from aimstore.errors import ClosedError
+parent = RocksDBContainer("db", Path(sys.argv[1]) / "db")
+reader = RocksDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ)
+for n in range(2000):
+    parent.put(b"%04d" % n, b"value")
+scan = parent.items(); next(scan)
+child = os.fork()
+if not child:
+    for use in (lambda: parent.get(b"0000"), lambda: parent.put(b"child", b""), lambda: next(scan), parent.flush,
+                lambda: list(reader.items()), lambda: parent.flush(sync=True)):
+        try:
+            use()
+        except ClosedError:
+            continue
+        os._exit(3)
+    parent.close(); reader.close()
+    del parent, reader, scan
+    import gc; gc.collect()
+    leave(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert len(list(scan)) == 1999
+parent.put(b"after", b"value")
+parent.close()
+with RocksDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ) as again:
+    assert len(list(again.keys())) == 2001
+say("well")
+"""
+)
+
+CHILD_THAT_WRITES = (
+    LEAVE
+    + """
+import threading
+parent = RocksDBContainer("db", Path(sys.argv[1]) / "parent")
+parent.put(b"key", b"value")
+if sys.argv[3] == "closed":
+    parent.close()
+child = os.fork()
+if not child:
+    threads = [threading.Thread(target=lambda: None) for _ in range(3)]  # on the stacks of RocksDB's
+    for thread in threads: thread.start()
+    options = RocksDBOptions(write_buffer_size=100_000)
+    for again in range(2):
+        own = RocksDBContainer("db", Path(sys.argv[1]) / "own", Mode.WRITE, None, options)
+        for n in range(100):
+            batch = WriteBatch()
+            for part in range(10): batch.put(b"%d/%d/%d" % (again, n, part), os.urandom(500))
+            own.write(batch)
+        own.flush(sync=True)
+        assert sum(file.stat().st_size for file in (Path(sys.argv[1]) / "own").glob("*.log")) < 200_000
+        assert len(list(own.items())) == 1000 * (again + 1)
+        own.close()
+    assert not sum(file.stat().st_size for file in (Path(sys.argv[1]) / "own").glob("*.log"))
+    leave(0)
+say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+with RocksDBContainer("db", Path(sys.argv[1]) / "own") as own:
+    say(len(list(own.keys())))
+parent.close()
+"""
+)
+
+
+@pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
+def test_a_child_refuses_its_parents_containers_and_leaves_them_alone(spawn: Any, tmp_path: Path, leave: str) -> None:
+    assert spawn(CHILD_OF_AN_OPEN_WRITER, tmp_path, leave).communicate(timeout=60)[0] == "well\n"
+
+
+@pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
+@pytest.mark.parametrize("parent", ["open", "closed"])
+def test_a_child_writes_containers_of_its_own(spawn: Any, tmp_path: Path, leave: str, parent: str) -> None:
+    """Without the threads that RocksDB lost in the fork: a flush would wait for them for ever."""
+    said = spawn(CHILD_THAT_WRITES, tmp_path, leave, parent).communicate(timeout=60)[0]
+    assert said.split() == ["0", "2000"]

@@ -1,0 +1,113 @@
+"""A disk without room: the batch is refused whole, reading goes on, and so does writing when there is room again."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aimstore.abc import Mode, WriteBatch
+from aimstore.errors import StorageError
+
+
+def batch_of(number: int) -> WriteBatch:
+    batch = WriteBatch()
+    for part in range(10):
+        batch.put(b"%06d/%d" % (number, part), os.urandom(8000))
+    return batch
+
+
+def occupy(disk: Path) -> Path:
+    """A file that leaves little of the disk."""
+    ballast = disk / "ballast"
+    free = os.statvfs(disk)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - 300_000)
+    return ballast
+
+
+def write_until_full(container: Any) -> tuple[int, WriteBatch]:
+    for number in range(1000):
+        batch = batch_of(number)
+        try:
+            container.write(batch)
+        except StorageError as error:
+            assert error.errno == errno.ENOSPC
+            assert "o space left" in str(error)
+            return number, batch
+    raise AssertionError("the disk never filled")
+
+
+def expected(batches: int) -> list[bytes]:
+    return [b"%06d/%d" % (n, part) for n in range(batches) for part in range(10)]
+
+
+def test_writing_goes_on_when_there_is_room_again(open_container: Any, small_disk: Path) -> None:
+    container = open_container(directory=small_disk / "db")
+    container.write(batch_of(0))
+    ballast = occupy(small_disk)
+    written, refused = write_until_full_from(container, 1)
+    assert list(container.keys()) == expected(written)
+    for _ in range(3):  # it stays as it is however often it is tried
+        with pytest.raises(StorageError):
+            container.write(refused)
+        assert list(container.keys()) == expected(written)
+    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(written)
+    scan = container.items()
+    next(scan)
+    ballast.unlink()
+    container.write(refused)
+    with pytest.raises(StorageError, match="opened anew"):  # rather than end early
+        list(scan)
+    for number in range(written + 1, written + 4):
+        container.write(batch_of(number))
+    container.flush(sync=True)
+    assert list(container.keys()) == expected(written + 4)
+    container.close()
+    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(written + 4)
+
+
+def write_until_full_from(container: Any, first: int) -> tuple[int, WriteBatch]:
+    for number in range(first, 1000):
+        batch = batch_of(number)
+        try:
+            container.write(batch)
+        except StorageError as error:
+            assert error.errno == errno.ENOSPC
+            assert "o space left" in str(error)
+            return number, batch
+    raise AssertionError("the disk never filled")
+
+
+@pytest.mark.parametrize("buffer", [64 << 10, 4 << 20])
+def test_closing_on_a_full_disk_keeps_all_that_was_acknowledged(
+    open_container: Any, small_disk: Path, buffer: int
+) -> None:
+    container = open_container(directory=small_disk / "db", write_buffer_size=buffer)
+    ballast = occupy(small_disk)
+    written, _ = write_until_full_from(container, 0)
+    container.close()
+    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(written)
+    ballast.unlink()
+    assert list(open_container(directory=small_disk / "db").keys()) == expected(written)
+
+
+def test_a_passing_error_is_not_seen(open_container: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What RocksDB refuses after an error that is over by now is written to the database opened anew."""
+    container = open_container()
+    container.write(batch_of(0))
+    native, failed = container._native, []
+
+    def fail_once(*arguments: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise Exception("IO error: Input/output error: while appending to the log")
+        return native(*arguments)
+
+    monkeypatch.setattr(container, "_native", fail_once)
+    container.write(batch_of(1))
+    assert failed
+    assert list(container.keys()) == expected(2)

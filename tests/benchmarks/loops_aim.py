@@ -1,0 +1,93 @@
+"""Aim's side of each row, by its documented ways. A script: `loops_aim.py WORKLOAD ARGUMENTS`, see `measure.main`.
+
+Its collection of system metrics and terminal output is off: aimstore has none.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import measure
+
+begun = time.perf_counter()
+from aim import Repo, Run as AnyRun  # noqa: E402  # the clock above is what the import row is about
+
+IMPORTED = time.perf_counter() - begun
+
+Run = partial(AnyRun, system_tracking_interval=None, capture_terminal_logs=False, log_system_params=False)
+
+
+def imports() -> dict[str, Any]:
+    return {"ms": IMPORTED * 1e3}
+
+
+def init(folder: str) -> dict[str, Any]:
+    Repo.from_path(folder, init=True)
+    return {}
+
+
+def track(folder: str, calls: int) -> dict[str, Any]:
+    """A hot loop. By default `track` writes to RocksDB before it returns, so that no flush is needed."""
+    values = measure.losses(calls)
+    run = Run(repo=folder)
+    begun = time.perf_counter()
+    for value in values:
+        run.track(value, name="loss")
+    seconds = time.perf_counter() - begun
+    run.close()
+    return {"calls_per_s": calls / seconds, "returned_per_s": calls / seconds}
+
+
+def latency(folder: str, calls: int) -> dict[str, Any]:
+    values = measure.losses(calls)
+    run = Run(repo=folder)
+    taken = measure.latencies(lambda value: run.track(value, name="loss"), values)
+    run.close()
+    return measure.percentiles(taken)
+
+
+def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
+    values = measure.losses(calls)
+    run = Run(repo=folder)
+    taken = measure.paced_latencies(lambda value: run.track(value, name="loss"), values, interval)
+    run.close()
+    return measure.percentiles(taken)
+
+
+def read(folder: str, points: int) -> dict[str, Any]:
+    """Open the repository and take steps and values of its run. Its columns are stored in the order of the hashes of the
+    steps; `data.view("val")` puts them into the order of the steps, and leaves out epochs and times."""
+    from aim.storage.context import Context
+
+    begun = time.perf_counter()
+    repo = Repo.from_path(folder)
+    metric = repo.get_run(repo.list_all_runs()[0]).get_metric("loss", Context({}))
+    opened = time.perf_counter()
+    steps, (values,) = metric.data.view("val").numpy()
+    done = time.perf_counter()
+    assert len(steps) == len(values) == points
+    return {"ms": (done - begun) * 1e3, "points_ms": (done - opened) * 1e3, "sum": float(values.sum())}
+
+
+def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:
+    """A run's databases are closed when its last reference goes. Aim indexes runs later, in a server: not in the clock."""
+    names = [f"metric_{i}" for i in range(metrics)]
+    values = measure.losses(steps)
+    repo = Repo.from_path(folder)
+    begun = time.perf_counter()
+    for _ in range(runs):
+        run = Run(repo=repo, experiment="benchmark")
+        run["hparams"] = measure.PARAMETERS
+        for step, value in enumerate(values):
+            for name in names:
+                run.track(value, name=name, step=step)
+        run.close()
+        del run
+    return {"runs_per_s": runs / (time.perf_counter() - begun)}
+
+
+if __name__ == "__main__":
+    workloads = (init, track, latency, paced, read, lifecycle)
+    measure.main({"import": imports, **{each.__name__: each for each in workloads}})

@@ -1,0 +1,122 @@
+"""aimstore's side of each row. A script: `loops_aimstore.py WORKLOAD ARGUMENTS`, see `measure.main`."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import cycle, islice
+from typing import Any
+
+import measure
+
+begun = time.perf_counter()
+from aimstore import Repo, Run  # noqa: E402  # the clock above is what the import row is about
+
+IMPORTED = time.perf_counter() - begun
+
+
+def imports() -> dict[str, Any]:
+    return {"ms": IMPORTED * 1e3}
+
+
+def init(folder: str) -> dict[str, Any]:
+    Repo.init(folder).close()
+    return {}
+
+
+def track(folder: str, calls: int) -> dict[str, Any]:
+    """A hot loop; the clock stops when all is in the engine's log."""
+    values = measure.losses(calls)
+    with Run(repo=folder) as run:
+        begun = time.perf_counter()
+        for value in values:
+            run.track(value, name="loss")
+        returned = time.perf_counter() - begun
+        run.flush()
+        seconds = time.perf_counter() - begun
+    return {"calls_per_s": calls / seconds, "returned_per_s": calls / returned}
+
+
+def latency(folder: str, calls: int) -> dict[str, Any]:
+    values = measure.losses(calls)
+    with Run(repo=folder) as run:
+        return measure.percentiles(measure.latencies(lambda value: run.track(value, name="loss"), values))
+
+
+def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
+    values = measure.losses(calls)
+    with Run(repo=folder) as run:
+        taken = measure.paced_latencies(lambda value: run.track(value, name="loss"), values, interval)
+    return measure.percentiles(taken)
+
+
+def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
+    """A loop of one step a second, without waiting: the writer's clock is set on by a second, give or take `jitter` (the
+    standard deviation, in seconds), and after each call comes the drain that the writer thread would have made."""
+    from aimstore.sequences import drainer, writer
+
+    numbers = random.Random(1)
+    now = 1.7e9
+    writer.time = lambda: now  # type: ignore[assignment]
+    values = measure.losses(calls)
+    begun = time.perf_counter()
+    with Run(repo=folder) as run:
+        for value in values:
+            now += 1 + numbers.gauss(0, jitter)
+            run.track(value, name="loss")
+            drainer.drain_all()
+    return {"us_per_drain": (time.perf_counter() - begun) / calls * 1e6}
+
+
+def read(folder: str, points: int) -> dict[str, Any]:
+    """Open the repository and take the points of its run; the libraries are loaded before."""
+    import aimstore.metadata.store
+    import aimstore.sequences.sequence  # noqa: F401
+
+    begun = time.perf_counter()
+    repo = Repo(folder)
+    metric = repo.get_run(repo.list_runs()[0]).get_metric("loss")
+    assert metric is not None
+    opened = time.perf_counter()
+    steps, values = metric.numpy()
+    done = time.perf_counter()
+    assert len(steps) == len(values) == points
+    return {"ms": (done - begun) * 1e3, "points_ms": (done - opened) * 1e3, "sum": float(values.sum())}
+
+
+def memory(folder: str, sequences: int, steps: int) -> dict[str, Any]:
+    """One value for each of many sequences, step after step; memory above what it was when the run was open."""
+    names = [f"metric_{i}" for i in range(sequences)]
+    values = cycle(measure.losses(65_537))  # coprime with the number of sequences: each has values of its own
+    with Run(repo=folder) as run:
+        before, _ = measure.resident()
+        begun = time.perf_counter()
+        for _ in range(steps):
+            for name, value in zip(names, islice(values, sequences), strict=True):
+                run.track(value, name=name)
+        run.flush()
+        seconds = time.perf_counter() - begun
+        _, flushed = measure.resident()
+    _, closed = measure.resident()
+    return {"mb": closed - before, "mb_flushed": flushed - before, "calls_per_s": sequences * steps / seconds}
+
+
+def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:
+    names = [f"metric_{i}" for i in range(metrics)]
+    values = measure.losses(steps)
+    repo = Repo(folder)
+    begun = time.perf_counter()
+    for _ in range(runs):
+        run = Run(repo=repo, experiment="benchmark")
+        run["hparams"] = measure.PARAMETERS
+        for step, value in enumerate(values):
+            for name in names:
+                run.track(value, name=name, step=step)
+        run.close()
+        del run
+    return {"runs_per_s": runs / (time.perf_counter() - begun)}
+
+
+if __name__ == "__main__":
+    workloads = (init, track, latency, paced, slow, read, memory, lifecycle)
+    measure.main({"import": imports, **{each.__name__: each for each in workloads}})
