@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from aimstore.abc import Lock, Mode
@@ -109,52 +110,62 @@ def _mirrored(run: str, tree: Mapping[str, Any]) -> RunProperties:
     return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
 
 
+@dataclass(frozen=True)
+class _Pending:
+    """A run in an open batch of the index.
+
+    Attributes:
+        end: to be called with whether the batch was committed; gives the run's lock up.
+        removed: the run goes; otherwise it was indexed.
+    """
+
+    run: str
+    end: Callable[[bool], None]
+    removed: bool = False
+
+
 def _index_batch(parts: Parts, runs: list[str], marked: set[str], report: ReindexReport) -> None:
     with shield, ExitStack() as held:
-        ends: list[tuple[str, Callable[[bool], None]]] = []
+        pending: list[_Pending] = []
         try:
             with parts.indexer.batch():
                 for run in runs:
                     try:
-                        end = _index_one(parts, run, run in marked, report)
+                        each = _index_one(parts, run, run in marked)
                     except LockedError:
                         report.live.append(run)
                     except (AimstoreError, OSError) as error:
                         report.failed[run] = str(error)
                     else:
-                        if end is not None:
-                            ends.append((run, end))
-                            held.callback(end, False)
-        except LockedError as error:  # the index stayed busy
-            report.failed.update((run, str(error)) for run, _ in ends)
+                        pending.append(each)
+                        held.callback(each.end, False)
+        except (AimstoreError, OSError) as error:  # the index stayed busy, or cannot be written
+            report.failed.update((each.run, str(error)) for each in pending)
             return
         held.pop_all()
-        for run, end in ends:
-            end(True)
-            report.indexed.append(run)
+        for each in pending:
+            each.end(True)
+            (report.removed if each.removed else report.indexed).append(each.run)
 
 
-def _index_one(parts: Parts, run: str, marked: bool, report: ReindexReport) -> Callable[[bool], None] | None:
-    """Hand the record of `run` to the open batch. Gives what is to be called once it is committed, or known not to be."""
+def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
+    """Hand the record of `run` to the open batch."""
     with ExitStack() as undo:
         lock = undo.enter_context(parts.backend.lock(meta_path(run)))
         if not parts.backend.exists(meta_path(run)):
             if not marked:
                 raise RunNotFoundError(f"no run {run} in {parts.path}")
-            _remove(parts, run)  # its process died before it had made its containers
-            report.removed.append(run)
-            return None
+            undo.pop_all()  # its process died before it had made its containers
+            return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
         with parts.backend.open(meta_path(run)) as meta:
             if meta.exists(DELETED_KEY):
-                delete(parts, run, lock)
-                report.removed.append(run)
-                return None
-            clean = not marked and meta.exists(property_key("finalized_at"))
-            if clean:
+                parts.indexer.remove(run)
+                undo.pop_all()
+                return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
+            if not marked and meta.exists(property_key("finalized_at")):
                 parts.indexer.index(run, meta)
-        if clean:
-            undo.pop_all()
-            return lambda _: lock.release()
+                undo.pop_all()
+                return _Pending(run, lambda _: lock.release())
     session = RunSession(parts, run)
     session.begin()  # a resume: it recomputes from the records what a dead process left unsaid
     with ExitStack() as undo:
@@ -164,7 +175,13 @@ def _index_one(parts: Parts, run: str, marked: bool, report: ReindexReport) -> C
         parts.indexer.index(run, session.meta)
         session.close_containers()
         undo.pop_all()
-    return lambda indexed: session.release(indexed=indexed)
+    return _Pending(run, lambda committed: session.release(indexed=committed))
+
+
+def _end_removal(parts: Parts, run: str, lock: Lock, committed: bool) -> None:
+    with lock:
+        if committed:
+            _remove(parts, run)
 
 
 def delete(parts: Parts, run: str, lock: Lock) -> None:

@@ -92,6 +92,7 @@ class Run:
             self._begin(replace(created, created_at=now, tags=tuple(sorted(set(tags)))))
         else:
             self._begin(None)
+            self._update(finalized_at=None)
             given = {"experiment": experiment, "name": name, "description": description}
             self._update(**{key: value for key, value in given.items() if value is not None})
             for tag in tags:

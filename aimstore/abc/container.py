@@ -155,8 +155,11 @@ class Container(ABC):
             yield b"", b""  # swallowed by scan()
             if item is not None and self._unusable is None:
                 yield item
-                for item in scan:
-                    yield item
+                if self._unusable is None:
+                    for item in scan:
+                        yield item
+                        if self._unusable is not None:  # in a forked child the engine's scan must not be touched
+                            break
             if self._unusable is not None:  # closing ends the engine's scan; the items may not have been all
                 self._refuse()
         finally:

@@ -17,7 +17,7 @@ INTERVAL = 0.025
 MAX_INTERVAL = 0.05
 """Seconds at most, when the drains themselves take long."""
 
-MAX_HELD = 40 * 1024 * 1024
+MAX_HELD = 24 * 1024 * 1024
 """Bytes that all writers of the process keep for sealing, before the largest are sealed early."""
 
 

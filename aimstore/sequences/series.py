@@ -25,7 +25,7 @@ SEAL_BYTES = 256 * 1024
 LARGE_OBJECT = 16 * 1024
 """Bytes from which an object is stored under a key of its own."""
 
-VECTOR = 64
+VECTOR = 128
 """Records from which NumPy is faster than lists."""
 
 WIDTH = 4
@@ -107,6 +107,7 @@ class Staged:
     def commit(self) -> None:
         series = self.series
         del series.pending[: self.taken]
+        series.check_at = 0
         if self.fresh is None:
             series.tail = Tail.empty()
         else:

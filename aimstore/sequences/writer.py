@@ -49,6 +49,9 @@ MAX_PENDING = 256 * 1024 * WIDTH
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Bytes of pending objects past which `track` waits."""
 
+MAX_BATCH = 2 * 1024 * 1024
+"""Bytes at which a batch is written and another begun; a sequence's records are never split between two."""
+
 SUMMARIES_PER_DRAIN = 64
 """Summaries that a background drain writes at most, the oldest first; a flush writes all."""
 
@@ -220,30 +223,34 @@ class SequenceWriter:
         self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
 
     def _write_records(self, chosen: list[Series], *, seal: bool) -> None:
-        batch = WriteBatch()
-        large: list[WriteBatch] = []
-        definitions = WriteBatch()
-        staged: list[Staged] = []
-        for series in chosen:
-            if series.pending or (seal and series.tail.starts):
+        waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
+        while waiting:
+            batch = WriteBatch()
+            large: list[WriteBatch] = []
+            definitions = WriteBatch()
+            staged: list[Staged] = []
+            while waiting and batch.nbytes < MAX_BATCH:
+                series = waiting.pop()
                 change = series.stage(batch, large, seal=seal)
                 if change is not None:
                     staged.append(change)
                     if not series.defined:
                         value = encode_definition(series.name, series.context, series.kind)
                         definitions.put(definition_key(series.id), value)
-        if not staged:
-            return
-        self._meta.write(definitions)
-        for each in large:
-            self._seqs.write(each)
-        self._seqs.write(batch)
-        for change in staged:
-            if not change.series.number:
-                self._object_bytes -= sum(map(len, change.series.pending[: change.taken : WIDTH]))
-            change.commit()
-            change.series.defined = True
-            self._set_dirty(change.series)
+            self._meta.write(definitions)
+            for each in large:
+                self._seqs.write(each)
+            self._seqs.write(batch)
+            for change in staged:
+                self._accept(change)
+
+    def _accept(self, change: Staged) -> None:
+        series = change.series
+        if not series.number:
+            self._object_bytes -= sum(map(len, series.pending[: change.taken : WIDTH]))
+        change.commit()
+        series.defined = True
+        self._set_dirty(series)
 
     def _set_dirty(self, series: Series) -> None:
         self._dirty.setdefault(series.id, series)

@@ -68,6 +68,11 @@ def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
     return {"us_per_drain": (time.perf_counter() - begun) / calls * 1e6}
 
 
+def index(folder: str) -> dict[str, Any]:
+    """Nothing: the end of a run has indexed it."""
+    return {}
+
+
 def read(folder: str, points: int) -> dict[str, Any]:
     """Open the repository and take the points of its run; the libraries are loaded before."""
     import aimstore.metadata.store
@@ -118,5 +123,5 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, slow, read, memory, lifecycle)
+    workloads = (init, track, latency, paced, slow, index, read, memory, lifecycle)
     measure.main({"import": imports, **{each.__name__: each for each in workloads}})

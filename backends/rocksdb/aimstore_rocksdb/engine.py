@@ -47,6 +47,9 @@ _log = logging.getLogger("aimstore.rocksdb")
 _PATIENCE = 2.0
 """Seconds for which a database that changes under a reader, or that this process is still closing, is tried again."""
 _PAUSE = 0.003
+_DIRECT = 2
+"""Attempts to open a database for reading as it lies there, before its logs are copied."""
+_READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
 
 _CAUSES = {
     os.strerror(code): code
@@ -72,7 +75,7 @@ GONE = (DbClosedError, RuntimeError)
 
 
 def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
-    """What an exception of rocksdict means. Its own are plain `Exception` with RocksDB's text.
+    """What an exception of rocksdict means. It raises plain `Exception` with RocksDB's text, and `OSError` of its own.
 
     Args:
         path: the container's path or directory, for the message.
@@ -81,7 +84,7 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
     Raises:
         Exception: `error` itself where it is neither of rocksdict nor of a closed database.
     """
-    if type(error) is not Exception and not isinstance(error, GONE):
+    if type(error) is not Exception and not isinstance(error, (OSError, *GONE)):
         raise error
     text = str(error).strip().rstrip(":")
     message = f"{path}: {doing}: {text}"
@@ -94,7 +97,11 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
     if "in read only mode" in text:
         return ReadOnlyError(message)
     raised = StorageError(message)
-    raised.errno = next((code for cause, code in _CAUSES.items() if cause in text), None)
+    raised.errno = (
+        error.errno
+        if isinstance(error, OSError)
+        else next((code for cause, code in _CAUSES.items() if cause in text), None)
+    )
     return raised
 
 
@@ -182,8 +189,9 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
     """Open the database in `directory` as it is now, beside a writer that may be changing it.
 
     RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
-    a log written out as a table after the manifest was read is simply missing. So the database counts as open, or as
-    damaged, only where the manifest is the same before and after.
+    a log written out as a table after the manifest was read is simply missing. So the database counts as open only where
+    the manifest is the same before and after, and as damaged only where opening fails twice on the same manifest. One
+    that does not hold still is opened from a copy of its logs and manifest.
 
     Returns:
         The database, and a state not later than what it shows.
@@ -192,45 +200,42 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
         FileNotFoundError: there is no database.
         CorruptionError, StorageError: it cannot be opened.
     """
+    options = _options(config, writing=False)
     deadline = time.monotonic() + _PATIENCE
+    attempts = 0
     failed: files.State | None = None
     while True:
         before = files.state(directory)
         if before is None:
             files.remove_stray(directory)
             raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
-        failure: AimstoreError
+        attempts += 1
         try:
-            database = _open_read_only(directory, _options(config, writing=False))
+            if attempts > _DIRECT:
+                return _open_copy(directory, options), before
+            database = _open(directory, options, _READ_ONLY)
         except Exception as error:  # rocksdict raises no narrower class
             failure = error_of(error, path, "cannot open for reading")
-            failure.__cause__ = error
-            if failed is not None and failed.tables == before.tables:
+            if getattr(failure, "errno", None) in _UNWRITABLE and attempts <= _DIRECT:
+                attempts = _DIRECT
+            elif (failed is not None and failed.tables == before.tables) or time.monotonic() > deadline:
                 raise failure from error
-            failed = before
+            else:
+                failed = before
+                time.sleep(_PAUSE)
         else:
             after = files.state(directory)
             if after is not None and after.tables == before.tables:
                 return database, before
-            failure = StorageError(f"{path}: changed each time it was opened for reading, for {_PATIENCE:g} s")
-        if time.monotonic() > deadline:
-            raise failure
-        time.sleep(_PAUSE)
 
 
-def _open_read_only(directory: Path, options: Options) -> Rdict:
-    access = AccessType.read_only(error_if_log_file_exist=False)
-    try:
-        return _open(directory, options, access)
-    except Exception as error:  # rocksdict raises no narrower class
-        cause = getattr(error_of(error, "", ""), "errno", None)
-        if cause not in _UNWRITABLE:
-            raise
-    with files.shadow(directory) as shadow:
+def _open_copy(directory: Path, options: Options) -> Rdict:
+    with files.snapshot(directory) as copy:
         try:
-            return _open(shadow, options, access)
+            return _open(copy, options, _READ_ONLY)
         except Exception as error:
-            raise RuntimeError(str(error).replace(os.fspath(shadow), os.fspath(directory))) from error
+            text = str(error).replace(os.fspath(copy), os.fspath(directory))
+            raise Exception(text) from error  # as rocksdict raises it
 
 
 # Closing

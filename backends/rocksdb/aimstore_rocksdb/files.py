@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -132,15 +133,25 @@ def has_room(directory: Path, nbytes: int) -> bool:
 
 
 @contextmanager
-def shadow(directory: Path) -> Iterator[Path]:
-    """A temporary directory with links to the files of a database.
+def snapshot(directory: Path) -> Iterator[Path]:
+    """A temporary directory with what a reader of the database needs while it opens it: copies of the logs, then of the
+    manifest, then links to the tables.
 
-    rocksdict writes a file of its own into a database that it opens, even for reading. Through this one it can open a
-    database in a directory that cannot be written to. RocksDB keeps the files open, so the links are needed only while
-    it opens them.
+    In this order nothing can be missing without being noticed: a log that was removed before it was copied has become a
+    table that the manifest names, and a table that has been removed by the time it is opened is an error. Nor does
+    rocksdict write its own file into a directory that cannot, or must not, be written to.
+
+    Raises:
+        OSError: a file cannot be copied; `FileNotFoundError` also where the manifest was replaced meanwhile.
     """
     with tempfile.TemporaryDirectory(prefix="aimstore-") as name:
-        for entry in os.listdir(directory):  # noqa: PTH208
-            if entry.endswith(_DATA) or entry.startswith(("CURRENT", "MANIFEST-")):
-                (Path(name) / entry).symlink_to((directory / entry).absolute())
-        yield Path(name)
+        copy = Path(name)
+        for log in sorted(directory.glob("*.log")):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(log, copy / log.name)
+        shutil.copyfile(directory / "CURRENT", copy / "CURRENT")
+        manifest = (copy / "CURRENT").read_text().strip()
+        shutil.copyfile(directory / manifest, copy / manifest)
+        for table in directory.glob("*.sst"):
+            (copy / table.name).symlink_to(table.absolute())
+        yield copy

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aimstore.abc import Mode
-from aimstore.errors import ClosedError
-
-
-def in_child(work: Callable[[], None], leave: Callable[[int], Any]) -> int:
-    """Exit status of a forked child that does `work`; it is killed where it hangs."""
-    child = os.fork()
-    if not child:
-        signal.alarm(30)
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            leave(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-# sys.exit would run pytest's own ending in the child; what it does in the interpreter is tested in a fresh one
 LEAVE = "import sys, os; leave = {'sys.exit': sys.exit, 'os._exit': os._exit}[sys.argv[2]]\n"
 
 CHILD_OF_AN_OPEN_WRITER = (

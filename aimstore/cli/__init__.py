@@ -1,0 +1,47 @@
+"""The `aimstore` program: its commands, found by name and imported when they are run.
+
+A command of a plug-in (`aimstore_cli_commands`) is added to those of `COMMANDS`. `aimstore.cli.options` and
+`aimstore.cli.output` hold what commands share; plug-ins may use them too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from aimstore import __version__
+from aimstore.cli.options import example, repo_option, traceback_option
+from aimstore.cli.program import Program
+from aimstore.plugins.specs import CommandSpec
+
+COMMANDS: Final = (
+    CommandSpec(name="init", summary="Make a repository.", factory="aimstore.cli.settings:init"),
+    CommandSpec(name="status", summary="Show the state of a repository.", factory="aimstore.cli.maintain:status"),
+    CommandSpec(name="runs", summary="List, show and delete runs.", factory="aimstore.cli.runs:runs"),
+    CommandSpec(name="query", summary="Find runs or metrics by an expression.", factory="aimstore.cli.query:query"),
+    CommandSpec(name="reindex", summary="Finalize and index runs.", factory="aimstore.cli.maintain:reindex"),
+    CommandSpec(name="config", summary="Show or change the configuration.", factory="aimstore.cli.settings:config"),
+    CommandSpec(name="backends", summary="List the storage engines.", factory="aimstore.cli.settings:backends"),
+)
+"""The commands of aimstore itself, in the order in which the help lists them."""
+
+
+@click.command(
+    cls=Program,
+    builtin=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example("aimstore init", "aimstore runs ls", "aimstore query 'run.hparams.lr < 0.01'"),
+)
+@repo_option
+@traceback_option
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main(repo: str | None) -> None:
+    """Store, find and look after the data of experiments.
+
+    A repository is a directory `.aim`. Commands use the nearest one, from the working directory upward, unless --repo names
+    another. The exit code is 0, or 2 for a mistake in what was asked, or 1 for what failed.
+    """
+
+
+__all__ = ["COMMANDS", "main"]

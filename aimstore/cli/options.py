@@ -1,0 +1,105 @@
+"""Options that commands share, and what their values mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from aimstore.errors import InvalidRunHashError, RunNotFoundError
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+TRACEBACK: Final = "aimstore.traceback"
+"""Key in `Context.meta`: errors are raised instead of shown as a message."""
+
+LEAST_PREFIX: Final = 4
+"""Digits of a run hash that must at least be given, so that a slip of the finger names no run."""
+
+CANDIDATES: Final = 10
+"""Runs that are listed where a prefix is ambiguous."""
+
+_PREFIX = re.compile(r"[0-9a-f]{1,24}")
+
+
+def _inherited(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """`aimstore --repo PATH command` is `aimstore command --repo PATH`."""
+    return ctx.find_root().params.get("repo") if value is None else value
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[TRACEBACK] = True
+
+
+_repo = click.option(
+    "--repo",
+    metavar="PATH",
+    callback=_inherited,
+    help="Folder that holds .aim, or .aim itself; the nearest one upward by default.",
+)
+_traceback = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_remember,
+    envvar="AIMSTORE_DEBUG",
+    help="Show where an error was raised; AIMSTORE_DEBUG=1 does too.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+
+
+def repo_option(command: _F) -> _F:
+    """`--repo PATH`, given as `repo: str | None`; see `open_repo`."""
+    return _repo(command)
+
+
+def traceback_option(command: _F) -> _F:
+    """`--traceback`, which gives no argument."""
+    return _traceback(command)
+
+
+def json_option(command: _F) -> _F:
+    """`--json`, given as `as_json: bool`."""
+    return _json(command)
+
+
+def example(*lines: str) -> str:
+    """Command lines to show at the end of a command's help, as its `epilog`."""
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n".join(["\b", title, *(f"  $ {line}" for line in lines)])
+
+
+def open_repo(repo: str | None) -> Repo:
+    """The repository of `--repo`."""
+    from aimstore.repo import Repo
+
+    return Repo(repo)
+
+
+def resolve_run(repo: Repo, prefix: str) -> str:
+    """The hash of the run that a prefix of it names, whole hashes included.
+
+    Raises:
+        InvalidRunHashError: not a prefix of a hash, too short, or one of several runs, which the message lists.
+        RunNotFoundError: no run's hash begins so.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise InvalidRunHashError(f"not a run hash: {prefix!r:.80}; a run hash is 24 lower-case hexadecimal digits")
+    if len(prefix) < LEAST_PREFIX:
+        raise InvalidRunHashError(f"{prefix!r} is too short to name a run; give {LEAST_PREFIX} digits of its hash")
+    found = [run for run in repo.list_runs() if run.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RunNotFoundError(f"no run {prefix} in {repo.path}; `aimstore runs ls --all` shows those there are")
+    listed = [f"  {run}  {repo.properties(run).name or ''}".rstrip() for run in found[:CANDIDATES]]
+    if len(found) > CANDIDATES:
+        listed.append(f"  and {len(found) - CANDIDATES} more")
+    raise InvalidRunHashError("\n".join([f"{prefix} may be any of {len(found)} runs; give more digits:", *listed]))

@@ -1,0 +1,229 @@
+"""What commands print: tables that fit the terminal, or JSON, on stdout; what is going on, on stderr.
+
+Text that comes from a repository is shown with its control characters escaped, so that it can neither break a table nor
+command the terminal.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from aimstore.maintenance import Advance
+
+SHORT_HASH: Final = 8
+"""Digits of a run hash, at least, where a terminal is too narrow for all 24."""
+
+_UNLIMITED: Final = 100_000
+"""Columns of an output that is no terminal."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        right: aligned to the right.
+        whole: never cut, however narrow the terminal; other columns are, and end in "…".
+        hashes: holds run hashes; in a terminal too narrow for the table they are cut to as many digits as tell them apart.
+    """
+
+    title: str
+    right: bool = False
+    whole: bool = False
+    hashes: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, known: Sequence[str] = ()) -> None:
+    """Print rows of text; the hashes of `known` are told apart too where hashes must be cut.
+
+    A terminal gets one line for each row, cut to its width. Anything else gets every row in full.
+    """
+    console = _console()
+    table = _table(columns, rows)
+    if console.is_terminal:
+        if console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum > console.width:
+            table = _table(columns, _with_short_hashes(columns, rows, known))
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(
+            Text(column.title), justify="right" if column.right else "left", no_wrap=column.whole or column.hashes
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell), _STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
+    return table
+
+
+_STYLES: Final = {"active": "green", "stalled": "yellow", "finalized": "dim", "yes": "green", "no": "yellow"}
+
+
+def _with_short_hashes(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], known: Sequence[str]
+) -> list[list[str]]:
+    where = [i for i, column in enumerate(columns) if column.hashes]
+    hashes = sorted({row[i] for row in rows for i in where}.union(known))
+    shared = max((_common(left, right) for left, right in zip(hashes, hashes[1:], strict=False)), default=0)
+    digits = max(SHORT_HASH, shared + 1)
+    return [[cell[:digits] if i in where else cell for i, cell in enumerate(row)] for row in rows]
+
+
+def _common(left: str, right: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_UNLIMITED)
+
+
+def is_terminal() -> bool:
+    """Whether stdout is read by a person at this moment."""
+    return sys.stdout.isatty()
+
+
+# Cells
+
+
+def printable(text: str) -> str:
+    """`text` with what is not printable escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def number(value: float | int | None) -> str:
+    """Six significant digits of a float, "-" for None."""
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def moment(value: datetime | None) -> str:
+    """Local time to the second, "-" for None."""
+    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float | None) -> str:
+    """`850 ms`, `12.3 s`, `4m 05s`, `3h 07m` or `2d 11h`; "-" for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minutes:02}m"
+    return f"{hours // 24}d {hours % 24:02}h"
+
+
+def size(nbytes: int) -> str:
+    """`312 B`, `4.0 KiB`, …"""
+    value, unit = float(nbytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{nbytes} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def context(value: Mapping[str, Any]) -> str:
+    """`subset=train, fold=1`; "-" for an empty one."""
+    return ", ".join(f"{key}={item}" for key, item in value.items()) or "-"
+
+
+# JSON
+
+
+def print_json(value: Any) -> None:
+    """Print `value`, made up as `jsonable` says, as one JSON document."""
+    import json
+
+    click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def jsonable(value: Any) -> Any:
+    """What JSON says of `value`, the same in every command.
+
+    Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset,
+    durations seconds, bytes base64, arrays nested lists, NumPy scalars numbers; anything else that JSON lacks is a string.
+    """
+    from datetime import date, timedelta
+
+    if value is None or isinstance(value, (bool, str, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        import base64
+
+        return base64.b64encode(value).decode()
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which need not be loaded to know
+        return jsonable(value.tolist())
+    return str(value)
+
+
+# What is going on
+
+
+def say(text: str) -> None:
+    """A line for the person, on stderr."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Say what is being done while it is, where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with _console(stderr=True).status(text):
+        yield
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Advance]:
+    """Lend a function to be called with the number done and that of all; it draws a bar where stderr is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Parts of the example `train_digits.py`: the data, the network, a training run, and how results are shown."""

@@ -1,0 +1,89 @@
+"""One training run. All that aimstore asks of a training script is in `train`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from aimstore import Run
+from digits.network import Network, confusion_matrix, score
+
+BATCH = 32
+TRAIN, VALIDATION = {"subset": "train"}, {"subset": "validation"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The hyper-parameters of one run."""
+
+    learning_rate: float
+    hidden: int
+    momentum: float
+    weight_decay: float
+    epochs: int
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"lr {self.learning_rate}, {self.hidden} hidden, momentum {self.momentum}, decay {self.weight_decay}"
+
+
+class Data(NamedTuple):
+    """Images float64[n, pixels] and their labels int64[n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    validation_images: np.ndarray
+    validation_labels: np.ndarray
+
+
+def train(
+    repo: str,
+    sweep: str,
+    tag: str,
+    settings: Settings,
+    data: Data,
+    on_step: Callable[[int], None],
+    on_epoch: Callable[[str], None],
+) -> None:
+    """Train a network and store how it went in a new run.
+
+    Args:
+        repo: folder of the repository.
+        sweep: what this run belongs to.
+        tag: put on the run.
+        settings: the hyper-parameters.
+        data: what to learn.
+        on_step: called after each step, with the number of steps that are tracked.
+        on_epoch: called after each epoch, with the hash of the run.
+    """
+    rng = np.random.default_rng(settings.seed)
+    network = Network(data.images.shape[1], settings.hidden, rng)
+    step = 0
+    with Run(repo=repo, experiment="digits", name=str(settings), description="MLP in NumPy", tags=[tag]) as run:
+        run["sweep"] = sweep
+        run["hparams"] = asdict(settings)
+        for epoch in range(settings.epochs):
+            for batch in batches(len(data.images), rng):
+                logits, gradients = network.gradients(data.images[batch], data.labels[batch])
+                network.descend(gradients, settings.learning_rate, settings.momentum, settings.weight_decay)
+                _, validation_logits = network.forward(data.validation_images)
+
+                trained = score(logits, data.labels[batch])
+                validated = score(validation_logits, data.validation_labels)
+                run.track(trained, step=step, epoch=epoch, context=TRAIN)
+                run.track(validated, step=step, epoch=epoch, context=VALIDATION)
+                step += 1
+                on_step(step)
+
+            # besides numbers, anything: here a tuple of two arrays, and a matrix
+            run.track(np.histogram(gradients[0], bins=41), name="gradients", epoch=epoch, context={"layer": "hidden"})
+            matrix = confusion_matrix(validation_logits, data.validation_labels)
+            run.track(matrix, name="confusion", epoch=epoch, context=VALIDATION)
+            on_epoch(run.hash)
+
+
+def batches(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The positions 0 to n - 1 in random order, a batch at a time."""
+    order = rng.permutation(n)
+    return (order[start : start + BATCH] for start in range(0, n, BATCH))

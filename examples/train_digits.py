@@ -1,0 +1,135 @@
+"""Train classifiers of handwritten digits, store every run with aimstore, and ask which was the best.
+
+    python examples/train_digits.py
+
+A grid of small networks is trained on real scans, by two processes at a time that write into one repository. Two more runs
+are interrupted on purpose: one is asked to stop (SIGTERM), one is killed (SIGKILL). Then this program queries the runs, shows
+the best ones as a table and a chart, and recovers what the killed run has stored.
+
+Started again with the same `--repo` it adds another sweep; nothing that is there is changed. Start reading in
+`digits/training.py`, which has all that a training script does with aimstore.
+"""
+
+import argparse
+import os
+import sys
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+import numpy as np
+
+from aimstore import Repo, Run
+from digits.training import VALIDATION, Settings
+from digits.workers import Worker, run_workers
+
+LEARNING_RATES, HIDDEN, MOMENTA, WEIGHT_DECAYS = (0.05, 0.2), (16, 64), (0.0, 0.9), (0.0, 0.001)
+
+DRAIN_INTERVAL = 0.05
+"""Seconds from one drain to the next, at most; a process that is killed loses what it tracked since the last one."""
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    try:  # here and not above, because every worker imports this file, and needs none of these
+        from digits.chart import draw_chart
+        from digits.data import load_data
+        from digits.report import show_runs, show_status
+    except ImportError as error:
+        sys.exit(f"This example needs matplotlib and scikit-learn: pip install 'aimstore[examples]' ({error})")
+    # for the workers: each computes in one thread, since there are several of them
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+    repo = Repo.init(arguments.repo)
+    sweep = datetime.now().isoformat(timespec="milliseconds")
+    choices = product(LEARNING_RATES, HIDDEN, MOMENTA, WEIGHT_DECAYS)
+    grid = [Worker(Settings(*choice, epochs=arguments.epochs)) for choice in choices]
+    endless = Settings(0.05, 64, 0.0, 0.0, epochs=10_000)
+    asked, killed = Worker(endless, interrupt=SIGTERM), Worker(endless, interrupt=SIGKILL)
+    workers = [*grid[:4], asked, killed, *grid[4:]]
+
+    print(f"1. Train {len(grid)} networks and interrupt 2 more, {arguments.jobs} at a time, storing in {repo.path}\n")
+    for worker in run_workers(workers, arguments.jobs, arguments.repo, sweep, load_data()):
+        print(f"   {worker.run[:8]}  {worker.settings}: {outcome(repo, worker)}")
+
+    print("\n2. Ask for the best ones\n")
+    best = best_runs(repo, sweep)
+    show_runs(best[:5])
+    chart = arguments.chart or Path(arguments.repo, "digits.png")
+    draw_chart(best, chart)
+    print(f"   The curves, and where the best one errs: {chart}")
+
+    print("\n3. See what the interrupted runs have left\n")
+    check_asked(repo, asked)
+    show_status(repo)
+    recover(repo, killed)
+    show_status(repo)
+
+
+def parse_arguments() -> argparse.Namespace:
+    summary, *_ = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--repo", default="digits-demo", help="folder of the repository; a sweep is added to what it has")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs of each training")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--chart", type=Path, help="PNG file to draw (default: digits.png in the repository's folder)")
+    return parser.parse_args()
+
+
+def outcome(repo: Repo, worker: Worker) -> str:
+    """How a worker has ended, in words. Exits where that is not as it should be."""
+    if worker.interrupt:
+        expected, words = -worker.interrupt, f"{worker.interrupt.name} after {worker.steps} steps"
+    else:
+        run = repo.get_run(worker.run)
+        expected, words = 0, f"{run.get_metric('accuracy', VALIDATION).last:.1%}"
+    if worker.exit_code != expected:
+        sys.exit(f"training {worker.settings} ended with exit status {worker.exit_code} instead of {expected}")
+    return words
+
+
+def best_runs(repo: Repo, sweep: str) -> list[Run]:
+    """The finished runs of a sweep: the most accurate first, of equals the one with less loss."""
+    query = f"""
+        run.sweep == {sweep!r} and 'grid' in run.tags
+        and metric.name == 'accuracy' and metric.context.subset == 'validation'
+    """
+    print(query)
+    found = repo.query_metrics(query, on_error="raise")
+    ranked = sorted(found, key=lambda metric: (-metric.last, metric.run.get_metric("loss", VALIDATION).last))
+    return [metric.run for metric in ranked]
+
+
+def check_asked(repo: Repo, worker: Worker) -> None:
+    """The run that got SIGTERM was finalized by aimstore before its process ended: it lost nothing."""
+    run = repo.get_run(worker.run)
+    found = stored_steps(run)
+    print(f"   {worker.run} was asked to stop: {found} steps of {worker.steps} are stored, finalized {run.finalized_at:%X}")
+    assert found >= worker.steps, "a run that is asked to stop loses nothing"
+    assert worker.run not in repo.status().stalled
+
+
+def recover(repo: Repo, worker: Worker) -> None:
+    """The run that got SIGKILL is stalled: its progress marker stays, and nobody holds its lock. Finalize it."""
+    assert worker.run in repo.status().stalled
+    report = repo.reindex(worker.run)
+    assert report.indexed == [worker.run], report
+    run = repo.get_run(worker.run)
+    found = stored_steps(run)
+    first, *_, last = run.get_metric("loss", VALIDATION)
+    most = DRAIN_INTERVAL / ((last.time - first.time) / (last.step - first.step))
+    lost = max(worker.steps - found, 0)
+    print(f"   {worker.run} was killed: {found} steps of {worker.steps} are stored, {lost} lost; {most:.0f} may be")
+    assert lost <= most, "a killed run loses at most what it tracked since the last drain"
+
+
+def stored_steps(run: Run) -> int:
+    """How many steps all metrics of a run have. There are no gaps."""
+    steps = [metric.numpy()[0] for metric in run.metrics()]
+    assert all(np.array_equal(each, np.arange(len(each))) for each in steps)
+    return min(len(each) for each in steps)
+
+
+if __name__ == "__main__":
+    main()
