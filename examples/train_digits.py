@@ -24,7 +24,9 @@ from aimstore import Repo, Run
 from digits.training import VALIDATION, Settings
 from digits.workers import Worker, run_workers
 
-LEARNING_RATES, HIDDEN, MOMENTA, WEIGHT_DECAYS = (0.05, 0.2), (16, 64), (0.0, 0.9), (0.0, 0.001)
+LEARNING_RATES = 0.05, 0.2
+HIDDEN = 16, 64
+MOMENTUM_AND_DECAY = (0.0, 0.0), (0.9, 0.0), (0.9, 0.001)
 
 DRAIN_INTERVAL = 0.05
 """Seconds from one drain to the next, at most; a process that is killed loses what it tracked since the last one."""
@@ -43,8 +45,10 @@ def main() -> None:
 
     repo = Repo.init(arguments.repo)
     sweep = datetime.now().isoformat(timespec="milliseconds")
-    choices = product(LEARNING_RATES, HIDDEN, MOMENTA, WEIGHT_DECAYS)
-    grid = [Worker(Settings(*choice, epochs=arguments.epochs)) for choice in choices]
+    grid = [
+        Worker(Settings(learning_rate, hidden, *momentum_and_decay, epochs=arguments.epochs))
+        for learning_rate, hidden, momentum_and_decay in product(LEARNING_RATES, HIDDEN, MOMENTUM_AND_DECAY)
+    ]
     endless = Settings(0.05, 64, 0.0, 0.0, epochs=10_000)
     asked, killed = Worker(endless, interrupt=SIGTERM), Worker(endless, interrupt=SIGKILL)
     workers = [*grid[:4], asked, killed, *grid[4:]]
@@ -79,14 +83,13 @@ def parse_arguments() -> argparse.Namespace:
 
 def outcome(repo: Repo, worker: Worker) -> str:
     """How a worker has ended, in words. Exits where that is not as it should be."""
-    if worker.interrupt:
-        expected, words = -worker.interrupt, f"{worker.interrupt.name} after {worker.steps} steps"
-    else:
-        run = repo.get_run(worker.run)
-        expected, words = 0, f"{run.get_metric('accuracy', VALIDATION).last:.1%}"
+    expected = -worker.interrupt if worker.interrupt else 0
     if worker.exit_code != expected:
-        sys.exit(f"training {worker.settings} ended with exit status {worker.exit_code} instead of {expected}")
-    return words
+        sys.exit(f"Training {worker.settings} ended with exit status {worker.exit_code} instead of {expected}")
+    if worker.interrupt:
+        return f"{worker.interrupt.name} after {worker.steps} steps"
+    accuracy = repo.get_run(worker.run).get_metric("accuracy", VALIDATION)
+    return f"{accuracy.last:.1%}"
 
 
 def best_runs(repo: Repo, sweep: str) -> list[Run]:

@@ -36,8 +36,12 @@ def layout(repo: Repo) -> Callable[[], dict[str, Any]]:
         found["index"] = (aim / "meta/index").is_dir()
         found["database"] = (aim / "run_metadata.sqlite").is_file()
         found["other"] = sorted(
-            path.name for path in aim.iterdir() if path.name not in TOP and not path.name.startswith("run_metadata.sqlite")
-        ) + sorted(path.name for path in (aim / "meta").iterdir() if path.name not in ("chunks", "progress", "locks", "index"))
+            path.name
+            for path in aim.iterdir()
+            if path.name not in TOP and not path.name.startswith("run_metadata.sqlite")
+        ) + sorted(
+            path.name for path in (aim / "meta").iterdir() if path.name not in ("chunks", "progress", "locks", "index")
+        )
         return found
 
     return look
@@ -129,8 +133,12 @@ def test_reading_and_querying_change_no_file(repo: Repo, layout: Any) -> None:
     assert repo.query_metrics("metric.name == 'loss'").count() == 1
     assert repo.status().runs == 1
     Run(run.hash, repo=repo, read_only=True).close()
-    after = {path: path.stat().st_mtime_ns for path in Path(repo.path).rglob("*") if path.name != "rocksdict-config.json"}
-    assert {path: before.get(path) for path in after if path.is_file()} == {p: t for p, t in after.items() if p.is_file()}
+    after = {
+        path: path.stat().st_mtime_ns for path in Path(repo.path).rglob("*") if path.name != "rocksdict-config.json"
+    }
+    assert {path: before.get(path) for path in after if path.is_file()} == {
+        p: t for p, t in after.items() if p.is_file()
+    }
 
 
 def test_the_folder_itself_or_the_directory_in_it_may_be_given(repo: Repo) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
+from threading import Timer
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -25,42 +27,76 @@ if TYPE_CHECKING:
 SHORT_HASH: Final = 8
 """Digits of a run hash, at least, where a terminal is too narrow for all 24."""
 
+PATIENCE: Final = 0.7
+"""Seconds of work after which a terminal is told what is being done."""
+
 _UNLIMITED: Final = 100_000
 """Columns of an output that is no terminal."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table.
+    """A column of a table, and what becomes of it in a terminal too narrow for the table.
 
     Attributes:
         title: its heading.
         right: aligned to the right.
-        whole: never cut, however narrow the terminal; other columns are, and end in "…".
-        hashes: holds run hashes; in a terminal too narrow for the table they are cut to as many digits as tell them apart.
+        hashes: holds run hashes, which are cut to as many digits as tell them apart.
+        whole: never cut. Other columns are, and end in "…".
+        spare: left out where that is still not enough.
+        wraps: goes on in the next line instead of being cut.
+        styles: rich's style for a cell, by its text.
     """
 
     title: str
     right: bool = False
-    whole: bool = False
     hashes: bool = False
+    whole: bool = False
+    spare: bool = False
+    wraps: bool = False
+    styles: Mapping[str, str] = field(default_factory=dict)
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, known: Sequence[str] = ()) -> None:
-    """Print rows of text; the hashes of `known` are told apart too where hashes must be cut.
+    """Print rows of text. Whoever reads stdout through a pipe or from a file gets every cell in full.
 
-    A terminal gets one line for each row, cut to its width. Anything else gets every row in full.
+    Args:
+        columns: what they are.
+        rows: a text for each column.
+        known: hashes from which those that are cut should differ, besides each other.
     """
     console = _console()
     table = _table(columns, rows)
-    if console.is_terminal:
-        if console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum > console.width:
-            table = _table(columns, _with_short_hashes(columns, rows, known))
-        console.print(table)
+    if not console.is_terminal:
+        with console.capture() as captured:
+            console.print(table)
+        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
         return
-    with console.capture() as captured:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    if _width(console, table) > console.width:
+        rows = _with_short_hashes(columns, rows, known)
+        table = _table(columns, rows)
+    kept = list(range(len(columns)))
+    for i in [i for i in reversed(kept) if columns[i].spare]:
+        if _width(console, table) > console.width:
+            kept.remove(i)
+            table = _table([columns[k] for k in kept], [[row[k] for k in kept] for row in rows])
+    console.print(table)
+
+
+def _width(console: Console, table: Table) -> int:
+    return console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines of text, cut to the width of a terminal, in full otherwise."""
+    from rich.text import Text
+
+    console = _console()
+    for line in lines:
+        if console.is_terminal:
+            console.print(Text(printable(line), no_wrap=True, overflow="ellipsis"))
+        else:
+            click.echo(printable(line))
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
@@ -73,11 +109,13 @@ def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
             Text(column.title), justify="right" if column.right else "left", no_wrap=column.whole or column.hashes
         )
     for row in rows:
-        table.add_row(*(Text(printable(cell), _STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
+        table.add_row(
+            *(
+                Text(printable(cell), column.styles.get(cell, ""), no_wrap=not column.wraps, overflow="ellipsis")
+                for column, cell in zip(columns, row, strict=True)
+            )
+        )
     return table
-
-
-_STYLES: Final = {"active": "green", "stalled": "yellow", "finalized": "dim", "yes": "green", "no": "yellow"}
 
 
 def _with_short_hashes(
@@ -85,7 +123,7 @@ def _with_short_hashes(
 ) -> list[list[str]]:
     where = [i for i, column in enumerate(columns) if column.hashes]
     hashes = sorted({row[i] for row in rows for i in where}.union(known))
-    shared = max((_common(left, right) for left, right in zip(hashes, hashes[1:], strict=False)), default=0)
+    shared = max((_common(left, right) for left, right in pairwise(hashes)), default=0)
     digits = max(SHORT_HASH, shared + 1)
     return [[cell[:digits] if i in where else cell for i, cell in enumerate(row)] for row in rows]
 
@@ -99,11 +137,6 @@ def _console(*, stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_UNLIMITED)
-
-
-def is_terminal() -> bool:
-    """Whether stdout is read by a person at this moment."""
-    return sys.stdout.isatty()
 
 
 # Cells
@@ -120,8 +153,8 @@ def number(value: float | int | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """Local time to the second, "-" for None."""
-    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    """Local time to the minute, "-" for None."""
+    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M}"
 
 
 def duration(seconds: float | None) -> str:
@@ -207,12 +240,20 @@ def say(text: str) -> None:
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Say what is being done while it is, where stderr is a terminal."""
+    """Say what is being done if it takes long, where stderr is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
-    with _console(stderr=True).status(text):
+    status = _console(stderr=True).status(text)
+    later = Timer(PATIENCE, status.start)
+    later.daemon = True
+    later.start()
+    try:
         yield
+    finally:
+        later.cancel()
+        later.join()  # it may just be starting
+        status.stop()
 
 
 @contextmanager

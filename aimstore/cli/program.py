@@ -109,9 +109,11 @@ def _one_message(ctx: click.Context) -> Iterator[None]:
     except (AimstoreError, OSError) as error:
         if ctx.meta.get(TRACEBACK) or getattr(error, "errno", None) == errno.EPIPE:  # click ends quietly for the latter
             raise
-        failure = click.ClickException(str(error))
-        failure.exit_code = 2 if isinstance(error, MISTAKES) else 1
-        raise failure from error
+        raise (_Mistake if isinstance(error, MISTAKES) else click.ClickException)(str(error)) from error
+
+
+class _Mistake(click.ClickException):
+    exit_code = 2
 
 
 class _ToStderr(logging.Handler):

@@ -13,6 +13,7 @@ from aimstore.encoding.chunks import NO_EPOCH, Columns, encode_chunk, encode_sca
 from aimstore.encoding.keys import encode_path
 from aimstore.sequences.columns import as_arrays, concatenate, cut, exact_code, plain
 from aimstore.sequences.summary import extend
+from aimstore.sequences.values import STEP_MAX
 from aimstore.storage.layout import NUMBER, OBJECT, Summary
 from aimstore.types import Context
 
@@ -196,16 +197,17 @@ class Series:
         return Columns(steps, times, epochs, values), nbytes
 
     def _steps(self, steps: list[int | None]) -> Any:
-        following = 0 if self.summary is None else self.summary.last_step + 1
+        greatest = -1 if self.summary is None else self.summary.last_step
         missing = steps.count(None)
-        if missing == len(steps):
-            return range(following, following + missing)
+        if missing == len(steps) and greatest < STEP_MAX - missing:
+            return range(greatest + 1, greatest + 1 + missing)
         if not missing:
             return steps
         given: list[int] = []
         for step in steps:
-            given.append(following if step is None else step)
-            following = max(following, given[-1] + 1)
+            given.append(min(greatest + 1, STEP_MAX) if step is None else step)
+            first = self.summary is None and len(given) == 1
+            greatest = given[-1] if first else max(greatest, given[-1])
         return given
 
     def _vector(self, values: list[Any]) -> Any:

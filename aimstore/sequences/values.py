@@ -11,7 +11,7 @@ from aimstore.storage.layout import NUMBER
 from aimstore.types import Context
 
 STEP_MIN = -(2**63)
-STEP_MAX = 2**63 - 2  # leaves room for the automatic step after it
+STEP_MAX = 2**63 - 1
 
 
 def admit(value: Any, name: str) -> tuple[str, Any]:
@@ -44,11 +44,20 @@ def _kind(value: Any) -> str:
     return "record"
 
 
-def check_integer(value: Any, what: str, name: object) -> int:
-    """`value` as an int within int64. NumPy's and other libraries' integers are taken; bool and float are not."""
+def check_step(step: Any, name: object) -> int | None:
+    """`step` as an int64, None as it is. NumPy's and other libraries' integers are taken; bool and float are not."""
+    return None if step is None else _integer(step, STEP_MIN, "the step", name)
+
+
+def check_epoch(epoch: Any, name: object) -> int | None:
+    """`epoch` likewise; the least int64 stands for a missing one."""
+    return None if epoch is None else _integer(epoch, STEP_MIN + 1, "the epoch", name)
+
+
+def _integer(value: Any, least: int, what: str, name: object) -> int:
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         number = int(value.__index__())
-        if STEP_MIN < number <= STEP_MAX:  # the least int64 stands for a missing epoch
+        if least <= number <= STEP_MAX:
             return number
         raise EncodingError(f"{what} {number} of sequence {name!r} does not fit into 64 bits")
     raise EncodingError(f"{what} of sequence {name!r} is an int or None, not {value!r:.60} ({type(value).__name__})")

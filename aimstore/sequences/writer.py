@@ -25,8 +25,9 @@ from aimstore.sequences.values import (
     STEP_MIN,
     admit,
     check_context,
-    check_integer,
+    check_epoch,
     check_name,
+    check_step,
     context_key,
 )
 from aimstore.storage.layout import (
@@ -136,8 +137,7 @@ class SequenceWriter:
         checked = [(check_name(key), value, *admit(value, key)) for key, value in values.items()]
         for key, value, kind, _ in checked:
             self._series_for(key, context, kind, value)
-        step = None if step is None else check_integer(step, "the step", next(iter(values), ""))
-        epoch = None if epoch is None else check_integer(epoch, "the epoch", next(iter(values), ""))
+        step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
         for key, value, kind, stored in checked:
             self._append(self._series_for(key, context, kind, value), stored, step, epoch, now)
 
@@ -145,8 +145,7 @@ class SequenceWriter:
         self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
     ) -> None:
         kind, stored = admit(value, name)
-        step = None if step is None else check_integer(step, "the step", name)
-        epoch = None if epoch is None else check_integer(epoch, "the epoch", name)
+        step, epoch = check_step(step, name), check_epoch(epoch, name)
         if series is None or series.kind != kind:
             series = self._series_for(name, context, kind, value)
         self._append(series, stored, step, epoch, now)
@@ -217,9 +216,9 @@ class SequenceWriter:
 
     def _drain(self, *, everything: bool, seal: bool, only: Iterable[Series] | None = None) -> None:
         chosen = list(self._by_context.values() if only is None else only)
-        while chosen:
+        passes = max((len(series.pending) for series in chosen), default=0) // MOST + 1
+        for _ in range(passes):
             self._write_records(chosen, seal=seal)
-            chosen = [series for series in chosen if len(series.pending) >= MOST]
         self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
 
     def _write_records(self, chosen: list[Series], *, seal: bool) -> None:

@@ -29,34 +29,41 @@ STYLE = {
 }
 
 
+SMOOTH = 25
+"""Steps over which the curves of the best runs are averaged; the values themselves are drawn behind, faintly."""
+
+
 def draw_chart(runs: list[Run], file: Path) -> None:
     """Draw `runs`, the best one first, into a PNG file."""
     best, accuracy = runs[0], runs[0].get_metric("accuracy", VALIDATION).last
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(13, 10), layout="constrained")
-        (accuracies, losses), (confusion, gradients) = figure.subplots(2, 2)
         figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
         figure.suptitle(f"Best of {len(runs)} runs: {best.name}, {accuracy:.1%} of the validation images", fontsize=14)
+        (accuracies, losses), (confusion, gradients) = figure.subplots(2, 2)
         draw_curves(accuracies, runs, "accuracy")
-        accuracies.set_ylim(0.6, 1)
+        accuracies.set_ylim(0.7, 1)
         accuracies.yaxis.set_major_formatter("{x:.0%}")
-        accuracies.legend(loc="lower right", frameon=False, title="the best, and all others in grey")
         draw_curves(losses, runs, "loss")
         losses.set_yscale("log")
+        losses.yaxis.set_major_formatter("{x:g}")
+        losses.legend(loc="upper right", frameon=False, title="the best; all others in grey", alignment="left")
         draw_confusion(confusion, best)
         draw_gradients(gradients, best)
         figure.savefig(file, dpi=120)
 
 
 def draw_curves(axes: Axes, runs: list[Run], name: str) -> None:
-    """A metric of all runs on the validation images, over the steps."""
-    for rank, run in reversed(list(enumerate(runs))):
+    """A metric of all runs on the validation images, over the steps; the best ones in front."""
+    for rank, run in enumerate(runs):
         steps, values = run.get_metric(name, VALIDATION).numpy()
         if rank < len(COLORS):
-            axes.plot(steps, values, color=COLORS[rank], linewidth=1.6, label=run.name)
+            smooth = np.convolve(values, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
+            axes.plot(steps, values, color=COLORS[rank], alpha=0.15, linewidth=0.8, zorder=2)
+            axes.plot(steps[SMOOTH - 1 :], smooth, color=COLORS[rank], linewidth=1.8, zorder=4 - rank / 10, label=run.name)
         else:
-            axes.plot(steps, values, color=PALE, linewidth=0.9)
-    axes.set(title=f"Validation {name}", xlabel="step")
+            axes.plot(steps, values, color=PALE, linewidth=0.8, zorder=1)
+    axes.set(title=f"Validation {name}", xlabel="step", xlim=(0, None))
     axes.grid(axis="y", color=PALE, linewidth=0.5)
 
 
@@ -64,19 +71,22 @@ def draw_confusion(axes: Axes, run: Run) -> None:
     """Which digits are taken for which others. Mistakes are few, so they alone have a color."""
     *_, last = run.get_sequence("confusion", VALIDATION)
     matrix = last.value
-    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=2 * max(mistakes.max(), 1))
+    right = np.eye(len(matrix), dtype=bool)
+    mistakes = np.ma.masked_where(right | (matrix == 0), matrix)
+    axes.imshow(mistakes, cmap="Reds", vmin=-1, vmax=6)
     for row, column in np.argwhere(matrix):
         color = GREY if row == column else INK
         axes.text(column, row, matrix[row, column], ha="center", va="center", color=color)
-    digits = range(len(matrix))
-    axes.set(title=f"Confusion after epoch {last.epoch}", xlabel="taken for", ylabel="digit", xticks=digits, yticks=digits)
+    axes.set(title=f"Confusion after {last.epoch + 1} epochs", xlabel="taken for", ylabel="digit")
+    axes.set(xticks=range(len(matrix)), yticks=range(len(matrix)))
     axes.tick_params(length=0)
 
 
 def draw_gradients(axes: Axes, run: Run) -> None:
-    """How the gradients of the hidden layer are spread, an epoch a column."""
-    for record in run.get_sequence("gradients", {"layer": "hidden"}):
-        counts, edges = record.value
-        axes.pcolormesh([record.epoch - 0.5, record.epoch + 0.5], edges, counts[:, None], cmap="Blues", norm="log")
-    axes.set(title="Gradients of the hidden layer", xlabel="epoch", ylabel="gradient")
+    """How large the gradients of the hidden layer are, an epoch a column."""
+    records = list(run.get_sequence("gradients", {"layer": "hidden"}))
+    counts = np.column_stack([record.value[0] for record in records])
+    _, magnitudes = records[0].value
+    image = axes.pcolormesh(np.arange(len(records) + 1), magnitudes, counts / counts.sum(axis=0), cmap="Blues")
+    axes.figure.colorbar(image, label="share", format="{x:.0%}")
+    axes.set(title="Gradients of the hidden layer", xlabel="epoch", ylabel="magnitude", yscale="log")

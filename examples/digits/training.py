@@ -10,6 +10,7 @@ from aimstore import Run
 from digits.network import Network, confusion_matrix, score
 
 BATCH = 32
+MAGNITUDES = np.logspace(-7, 0, 43)  # six bins for each power of ten
 TRAIN, VALIDATION = {"subset": "train"}, {"subset": "validation"}
 
 
@@ -76,14 +77,15 @@ def train(
                 step += 1
                 on_step(step)
 
-            # besides numbers, anything: here a tuple of two arrays, and a matrix
-            run.track(np.histogram(gradients[0], bins=41), name="gradients", epoch=epoch, context={"layer": "hidden"})
+            # a value is a number or any object: here a tuple of two arrays (counts and edges of the bins), and a matrix
+            histogram = np.histogram(np.abs(gradients[0]), MAGNITUDES)
             matrix = confusion_matrix(validation_logits, data.validation_labels)
-            run.track(matrix, name="confusion", epoch=epoch, context=VALIDATION)
+            run.track(histogram, name="gradients", step=epoch, epoch=epoch, context={"layer": "hidden"})
+            run.track(matrix, name="confusion", step=epoch, epoch=epoch, context=VALIDATION)
             on_epoch(run.hash)
 
 
 def batches(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The positions 0 to n - 1 in random order, a batch at a time."""
+    """Positions from 0 to n - 1 in random order, in full batches."""
     order = rng.permutation(n)
-    return (order[start : start + BATCH] for start in range(0, n, BATCH))
+    return (order[start : start + BATCH] for start in range(0, n - BATCH + 1, BATCH))

@@ -59,6 +59,8 @@ def main() -> int:
     environment = describe(pythons, places)
 
     console = Console()
+    if not console.is_terminal:
+        console.width = 130
     found: list[report.Outcome] = []
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -53,9 +53,9 @@ def _ratio(figure: Figure, ours: list[float], theirs: list[float]) -> float:
 def table(found: list[Outcome]) -> Table:
     """All outcomes, in rows of a table."""
     result = Table(title="aimstore and Aim: median (lower–upper quartile)", title_justify="left")
-    result.add_column("work")
+    result.add_column("work", no_wrap=True)
     for heading in ("aimstore", "Aim", "ratio", "target"):
-        result.add_column(heading, justify="right")
+        result.add_column(heading, justify="right", no_wrap=True)
     result.add_column("")
     shown = None
     for outcome in found:

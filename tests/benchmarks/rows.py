@@ -75,7 +75,7 @@ def _latency(p50: float | None, p999: float, longest: float | None) -> tuple[Fig
 def _lifecycle(place: str, times: float) -> Row:
     return Row(
         f"lifecycle-{place}",
-        f"runs of 5 metrics × 20 steps: create, track, finalize; on {place}",
+        f"create, track 5 × 20, finalize: runs on {place}",
         "lifecycle",
         (
             Figure("runs_per_s", "runs", "1/s", Better.MORE, times=times),
@@ -92,7 +92,7 @@ def _lifecycle(place: str, times: float) -> Row:
 ROWS = (
     Row(
         "track",
-        "track one scalar in a hot loop, until in the engine's log",
+        "track in a hot loop, until in the engine's log",
         "track",
         (
             Figure("calls_per_s", "calls", "1/s", Better.MORE, times=40),

@@ -80,5 +80,5 @@ def _loop(python: Path, name: str, workload: str, arguments: dict[str, Any]) -> 
 def size_of(folder: Path) -> int:
     """Bytes of the files under `folder`; a file counts with what it holds or what is allocated to it, whichever is less, so
     that neither the blocks of one file system nor space that was only reserved counts."""
-    found = [path.lstat() for path in folder.rglob("*")]
+    found = [path.lstat() for path in folder.rglob("*") if path.is_file()]
     return sum(min(each.st_size, each.st_blocks * 512) for each in found)

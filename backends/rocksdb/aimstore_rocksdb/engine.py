@@ -9,13 +9,13 @@ import os
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from rocksdict import (
     AccessType,
     BlockBasedOptions,
     Cache,
     DbClosedError,
+    DBCompactionStyle,
     DBCompressionType,
     DBRecoveryMode,
     Options,
@@ -49,6 +49,7 @@ _PATIENCE = 2.0
 _PAUSE = 0.003
 _DIRECT = 2
 """Attempts to open a database for reading as it lies there, before its logs are copied."""
+_MERGED_AT_CLOSE = 256 << 20
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
 
 _CAUSES = {
@@ -97,11 +98,7 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
     if "in read only mode" in text:
         return ReadOnlyError(message)
     raised = StorageError(message)
-    raised.errno = (
-        error.errno
-        if isinstance(error, OSError)
-        else next((code for cause, code in _CAUSES.items() if cause in text), None)
-    )
+    raised.errno = next((code for cause, code in _CAUSES.items() if cause in text), None)
     return raised
 
 
@@ -119,6 +116,8 @@ def _built_options(config: RocksDBOptions, writing: bool, forked: bool, _pid: in
     options.set_compression_type(getattr(DBCompressionType, config.compression)())
     options.set_write_buffer_size(config.write_buffer_size)
     options.set_max_write_buffer_number(4)  # a full one is written out while the next fills; a stall holds the GIL
+    # leveled compaction moves tables whose keys ascend without merging them, and a reader keeps every table open
+    options.set_compaction_style(DBCompactionStyle.universal())
     options.set_max_open_files(config.max_open_files if writing else -1)
     options.set_max_file_opening_threads(1)  # with more, opening starts and joins threads
     options.set_skip_stats_update_on_db_open(True)
@@ -244,26 +243,22 @@ def _open_copy(directory: Path, options: Options) -> Rdict:
 def settle(database: Rdict, written: int) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
-    Merging removes what was overwritten or deleted. It rewrites all tables, so it is done where what this writer wrote,
-    or what was not merged before, is a quarter of them or more: always for a run written in one go, now and then for
-    an index.
+    Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or level.
+    It rewrites everything. So it is done where that is a quarter of all, or where this writer wrote a quarter of all and it
+    takes no more than a second or two: always for a run of common size, now and then for an index.
 
     Args:
         written: bytes of keys and values that this writer wrote.
     """
     database.flush()
-    tables = database.live_files()
-    total = sum(table["size"] for table in tables)
-    unmerged = total - _merged(tables)
-    if len(tables) > 1 and unmerged and 4 * max(written, unmerged) >= total:
+    sizes: dict[object, int] = {}
+    for table in database.live_files():
+        run = table["level"] or table["name"]  # no key comes twice in one table, nor in a level from 1
+        sizes[run] = sizes.get(run, 0) + table["size"]
+    total = sum(sizes.values())
+    unmerged = total - max(sizes.values(), default=0)
+    if unmerged and (4 * unmerged >= total or (4 * written >= total and total <= _MERGED_AT_CLOSE)):
         database.compact_range(None, None)
-
-
-def _merged(tables: list[dict[str, Any]]) -> int:
-    """Bytes of the tables that hold at most one record of each key: those of the lowest level, or one alone."""
-    lowest = max((table["level"] for table in tables), default=0)
-    sizes = [table["size"] for table in tables if table["level"] == lowest]
-    return sum(sizes) if lowest else max(sizes, default=0)
 
 
 def release(database: Rdict, path: str) -> None:

@@ -102,13 +102,17 @@ def test_closing_after_a_small_change_rewrites_little(open_container: Any, fill:
     assert {name for name in tables if name.endswith(".sst")} < names(tmp_path / "db")
 
 
-def test_open_files_are_bounded(open_container: Any, fill: Any) -> None:
+def test_files_are_few_even_where_keys_only_ascend(open_container: Any, fill: Any, tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    container = open_container(write_buffer_size="64KiB", max_open_files=16)
-    fill(container, 5000, 1000)
-    assert sum(1 for _ in container.items()) == 5000
-    assert len(os.listdir("/proc/self/fd")) - before < 64
+    container = open_container(write_buffer_size="64KiB", compression="none")
+    fill(container, 30_000, 400)
+    reader = open_container(Mode.READ)
+    assert len(os.listdir("/proc/self/fd")) - before < 80
+    assert len(list((tmp_path / "db").glob("*.sst"))) < 40
+    assert sum(1 for _ in reader.items()) == 30_000
+    reader.close()
     container.close()
+    assert len(list((tmp_path / "db").glob("*.sst"))) == 1
     assert len(os.listdir("/proc/self/fd")) == before
 
 

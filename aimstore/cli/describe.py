@@ -1,0 +1,113 @@
+"""What commands say of a run: its properties, its state, who holds it, and what it tracked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from aimstore.cli.output import Column, context, moment, number, printable
+from aimstore.types import META_PREFIX, meta_path
+
+if TYPE_CHECKING:
+    from aimstore.errors import LockOwner
+    from aimstore.metadata import RunProperties
+    from aimstore.repo import Repo
+    from aimstore.sequences.sequence import Sequence
+
+STATES: Final = {"active": "green", "stalled": "yellow", "finalized": "dim"}
+"""A run is active while some process writes it, stalled when that died without ending it, else finalized."""
+
+HASH: Final = Column("hash", hashes=True)
+STATE: Final = Column("state", whole=True, styles=STATES)
+
+
+SEQUENCE_COLUMNS: Final = (
+    Column("name"),
+    Column("context"),
+    Column("kind", spare=True),
+    Column("count", right=True, whole=True),
+    Column("steps", right=True, spare=True),
+    Column("last", right=True, whole=True),
+    Column("min", right=True, whole=True),
+    Column("max", right=True, whole=True),
+)
+
+
+def listed(repo: Repo, expression: str | None) -> list[dict[str, Any]]:
+    """What `runs ls --json` says of each run; of all runs, or of those for which an expression is true."""
+    wanted = None if expression is None else {run.hash for run in repo.query_runs(expression)}
+    marked = unfinished(repo)
+    return [
+        properties_of(source.row, active=source.active(), stalled=source.hash in marked)
+        | {"metrics": len(source.metrics)}
+        for source in repo.sources()
+        if wanted is None or source.hash in wanted
+    ]
+
+
+def unfinished(repo: Repo) -> set[str]:
+    """Hashes of the runs that are active or stalled."""
+    return {path.removeprefix(META_PREFIX) for path in repo.parts.backend.marked(META_PREFIX)}
+
+
+def properties_of(row: RunProperties, *, active: bool, stalled: bool) -> dict[str, Any]:
+    """The structured properties of a run as JSON has them. `stalled`: it is so unless it is active."""
+    created, finalized = _time(row.created_at), None if active else _time(row.finalized_at)
+    end = datetime.now(UTC) if active else finalized
+    return {
+        "hash": row.hash,
+        "name": row.name,
+        "experiment": row.experiment,
+        "description": row.description,
+        "state": "active" if active else "stalled" if stalled else "finalized",
+        "archived": row.archived,
+        "tags": list(row.tags),
+        "created_at": created,
+        "finalized_at": finalized,
+        "duration": (end - created).total_seconds() if end and created else None,
+    }
+
+
+def _time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, UTC)
+
+
+def owner_of(repo: Repo, run: str) -> dict[str, Any] | None:
+    """Who has a run open for writing, as JSON has it: host, pid (None if not known) and since when; None if nobody has."""
+    owner = repo.parts.backend.lock_owner(meta_path(run))
+    return None if owner is None else _described(owner)
+
+
+def _described(owner: LockOwner) -> dict[str, Any]:
+    return {"host": owner.host, "pid": owner.pid or None, "since": datetime.fromtimestamp(owner.since, UTC)}
+
+
+def held_by(owner: dict[str, Any]) -> str:
+    """`process 4711 on host`, from what `owner_of` gives."""
+    return f"process {owner['pid'] or '(unknown)'} on {owner['host']}"
+
+
+def describe_sequence(sequence: Sequence) -> dict[str, Any]:
+    """What is known of a sequence without reading it, as JSON has it."""
+    names = ("name", "context", "kind", "count", "first_step", "last_step", "last", "min", "max")
+    return {name: getattr(sequence, name, None) for name in names}  # objects have no last, min and max
+
+
+def sequence_cells(sequence: dict[str, Any]) -> list[str]:
+    """The cells of `SEQUENCE_COLUMNS`, from what `describe_sequence` gives."""
+    first, last = sequence["first_step"], sequence["last_step"]
+    return [
+        sequence["name"],
+        context(sequence["context"]),
+        sequence["kind"],
+        number(sequence["count"]),
+        "-" if first is None else f"{first}..{last}",
+        *(number(sequence[name]) for name in ("last", "min", "max")),
+    ]
+
+
+def leaf(value: Any) -> str:
+    """A parameter's value in one line; of an array its type and shape."""
+    if getattr(value, "shape", ()) and hasattr(value, "dtype"):
+        return f"{value.dtype} array of shape {value.shape}"
+    return printable(repr(value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value))

@@ -1,0 +1,140 @@
+"""`aimstore status` and `aimstore reindex`: what state a repository is in, and what sets it right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from aimstore.cli.describe import HASH, STATE, held_by, owner_of, properties_of
+from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.output import (
+    Column,
+    moment,
+    print_json,
+    print_lines,
+    print_table,
+    progress_bar,
+    say,
+    size,
+    working,
+)
+from aimstore.cli.settings import effective_options
+
+_UNFINISHED: Final = (
+    HASH,
+    Column("experiment"),
+    STATE,
+    Column("created", whole=True, spare=True),
+    Column("written by"),
+    Column("since", whole=True),
+)
+
+
+@click.command(epilog=example("aimstore status"))
+@repo_option
+@json_option
+@traceback_option
+def status(repo: str | None, as_json: bool) -> None:
+    """Show the state of a repository.
+
+    How many runs there are, which of them are active (some process writes them) or stalled (that process died without
+    ending them), what is indexed, how large it is, and how it is stored.
+    """
+    opened = open_repo(repo)
+    with working("measuring"):
+        state = opened.status()
+    unfinished = [
+        properties_of(opened.properties(run), active=active, stalled=not active) | {"held_by": owner_of(opened, run)}
+        for runs, active in ((state.active, True), (state.stalled, False))
+        for run in runs
+    ]
+    options = effective_options(opened.config.backend, opened.config.options)
+    found = asdict(state) | {
+        "unfinished": unfinished,
+        "indexer": opened.config.indexer,
+        "query_engine": opened.config.query,
+        "metadata_url": _without_password(opened.config.metadata_url),
+        "options": options,
+    }
+    if as_json:
+        print_json(found)
+        return
+    print_lines(_summary(found, set(opened.config.options)))
+    if unfinished:
+        click.echo()
+        print_table(_UNFINISHED, [_cells(run) for run in unfinished], known=opened.list_runs())
+    if state.stalled:
+        say("`aimstore reindex` finalizes stalled runs, whose process died")
+
+
+def _summary(found: dict[str, Any], given: set[str]) -> Iterator[str]:
+    finalized = found["runs"] - len(found["active"]) - len(found["stalled"])
+    yield f"repository  {found['path']}"
+    yield (
+        f"runs        {found['runs']}: {finalized} finalized, {len(found['active'])} active, "
+        f"{len(found['stalled'])} stalled"
+    )
+    yield f"index       {found['indexed']} runs, by {found['indexer']}"
+    yield f"size        {size(found['nbytes'])}"
+    yield f"metadata    {found['metadata_url'] or 'run_metadata.sqlite'}"
+    yield f"backend     {found['backend']}"
+    for name, value in found["options"].items():
+        yield f"  {name} = {value}{'' if name in given else '  (default)'}"
+
+
+def _without_password(url: str) -> str:
+    if not url:
+        return ""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _cells(run: dict[str, Any]) -> list[str]:
+    owner = run["held_by"]
+    return [
+        run["hash"],
+        run["experiment"] or "",
+        run["state"],
+        moment(run["created_at"]),
+        "-" if owner is None else held_by(owner),
+        "-" if owner is None else moment(owner["since"]),
+    ]
+
+
+@click.command(epilog=example("aimstore reindex", "aimstore reindex --run 1b9dea88", "aimstore reindex --rebuild"))
+@click.option("--run", "run_hash", metavar="HASH", help="Only this run, whether or not it needs it.")
+@click.option("--rebuild", is_flag=True, help="All runs, from nothing; mends a damaged index.")
+@repo_option
+@json_option
+@traceback_option
+def reindex(run_hash: str | None, rebuild: bool, repo: str | None, as_json: bool) -> None:
+    """Finalize and index runs.
+
+    Without options, those whose process died without ending them. Runs that some process writes are left alone. The exit
+    code is 1 if a run could not be indexed.
+    """
+    if run_hash is not None and rebuild:
+        raise click.UsageError("--run and --rebuild exclude each other")
+    opened = open_repo(repo)
+    run = None if run_hash is None else resolve_run(opened, run_hash)
+    with progress_bar("indexing runs") as advance:
+        report = opened.reindex(run, rebuild=rebuild, advance=advance)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_lines(
+            [
+                f"indexed  {len(report.indexed)}",
+                f"live     {len(report.live)}" + ("  (left alone)" if report.live else ""),
+                f"removed  {len(report.removed)}" + ("  (remains of runs)" if report.removed else ""),
+                f"failed   {len(report.failed)}",
+            ]
+        )
+    for failed, reason in report.failed.items():
+        say(f"run {failed} is not indexed: {reason}")
+    if report.failed:
+        raise SystemExit(1)

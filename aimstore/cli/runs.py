@@ -1,0 +1,161 @@
+"""`aimstore runs`: list and delete runs; `aimstore.cli.show` shows one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from aimstore.cli.describe import HASH, STATE, held_by, listed, owner_of
+from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.output import Column, duration, moment, number, print_json, print_table, progress_bar, say, working
+from aimstore.cli.show import show
+from aimstore.errors import AimstoreError, LockedError
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
+
+_COLUMNS: Final = (
+    HASH,
+    Column("name"),
+    Column("experiment"),
+    STATE,
+    Column("created", whole=True),
+    Column("duration", right=True, whole=True, spare=True),
+    Column("metrics", right=True, whole=True, spare=True),
+    Column("tags"),
+)
+_DESCENDING: Final = ("created", "duration", "metrics")
+
+
+@click.group(epilog=example("aimstore runs ls --limit 10", "aimstore runs show 1b9dea88"))
+def runs() -> None:
+    """List, show and delete runs."""
+
+
+runs.add_command(show)
+
+
+@runs.command(epilog=example("aimstore runs ls --query 'run.hparams.lr < 0.01' --sort name"))
+@click.option("--all", "everything", is_flag=True, help="Archived runs too.")
+@click.option("--query", "expression", metavar="EXPR", help="Only runs for which the expression is true.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option(
+    "--sort",
+    type=click.Choice(["created", "name", "experiment", "state", "duration", "metrics"]),
+    default="created",
+    show_default=True,
+    help="Times and numbers begin with the greatest, names with A.",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@repo_option
+@json_option
+@traceback_option
+def ls(
+    everything: bool,
+    expression: str | None,
+    limit: int | None,
+    sort: str,
+    reverse: bool,
+    repo: str | None,
+    as_json: bool,
+) -> None:
+    """List runs, the newest first.
+
+    With --query the expression decides whether archived runs are listed: they are where it mentions run.archived.
+    """
+    if everything and expression is not None:
+        raise click.UsageError("--all and --query exclude each other; mention run.archived in the expression")
+    opened = open_repo(repo)
+    with working("reading the runs"):
+        found = listed(opened, expression)
+    shown = found if everything or expression is not None else [run for run in found if not run["archived"]]
+    shown.sort(key=lambda run: run["hash"])
+    known = sorted((run for run in shown if run[_KEYS[sort]] is not None), key=lambda run: run[_KEYS[sort]])
+    if (sort in _DESCENDING) != reverse:
+        known.reverse()
+    chosen = [*known, *(run for run in shown if run[_KEYS[sort]] is None)][:limit]
+    if as_json:
+        print_json(chosen)
+        return
+    if chosen:
+        print_table(_COLUMNS, [_cells(run) for run in chosen], known=opened.list_runs())
+    _say_what_is_missing(len(found), len(shown), len(chosen), filtered=expression is not None)
+
+
+_KEYS: Final = {"created": "created_at"} | {
+    name: name for name in ("name", "experiment", "state", "duration", "metrics")
+}
+
+
+def _cells(run: dict[str, Any]) -> list[str]:
+    return [
+        run["hash"],
+        "" if run["name"] in (None, f"Run: {run['hash']}") else run["name"],  # the default says nothing new
+        run["experiment"] or "",
+        run["state"],
+        moment(run["created_at"]),
+        duration(run["duration"]),
+        number(run["metrics"]),
+        ", ".join(run["tags"]),
+    ]
+
+
+def _say_what_is_missing(found: int, shown: int, chosen: int, *, filtered: bool) -> None:
+    if not shown:
+        say("no run matches" if filtered else "no runs")
+    elif chosen < shown:
+        say(f"{chosen} of {shown} runs")
+    if shown < found:
+        say(f"archived: {found - shown} more, shown by --all")
+
+
+@runs.command(epilog=example("aimstore runs rm 1b9dea88", "aimstore runs rm --yes 1b9dea88 410b1b44"))
+@click.argument("hashes", metavar="HASH...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@repo_option
+@json_option
+@traceback_option
+def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> None:
+    """Delete runs, with all that is known of them.
+
+    HASH may be the beginning of one. Where a process writes one of them, nothing is deleted.
+    """
+    opened = open_repo(repo)
+    chosen = list(dict.fromkeys(resolve_run(opened, given) for given in hashes))
+    _refuse_live(opened, chosen)
+    if not yes:
+        for run in chosen:
+            properties = opened.properties(run)
+            say(f"{run}  {properties.name or ''}  {properties.experiment or ''}".rstrip())
+        if not click.confirm(f"Delete {'this run' if len(chosen) == 1 else f'these {len(chosen)} runs'}?", err=True):
+            raise click.Abort
+    failed: dict[str, str] = {}
+    with progress_bar("deleting") as advance:
+        for done, run in enumerate(chosen, 1):
+            try:
+                opened.delete_run(run)
+            except AimstoreError as error:
+                failed[run] = str(error)
+            advance(done, len(chosen))
+    deleted = [run for run in chosen if run not in failed]
+    if as_json:
+        print_json({"deleted": deleted, "failed": failed})
+    else:
+        for run in deleted:
+            click.echo(f"deleted {run}")
+    for run, reason in failed.items():
+        say(f"run {run} is not deleted: {reason}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _refuse_live(repo: Repo, chosen: list[str]) -> None:
+    owners = {run: owner_of(repo, run) for run in chosen}
+    live = [
+        f"run {run} is being written by {held_by(owner)} since {moment(owner['since'])}"
+        for run, owner in owners.items()
+        if owner is not None
+    ]
+    if live:
+        raise LockedError("\n".join([*live, "nothing is deleted; end the process, or leave out its run"]))

@@ -1,0 +1,206 @@
+"""`aimstore init`, `config` and `backends`: what a repository is made of, and what it can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from aimstore.cli.options import example, json_option, repo_option, traceback_option
+from aimstore.cli.output import Column, print_json, print_lines, print_table, say
+from aimstore.errors import ConfigError, PluginError
+from aimstore.plugins import plugins
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aimstore.config import RepoConfig
+    from aimstore.plugins import BackendSpec
+
+
+@click.command(
+    epilog=example("aimstore init", "aimstore init --repo results --backend rocksdb --option write_buffer_size=8MiB")
+)
+@click.option("--backend", metavar="NAME", help="Storage engine; see aimstore backends.")
+@click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="Option of the engine; may be repeated.")
+@click.option("--metadata-url", metavar="URL", help="SQLAlchemy URL of the metadata database; SQLite by default.")
+@repo_option
+@json_option
+@traceback_option
+def init(
+    backend: str | None, options: tuple[str, ...], metadata_url: str | None, repo: str | None, as_json: bool
+) -> None:
+    """Make a repository.
+
+    It is made in the working directory unless --repo names another folder. One that is there already is left as it is; that
+    is an error if its settings are not those given.
+    """
+    from aimstore.locate import directory_of, is_empty
+    from aimstore.repo import Repo
+
+    given = dict(_option(text) for text in options)
+    new = is_empty(directory_of(repo or "."))
+    made = Repo.init(repo or ".", backend=backend, options=given or None, metadata_url=metadata_url)
+    if as_json:
+        print_json({"path": str(made.path), "backend": made.config.backend, "created": new})
+    elif new:
+        click.echo(f"made the repository {made.path} ({made.config.backend})")
+    else:
+        click.echo(f"the repository {made.path} ({made.config.backend}) is there already")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    from aimstore.config import parse_value
+
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="'--option'")
+    return key.strip(), parse_value(value.strip())
+
+
+@click.command(
+    epilog=example(
+        "aimstore config",
+        "aimstore config storage.backend",
+        "aimstore config storage.options.write_buffer_size 8MiB",
+    )
+)
+@click.argument("key", required=False)
+@click.argument("value", required=False)
+@repo_option
+@json_option
+@traceback_option
+def config(key: str | None, value: str | None, repo: str | None, as_json: bool) -> None:
+    """Show or change the configuration of a repository.
+
+    Without KEY, config.toml is printed; with KEY, its value; with VALUE, that is set, if the storage engine and all others
+    accept it. VALUE is read as TOML where it is TOML, else as text.
+    """
+    from aimstore.config import get_value, parse_value, read_config, set_value
+    from aimstore.locate import CONFIG, find, read_own_config
+
+    directory = find(repo)
+    file = directory / CONFIG
+    if not file.exists():
+        read_own_config(directory)  # says what kind of directory it is
+    if key is None:
+        if as_json:
+            print_json(read_config(file).as_tables())
+        else:
+            click.echo(file.read_text("utf-8").rstrip())  # even if it is broken: to be mended, it must be seen
+        return
+    if value is not None:
+        _check(directory, read_config(file), key, parse_value(value))
+        set_value(file, key, parse_value(value))
+    found = get_value(file, key)
+    if as_json:
+        print_json(found)
+    elif isinstance(found, Mapping):
+        import tomlkit
+
+        click.echo(tomlkit.dumps(found).rstrip())
+    else:
+        click.echo(found)
+
+
+def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
+    """Return if everyone concerned accepts a value; whether the key exists is left to `set_value`."""
+    tables = deepcopy(config.as_tables())
+    *above, last = key.split(".")
+    table: Any = tables
+    for part in above:
+        table = table.get(part) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or (last not in table and above != ["storage", "options"]):
+        return
+    table[last] = value
+    manager = plugins()
+    if key == "storage.backend" and value != config.backend:
+        _refuse_runs(directory, config.backend)
+    if key.startswith("storage.") and isinstance(tables["storage"]["options"], dict):
+        options = manager.load_options(manager.backend(tables["storage"]["backend"]))
+        if options is not None:
+            options.parse(tables["storage"]["options"])
+    elif key == "indexer.name":
+        manager.indexer(value)
+    elif key == "query.engine":
+        manager.query_engine(value)
+    elif key == "metadata.url" and isinstance(value, str) and value:
+        from aimstore.metadata import open_store
+
+        open_store(value, lock=_no_lock).close()
+
+
+def _no_lock() -> Any:
+    raise AssertionError("a URL is checked without opening it")
+
+
+def _refuse_runs(directory: Path, backend: str) -> None:
+    from aimstore.repo import Repo
+
+    if runs := Repo(directory).list_runs():
+        raise ConfigError(
+            f"the {len(runs)} runs in {directory} are stored by {backend}; another engine would not find them"
+        )
+
+
+def effective_options(backend: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an engine with their defaults, as it understands them; those given, where it does not tell."""
+    manager = plugins()
+    options = manager.load_options(manager.backend(backend))
+    parsed = None if options is None else options.parse(given)
+    return asdict(parsed) if is_dataclass(parsed) and not isinstance(parsed, type) else dict(given)
+
+
+_BACKENDS: Final = (
+    Column("backend", whole=True),
+    Column("installed", whole=True, styles={"yes": "green", "no": "yellow"}),
+    Column("capabilities", wraps=True),
+    Column("summary", wraps=True),
+)
+
+
+@click.command(epilog=example("aimstore backends"))
+@json_option
+@traceback_option
+def backends(as_json: bool) -> None:
+    """List the storage engines.
+
+    With what each can do, whether the library that it needs is installed, and which plug-ins are broken.
+    """
+    manager = plugins()
+    found = [_backend(spec) for _, spec in sorted(manager.backends().items())]
+    broken = [{"name": plugin.name, "error": plugin.error} for plugin in manager.broken]
+    if as_json:
+        print_json({"backends": found, "broken": broken})
+        return
+    print_table(_BACKENDS, [_cells(each) for each in found])
+    print_lines(f"{each['name']}: {each['error']}" for each in found if each["error"])
+    for each in broken:
+        say(f"plug-in {each['name']!r} is broken: {each['error']}")
+
+
+def _backend(spec: BackendSpec) -> dict[str, Any]:
+    """A backend as JSON has it. Its engine is imported, for only then is it known to be installed."""
+    error, capability = "", None
+    try:
+        capability = getattr(plugins().load(spec), "capability", None)
+    except PluginError as raised:
+        error = str(raised)
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "installed": not error,
+        "error": error,
+        "capability": None if capability is None else asdict(capability),
+    }
+
+
+def _cells(backend: dict[str, Any]) -> list[str]:
+    capability = backend["capability"] or {}
+    words = [name.replace("_", " ") for name, value in capability.items() if value is True]
+    if capability.get("max_key_size") is not None:
+        words.append(f"keys to {capability['max_key_size']} bytes")
+    return [backend["name"], "yes" if backend["installed"] else "no", ", ".join(words) or "-", backend["summary"]]

@@ -1,0 +1,86 @@
+"""`aimstore runs show`: all that is known of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from aimstore.cli.describe import (
+    SEQUENCE_COLUMNS,
+    describe_sequence,
+    held_by,
+    leaf,
+    owner_of,
+    properties_of,
+    sequence_cells,
+    unfinished,
+)
+from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.output import duration, moment, print_json, print_lines, print_table, printable
+
+
+@click.command(epilog=example("aimstore runs show 1b9dea88"))
+@click.argument("run_hash", metavar="HASH")
+@repo_option
+@json_option
+@traceback_option
+def show(run_hash: str, repo: str | None, as_json: bool) -> None:
+    """Show the properties, parameters and sequences of a run.
+
+    HASH may be the beginning of one, as long as it tells the run from all others.
+    """
+    opened = open_repo(repo)
+    run = opened.get_run(resolve_run(opened, run_hash))
+    owner = owner_of(opened, run.hash)
+    known = properties_of(opened.properties(run.hash), active=owner is not None, stalled=run.hash in unfinished(opened))
+    parameters, sequences = run[...], [describe_sequence(each) for each in run.sequences()]
+    if as_json:
+        print_json(known | {"held_by": owner, "parameters": parameters, "sequences": sequences})
+        return
+    print_lines(_properties(known, owner))
+    if parameters:
+        print_lines(["", "parameters", *_tree(parameters, "  ")])
+    if sequences:
+        click.echo()
+        print_table(SEQUENCE_COLUMNS, [sequence_cells(each) for each in sequences])
+
+
+def _properties(known: dict[str, Any], owner: dict[str, Any] | None) -> Iterator[str]:
+    state = known["state"]
+    if owner is not None:
+        state += f", written by {held_by(owner)} since {moment(owner['since'])}"
+    elif state == "stalled":
+        state += "; `aimstore reindex` finalizes it"
+    rows = {
+        "run": known["hash"],
+        "name": known["name"],
+        "experiment": known["experiment"],
+        "description": known["description"],
+        "state": f"{state}, archived" if known["archived"] else state,
+        "tags": ", ".join(known["tags"]),
+        "created": moment(known["created_at"]),
+        "finalized": moment(known["finalized_at"]),
+        "duration": duration(known["duration"]),
+    }
+    return (f"{title:<11}  {value}" for title, value in rows.items() if value not in (None, "", "-"))
+
+
+def _tree(node: Mapping[Any, Any], indent: str) -> Iterator[str]:
+    """A line for each leaf, and one above those of a subtree; the values of one level are aligned."""
+    width = max((len(_key(key)) for key, value in node.items() if not _is_subtree(value)), default=0)
+    for key, value in node.items():
+        if _is_subtree(value):
+            yield f"{indent}{_key(key)}"
+            yield from _tree(value, indent + "  ")
+        else:
+            yield f"{indent}{_key(key):<{width}}  {leaf(value)}"
+
+
+def _is_subtree(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value)
+
+
+def _key(key: str | int) -> str:
+    return printable(key) if isinstance(key, str) else f"[{key}]"

@@ -1,0 +1,45 @@
+"""A writer on containers in memory, and a container that refuses on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from aimstore.abc import WriteBatch
+from aimstore.errors import StorageError
+from aimstore.sequences.writer import SequenceWriter
+from aimstore.storage.memory import MemoryContainer
+
+
+class Refusing(MemoryContainer):
+    """A container whose writes fail while `broken`, and that remembers how many batches it took."""
+
+    broken = False
+    batches = 0
+
+    def _write(self, batch: WriteBatch) -> None:
+        if self.broken:
+            raise StorageError("no space left")
+        self.batches += 1
+        super()._write(batch)
+
+
+class Writing:
+    """A writer with its two containers; nothing drains it but the test."""
+
+    def __init__(self) -> None:
+        self.meta = Refusing("meta")
+        self.seqs = Refusing("seqs")
+        self.writer = SequenceWriter("0" * 24, self.meta, self.seqs, recover=False)
+
+    def again(self, *, recover: bool) -> SequenceWriter:
+        self.writer = SequenceWriter("0" * 24, self.meta, self.seqs, recover=recover)
+        return self.writer
+
+
+@pytest.fixture
+def writing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Writing]]:
+    monkeypatch.setattr("aimstore.sequences.drainer.add", lambda writer: None)
+    monkeypatch.setattr("aimstore.sequences.drainer.remove", lambda writer: None)
+    return Writing
