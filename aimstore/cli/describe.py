@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from aimstore.cli.output import Column, context, moment, number, printable
+from aimstore.cli.output import Column, context, number, printable
 from aimstore.types import META_PREFIX, meta_path
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from aimstore.cli.output import (
     Column,
     moment,
     print_json,
-    print_lines,
     print_table,
     progress_bar,
     say,
@@ -62,7 +61,7 @@ def status(repo: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_lines(_summary(found, set(opened.config.options)))
+    click.echo("\n".join(_summary(found, set(opened.config.options))))
     if unfinished:
         click.echo()
         print_table(_UNFINISHED, [_cells(run) for run in unfinished], known=opened.list_runs())
@@ -126,14 +125,10 @@ def reindex(run_hash: str | None, rebuild: bool, repo: str | None, as_json: bool
     if as_json:
         print_json(asdict(report))
     else:
-        print_lines(
-            [
-                f"indexed  {len(report.indexed)}",
-                f"live     {len(report.live)}" + ("  (left alone)" if report.live else ""),
-                f"removed  {len(report.removed)}" + ("  (remains of runs)" if report.removed else ""),
-                f"failed   {len(report.failed)}",
-            ]
-        )
+        click.echo(f"indexed  {len(report.indexed)}")
+        click.echo(f"live     {len(report.live)}" + ("  (left alone)" if report.live else ""))
+        click.echo(f"removed  {len(report.removed)}" + ("  (remains of runs)" if report.removed else ""))
+        click.echo(f"failed   {len(report.failed)}")
     for failed, reason in report.failed.items():
         say(f"run {failed} is not indexed: {reason}")
     if report.failed:

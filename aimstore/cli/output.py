@@ -87,16 +87,14 @@ def _width(console: Console, table: Table) -> int:
     return console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines of text, cut to the width of a terminal, in full otherwise."""
-    from rich.text import Text
-
+def print_cut(lines: Iterable[str]) -> None:
+    """Print lines of text, in a terminal cut to its width."""
     console = _console()
     for line in lines:
         if console.is_terminal:
-            console.print(Text(printable(line), no_wrap=True, overflow="ellipsis"))
+            console.print(line, no_wrap=True, overflow="ellipsis", markup=False, emoji=False)
         else:
-            click.echo(printable(line))
+            click.echo(line)
 
 
 def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
@@ -152,9 +150,9 @@ def number(value: float | int | None) -> str:
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def moment(value: datetime | None) -> str:
-    """Local time to the minute, "-" for None."""
-    return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M}"
+def moment(value: datetime | None, *, exactly: bool = False) -> str:
+    """Local time to the minute, or to the second and with its zone; "-" for None."""
+    return "-" if value is None else f"{value.astimezone():{'%Y-%m-%d %H:%M:%S %Z' if exactly else '%Y-%m-%d %H:%M'}}"
 
 
 def duration(seconds: float | None) -> str:

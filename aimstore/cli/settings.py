@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aimstore.cli.options import example, json_option, repo_option, traceback_option
-from aimstore.cli.output import Column, print_json, print_lines, print_table, say
+from aimstore.cli.output import Column, print_json, print_table, say
 from aimstore.errors import ConfigError, PluginError
 from aimstore.plugins import plugins
 
@@ -177,7 +177,9 @@ def backends(as_json: bool) -> None:
         print_json({"backends": found, "broken": broken})
         return
     print_table(_BACKENDS, [_cells(each) for each in found])
-    print_lines(f"{each['name']}: {each['error']}" for each in found if each["error"])
+    for each in found:
+        if each["error"]:
+            click.echo(f"{each['name']}: {each['error']}")
     for each in broken:
         say(f"plug-in {each['name']!r} is broken: {each['error']}")
 

@@ -18,7 +18,7 @@ from aimstore.cli.describe import (
     unfinished,
 )
 from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
-from aimstore.cli.output import duration, moment, print_json, print_lines, print_table, printable
+from aimstore.cli.output import duration, moment, print_json, print_cut, print_table, printable
 
 
 @click.command(epilog=example("aimstore runs show 1b9dea88"))
@@ -39,9 +39,10 @@ def show(run_hash: str, repo: str | None, as_json: bool) -> None:
     if as_json:
         print_json(known | {"held_by": owner, "parameters": parameters, "sequences": sequences})
         return
-    print_lines(_properties(known, owner))
+    click.echo("\n".join(_properties(known, owner)))
     if parameters:
-        print_lines(["", "parameters", *_tree(parameters, "  ")])
+        click.echo("\nparameters")
+        print_cut(_tree(parameters, "  "))
     if sequences:
         click.echo()
         print_table(SEQUENCE_COLUMNS, [sequence_cells(each) for each in sequences])
@@ -60,11 +61,11 @@ def _properties(known: dict[str, Any], owner: dict[str, Any] | None) -> Iterator
         "description": known["description"],
         "state": f"{state}, archived" if known["archived"] else state,
         "tags": ", ".join(known["tags"]),
-        "created": moment(known["created_at"]),
-        "finalized": moment(known["finalized_at"]),
+        "created": moment(known["created_at"], exactly=True),
+        "finalized": moment(known["finalized_at"], exactly=True),
         "duration": duration(known["duration"]),
     }
-    return (f"{title:<11}  {value}" for title, value in rows.items() if value not in (None, "", "-"))
+    return (f"{title:<11}  {printable(value)}" for title, value in rows.items() if value not in (None, "", "-"))
 
 
 def _tree(node: Mapping[Any, Any], indent: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
-from aimstore.encoding.records import decode_record
+from aimstore.encoding.leaves import fold
 from aimstore.errors import CorruptionError
 from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
 from aimstore.types import TreePath
@@ -93,20 +93,20 @@ class LazyLeaf:
 def pack(meta: Container) -> dict[str, Any]:
     """The record of the run with this meta container, to be packed by `encode_record`."""
     root = encode_path((ATTRS,))
-    leaves: list[tuple[TreePath, Any]] = []
+    leaves: list[tuple[TreePath, bytes]] = []
     lazy: list[TreePath] = []
     for key, value in meta.items(root):
         path = decode_path(key)[1:]
         if len(value) > LARGE_LEAF:
             lazy.append(path)
         else:
-            leaves.append((path, decode_record(value)))
+            leaves.append((path, value))
     sequences = [
         [info.id, info.name, info.context, info.kind, None if info.summary is None else list(info.summary)]
         for info in read_sequences(meta)
     ]
     return {
-        "attrs": nest(leaves),
+        "attrs": fold(leaves),
         "props": read_properties(meta),
         "seqs": sequences,
         "lazy": [list(path) for path in lazy],
@@ -115,17 +115,6 @@ def pack(meta: Container) -> dict[str, Any]:
 
 def _sequence(number: int, name: str, context: dict[str, Any], kind: str, summary: list[Any] | None) -> SequenceInfo:
     return SequenceInfo(number, name, context, kind, None if summary is None else Summary(*summary))
-
-
-def nest(leaves: list[tuple[TreePath, Any]]) -> dict[str | int, Any]:
-    """Nested dicts from leaves and their paths; `{}` where there are none."""
-    root: dict[str | int, Any] = {}
-    for path, value in leaves:
-        node = root
-        for part in path[:-1]:
-            node = node.setdefault(part, {})
-        node[path[-1]] = value
-    return root
 
 
 def _copy(value: Any) -> Any:

@@ -30,7 +30,7 @@ STYLE = {
 
 
 SMOOTH = 25
-"""Steps over which the curves of the best runs are averaged; the values themselves are drawn behind, faintly."""
+"""Steps over which the curves are averaged; of the best runs the values themselves are drawn too, faintly."""
 
 
 def draw_chart(runs: list[Run], file: Path) -> None:
@@ -57,12 +57,14 @@ def draw_curves(axes: Axes, runs: list[Run], name: str) -> None:
     """A metric of all runs on the validation images, over the steps; the best ones in front."""
     for rank, run in enumerate(runs):
         steps, values = run.get_metric(name, VALIDATION).numpy()
+        smooth = np.convolve(values, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
         if rank < len(COLORS):
-            smooth = np.convolve(values, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
             axes.plot(steps, values, color=COLORS[rank], alpha=0.15, linewidth=0.8, zorder=2)
-            axes.plot(steps[SMOOTH - 1 :], smooth, color=COLORS[rank], linewidth=1.8, zorder=4 - rank / 10, label=run.name)
+            axes.plot(
+                steps[SMOOTH - 1 :], smooth, color=COLORS[rank], linewidth=1.8, zorder=4 - rank / 10, label=run.name
+            )
         else:
-            axes.plot(steps, values, color=PALE, linewidth=0.8, zorder=1)
+            axes.plot(steps[SMOOTH - 1 :], smooth, color=PALE, linewidth=1.2, zorder=1)
     axes.set(title=f"Validation {name}", xlabel="step", xlim=(0, None))
     axes.grid(axis="y", color=PALE, linewidth=0.5)
 
@@ -79,7 +81,10 @@ def draw_confusion(axes: Axes, run: Run) -> None:
         axes.text(column, row, matrix[row, column], ha="center", va="center", color=color)
     axes.set(title=f"Confusion after {last.epoch + 1} epochs", xlabel="taken for", ylabel="digit")
     axes.set(xticks=range(len(matrix)), yticks=range(len(matrix)))
-    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=PALE, linewidth=0.5)
+    axes.tick_params(which="both", length=0)
 
 
 def draw_gradients(axes: Axes, run: Run) -> None:
@@ -87,6 +92,8 @@ def draw_gradients(axes: Axes, run: Run) -> None:
     records = list(run.get_sequence("gradients", {"layer": "hidden"}))
     counts = np.column_stack([record.value[0] for record in records])
     _, magnitudes = records[0].value
-    image = axes.pcolormesh(np.arange(len(records) + 1), magnitudes, counts / counts.sum(axis=0), cmap="Blues")
-    axes.figure.colorbar(image, label="share", format="{x:.0%}")
-    axes.set(title="Gradients of the hidden layer", xlabel="epoch", ylabel="magnitude", yscale="log")
+    axes.pcolormesh(np.arange(len(records) + 1), magnitudes, counts, cmap="Blues")
+    axes.set(
+        title="Gradients of the hidden layer (the darker, the more)", xlabel="epoch", ylabel="magnitude", yscale="log"
+    )
+    axes.xaxis.get_major_locator().set_params(integer=True)

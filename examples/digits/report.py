@@ -11,24 +11,17 @@ console = Console(highlight=False)
 
 
 def show_runs(runs: list[Run]) -> None:
-    """A line for each run, with what it was told and how well it did at its end."""
+    """A line for each run: what it was told, and how well it did at its end."""
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("run", "lr", "hidden", "momentum", "decay", "accuracy", "loss", "train loss", "seconds"):
-        table.add_column(heading, justify="left" if heading == "run" else "right")
+    for heading in ("run", "lr", "hidden", "momentum", "decay", "accuracy", "loss"):
+        table.add_column(heading, justify="right")
     for run in runs:
         hparams = run["hparams"]
-        accuracy, loss = run.get_metric("accuracy", VALIDATION), run.get_metric("loss", VALIDATION)
-        train_loss = run.get_metric("loss", {"subset": "train"})
         table.add_row(
             run.hash[:8],
-            str(hparams["learning_rate"]),
-            str(hparams["hidden"]),
-            str(hparams["momentum"]),
-            str(hparams["weight_decay"]),
-            f"{accuracy.last:.1%}",
-            f"{loss.last:.3f}",
-            f"{train_loss.last:.3f}",
-            f"{(run.finalized_at - run.created_at).total_seconds():.1f}",
+            *(str(hparams[name]) for name in ("learning_rate", "hidden", "momentum", "weight_decay")),
+            f"{run.get_metric('accuracy', VALIDATION).last:.1%}",
+            f"{run.get_metric('loss', VALIDATION).last:.3f}",
         )
     console.print(table)
 
@@ -39,6 +32,6 @@ def show_status(repo: Repo) -> None:
     table = Table(box=box.SIMPLE, show_header=False)
     table.add_row("backend", status.backend)
     table.add_row("runs", f"{status.runs}, {status.indexed} of them indexed, {status.nbytes / 1e6:.1f} MB")
-    table.add_row("active", " ".join(status.active) or "none")
-    table.add_row("stalled", " ".join(status.stalled) or "none")
+    table.add_row("active", " ".join(run[:8] for run in status.active) or "none")
+    table.add_row("stalled", " ".join(run[:8] for run in status.stalled) or "none")
     console.print(table)

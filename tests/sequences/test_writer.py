@@ -26,6 +26,11 @@ def track(
     writer.track(value, name, step, epoch, context)
 
 
+def track_many(writer: Any, count: int) -> None:
+    for i in range(count):
+        track(writer, float(i))
+
+
 def stored(writing: Any, sequence: int = 0) -> Any:
     return read_records(writing.seqs, sequence)
 
@@ -206,8 +211,7 @@ def test_past_the_bound_tracking_drains(writing: Any, monkeypatch: pytest.Monkey
     assert stored(held) is not None
     held.seqs.broken = True
     with pytest.raises(StorageError):
-        for i in range(3000):
-            track(held.writer, float(i))
+        track_many(held.writer, 3000)
     held.seqs.broken = False
     held.writer.close()
     assert len(stored(held).steps) >= 3000
