@@ -51,8 +51,14 @@ class _Shield:
     def __exit__(self, *_: object) -> None:
         if threading.get_ident() == self.main:
             self.depth -= 1
-            while self.pending and not self.depth:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        if self.pending and not self.depth:
+            try:
                 _lifecycle.handle(self.pending.pop(0), None)
+            finally:  # a handler that raises keeps no other signal waiting
+                self._deliver()
 
 
 class _Lifecycle:
@@ -104,26 +110,30 @@ class _Lifecycle:
             self.handle(number, frame)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        if number not in self.previous and signal.getsignal(number) != self._on_signal:
+            signal.raise_signal(number)  # it waited until the last run was closed: it is not ours any more
+            return
         previous: Callable[[int, FrameType | None], object] | int | None = self.previous.get(number, signal.SIG_DFL)
         if callable(previous) and number == signal.SIGINT:
             previous(number, frame)  # KeyboardInterrupt unwinds to whoever catches it, or to interpreter exit
             return
-        ended = self.close_all()
-        if callable(previous):
-            previous(number, frame)
-            for item in ended:  # the program's own handler lets it live on, so its runs do too
-                self._quietly(item.reopen)
-        elif previous == signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        ended = list(self.open.values())
+        try:
+            self.close_all()
+        finally:  # a SIGINT that waited until everything was closed has raised KeyboardInterrupt
+            if callable(previous):
+                previous(number, frame)
+                for item in ended:  # the program's own handler lets it live on, so its runs do too
+                    self._quietly(item.reopen)
+            elif previous == signal.SIG_DFL:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
 
-    def close_all(self) -> list[Closable]:
+    def close_all(self) -> None:
         """Close everything open; an error in one is logged and keeps no other from closing."""
         with shield:
-            items = list(self.open.values())
-            for item in items:
+            for item in list(self.open.values()):
                 self._quietly(item.close)
-            return items
 
     @staticmethod
     def _quietly(action: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Final
@@ -54,7 +53,7 @@ def create(directory: Path, config: RepoConfig) -> None:
     Raises:
         StorageError: the operating system refused.
     """
-    draft = directory.with_name(f"{DIRECTORY}.{secrets.token_hex(4)}.new")
+    draft = directory.with_name(f"{DIRECTORY}.{os.urandom(4).hex()}.new")
     try:
         for part in _LAYOUT:
             (draft / part).mkdir(parents=True)

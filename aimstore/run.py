@@ -11,7 +11,7 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from aimstore.abc import Container
-from aimstore.errors import AimstoreError, EncodingError, ReadOnlyError, RunNotFoundError
+from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
 from aimstore.index.record import RunRecord
 from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties
@@ -128,9 +128,8 @@ class Run:
     @property
     def active(self) -> bool:
         """Whether some process has the run open for writing."""
-        if self._session is not None:
-            return self._session.closed is None
-        return self._repo.is_active(self._hash)
+        here = self._session is not None and self._session.closed is None
+        return here or self._repo.is_active(self._hash)
 
     @property
     def name(self) -> str:
@@ -280,7 +279,14 @@ class Run:
         session = self._session
         if session is None:
             raise self._refusal()
-        session.writer.track(value, name, step, epoch, context)
+        writer = session.writer
+        try:
+            writer.track(value, name, step, epoch, context)
+        except ClosedError:
+            if session.writer is writer:
+                raise
+            # a signal handler closed the run meanwhile, and opened it again
+            session.writer.track(value, name, step, epoch, context)
 
     def flush(self, *, sync: bool = False) -> None:
         """Return when all that was tracked is in the engine's log, which outlives the process; with `sync`, when it is on
@@ -330,7 +336,8 @@ class Run:
     @contextmanager
     def _meta(self) -> Iterator[Container]:
         if self._session is not None and self._session.closed is None:
-            yield self._session.meta
+            with shield:  # the writer thread may need what reading holds
+                yield self._session.meta
         else:
             with self._repo.reading_meta(self._hash) as meta:
                 yield meta

@@ -91,10 +91,11 @@ class RunSession:
             RunNotFoundError: there is no such run.
         """
         with shield, ExitStack() as undo:
+            watch(self)  # before the first step, so that a signal leaves nothing half begun
+            undo.callback(unwatch, self)
             self._begin(created, undo)
             undo.pop_all()
             self.closed = None
-            watch(self)
 
     def _begin(self, created: RunProperties | None, undo: ExitStack) -> None:
         from aimstore.sequences.writer import SequenceWriter  # loads NumPy
@@ -188,7 +189,6 @@ class RunSession:
     def close_containers(self) -> None:
         """Step after the record was handed to the indexer: only the locks are held now."""
         self.closed = "is closed; open it again with Run(run_hash=…) to go on"
-        unwatch(self)
         try:
             self.seqs.close()
         finally:
@@ -201,6 +201,7 @@ class RunSession:
                 self._unmark()
         finally:
             self.lock.release()
+            unwatch(self)  # after the last step, so that a signal leaves nothing half ended
 
     def _note_end(self, finalized: int) -> None:
         properties = RunProperties(self.run, finalized_at=finalized)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from typing import Any, Final, TypeAlias
 
 from aimstore.errors import InvalidRunHashError
@@ -23,7 +23,7 @@ _RUN_HASH = re.compile(r"[0-9a-f]{24}")
 
 def new_run_hash() -> str:
     """24 random lower-case hexadecimal digits."""
-    return secrets.token_hex(12)
+    return os.urandom(12).hex()
 
 
 def check_run_hash(value: object) -> str:

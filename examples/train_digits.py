@@ -19,10 +19,10 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import numpy as np
-
-from aimstore import Repo, Run
 from digits.training import VALIDATION, Settings
 from digits.workers import Worker, run_workers
+
+from aimstore import Repo, Run
 
 LEARNING_RATES = 0.05, 0.2
 HIDDEN = 16, 64
@@ -58,8 +58,12 @@ def main() -> None:
         print(f"   {worker.run[:8]}  {worker.settings}: {outcome(repo, worker)}", flush=True)
 
     print("\n2. Ask which are the best: the accuracy on images that were not trained on, at the end\n")
-    best = best_runs(repo, sweep)
+    finished = f"run.sweep == {sweep!r} and 'grid' in run.tags"
+    best = best_runs(repo, finished)
     show_runs(best[:5])
+    good = f"run.metrics['accuracy', {VALIDATION}].max > 0.95"
+    small = repo.query_runs(f"{finished} and run.hparams.hidden == 16 and {good}", on_error="raise")
+    print(f"   Above 95 % at some time, with 16 hidden units only: {small.count()} networks")
     chart = arguments.chart or Path(arguments.repo, "digits.png")
     draw_chart(best, chart)
     print(f"   Their curves, and what the best one mistakes for what, are drawn in {chart}")
@@ -103,12 +107,11 @@ def outcome(repo: Repo, worker: Worker) -> str:
     return f"{accuracy.last:.1%}"
 
 
-def best_runs(repo: Repo, sweep: str) -> list[Run]:
-    """The finished runs of a sweep: the most accurate first, of equals the one with less loss."""
-    finished = f"run.sweep == {sweep!r} and 'grid' in run.tags"
-    accuracy = "metric.name == 'accuracy' and metric.context.subset == 'validation'"
-    print(f"   repo.query_metrics({f'{finished} and {accuracy}'!r})")
-    found = repo.query_metrics(f"{finished} and {accuracy}", on_error="raise")
+def best_runs(repo: Repo, finished: str) -> list[Run]:
+    """The runs that a query finds: the most accurate first, of equals the one with less loss."""
+    query = f"{finished}\n   and metric.name == 'accuracy' and metric.context == {VALIDATION}"
+    print(f"   {query}")
+    found = repo.query_metrics(query, on_error="raise")
     ranked = sorted(found, key=lambda metric: (-metric.last, metric.run.get_metric("loss", VALIDATION).last))
     return [metric.run for metric in ranked]
 
@@ -116,7 +119,7 @@ def best_runs(repo: Repo, sweep: str) -> list[Run]:
 def check_asked(repo: Repo, worker: Worker) -> None:
     """The run that got SIGTERM was finalized before its process ended, so it has lost nothing."""
     found = stored_steps(repo.get_run(worker.run))
-    print(f"   {worker.run[:8]} got SIGTERM: of {worker.steps} steps {found} are stored, and it is finalized")
+    print(f"   {worker.run[:8]} got SIGTERM: {found} of {worker.steps} steps are stored, and it is finalized")
     assert worker.run not in repo.status().stalled
     assert found >= worker.steps, "a run that is asked to stop loses nothing"
 
@@ -130,7 +133,9 @@ def recover(repo: Repo, worker: Worker) -> None:
     found = stored_steps(run)
     times = [record.time for record in run.get_metric("loss", VALIDATION)]
     bearable = DRAIN_INTERVAL / np.median(np.diff(times))  # the median, as a busy machine makes some steps longer
-    print(f"   {worker.run[:8]} got SIGKILL: of {worker.steps} steps {found} are stored (a drain takes {bearable:.0f})")
+    print(
+        f"   {worker.run[:8]} got SIGKILL: of {worker.steps} steps {found} are stored, and {bearable:.0f} may be lost"
+    )
     assert worker.steps - found <= bearable, "a killed run loses at most what it tracked since the last drain"
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from aimstore import Repo, Run
 
-TIMEOUT = 100.0
+TIMEOUT = 60.0
 """Seconds of silence after which a process counts as hanging."""
 
 PROCESSES = """
@@ -167,10 +167,11 @@ class Process:
         return os.pread(self._errors.fileno(), 1 << 20, 0).decode()
 
     def stop(self) -> None:
+        """Kill it, if it has not ended."""
         os.close(self._in)
         if self._status is None:
             os.kill(self.pid, signal.SIGKILL)
-            self.wait()
+            select.select([self._state], [], [], TIMEOUT)
         os.close(self._out)
         os.close(self._state)
         self._errors.close()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from aimstore.cli.describe import HASH, STATE, held_by, owner_of, properties_of
+from aimstore.cli.describe import HASH, STATE, held_by, owner_of, properties_of, unfinished
 from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
 from aimstore.cli.output import (
     Column,
@@ -45,14 +45,14 @@ def status(repo: str | None, as_json: bool) -> None:
     opened = open_repo(repo)
     with working("measuring"):
         state = opened.status()
-    unfinished = [
+    running = [
         properties_of(opened.properties(run), active=active, stalled=not active) | {"held_by": owner_of(opened, run)}
         for runs, active in ((state.active, True), (state.stalled, False))
         for run in runs
     ]
     options = effective_options(opened.config.backend, opened.config.options)
     found = asdict(state) | {
-        "unfinished": unfinished,
+        "unfinished": running,
         "indexer": opened.config.indexer,
         "query_engine": opened.config.query,
         "metadata_url": _without_password(opened.config.metadata_url),
@@ -62,9 +62,9 @@ def status(repo: str | None, as_json: bool) -> None:
         print_json(found)
         return
     click.echo("\n".join(_summary(found, set(opened.config.options))))
-    if unfinished:
+    if running:
         click.echo()
-        print_table(_UNFINISHED, [_cells(run) for run in unfinished], known=opened.list_runs())
+        print_table(_UNFINISHED, [_cells(run) for run in running], known=opened.list_runs())
     if state.stalled:
         say("`aimstore reindex` finalizes stalled runs, whose process died")
 
@@ -119,7 +119,7 @@ def reindex(run_hash: str | None, rebuild: bool, repo: str | None, as_json: bool
     if run_hash is not None and rebuild:
         raise click.UsageError("--run and --rebuild exclude each other")
     opened = open_repo(repo)
-    run = None if run_hash is None else resolve_run(opened, run_hash)
+    run = None if run_hash is None else resolve_run(opened, run_hash, more=unfinished(opened))
     with progress_bar("indexing runs") as advance:
         report = opened.reindex(run, rebuild=rebuild, advance=advance)
     if as_json:

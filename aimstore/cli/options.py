@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -83,8 +83,8 @@ def open_repo(repo: str | None) -> Repo:
     return Repo(repo)
 
 
-def resolve_run(repo: Repo, prefix: str) -> str:
-    """The hash of the run that a prefix of it names, whole hashes included.
+def resolve_run(repo: Repo, prefix: str, *, more: Collection[str] = ()) -> str:
+    """The hash of the run that a prefix of it names, whole hashes included; of all runs and those of `more`.
 
     Raises:
         InvalidRunHashError: not a prefix of a hash, too short, or one of several runs, which the message lists.
@@ -94,7 +94,7 @@ def resolve_run(repo: Repo, prefix: str) -> str:
         raise InvalidRunHashError(f"not a run hash: {prefix!r:.80}; a run hash is 24 lower-case hexadecimal digits")
     if len(prefix) < LEAST_PREFIX:
         raise InvalidRunHashError(f"{prefix!r} is too short to name a run; give {LEAST_PREFIX} digits of its hash")
-    found = [run for run in repo.list_runs() if run.startswith(prefix)]
+    found = [run for run in sorted({*repo.list_runs(), *more}) if run.startswith(prefix)]
     if len(found) == 1:
         return found[0]
     if not found:

@@ -130,3 +130,17 @@ def _warnings_shown() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+@contextmanager
+def warnings_hidden() -> Iterator[None]:
+    """Leave out warnings of the library that a command shows in its own way."""
+
+    def hide(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.WARNING
+
+    logger.addFilter(hide)
+    try:
+        yield
+    finally:
+        logger.removeFilter(hide)

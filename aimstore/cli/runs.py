@@ -36,7 +36,12 @@ def runs() -> None:
 runs.add_command(show)
 
 
-@runs.command(epilog=example("aimstore runs ls --query 'run.hparams.lr < 0.01' --sort name"))
+@runs.command(
+    epilog=example(
+        "aimstore runs ls --query 'run.hparams.lr < 0.01' --sort name",
+        "aimstore runs rm $(aimstore runs ls -q --query 'run.metrics[\"loss\"].last > 9')",
+    )
+)
 @click.option("--all", "everything", is_flag=True, help="Archived runs too.")
 @click.option("--query", "expression", metavar="EXPR", help="Only runs for which the expression is true.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
@@ -48,6 +53,7 @@ runs.add_command(show)
     help="Times and numbers begin with the greatest, names with A.",
 )
 @click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("-q", "--quiet", is_flag=True, help="Print hashes and nothing else.")
 @repo_option
 @json_option
 @traceback_option
@@ -57,6 +63,7 @@ def ls(
     limit: int | None,
     sort: str,
     reverse: bool,
+    quiet: bool,
     repo: str | None,
     as_json: bool,
 ) -> None:
@@ -77,6 +84,10 @@ def ls(
     chosen = [*known, *(run for run in shown if run[_KEYS[sort]] is None)][:limit]
     if as_json:
         print_json(chosen)
+        return
+    if quiet:
+        for run in chosen:
+            click.echo(run["hash"])
         return
     if chosen:
         print_table(_COLUMNS, [_cells(run) for run in chosen], known=opened.list_runs())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ import click
 
 from aimstore.cli.options import example, json_option, repo_option, traceback_option
 from aimstore.cli.output import Column, print_json, print_table, say
+from aimstore.cli.program import warnings_hidden
 from aimstore.errors import ConfigError, PluginError
 from aimstore.plugins import plugins
 
@@ -74,7 +76,7 @@ def _option(text: str) -> tuple[str, Any]:
 @json_option
 @traceback_option
 def config(key: str | None, value: str | None, repo: str | None, as_json: bool) -> None:
-    """Show or change the configuration of a repository.
+    """Show or change the configuration.
 
     Without KEY, config.toml is printed; with KEY, its value; with VALUE, that is set, if the storage engine and all others
     accept it. VALUE is read as TOML where it is TOML, else as text.
@@ -93,33 +95,35 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
             click.echo(file.read_text("utf-8").rstrip())  # even if it is broken: to be mended, it must be seen
         return
     if value is not None:
-        _check(directory, read_config(file), key, parse_value(value))
-        set_value(file, key, parse_value(value))
+        former = read_config(file)
+        _check(directory, former, key, parse_value(value))
+        if set_value(file, key, parse_value(value)).metadata_url != former.metadata_url:
+            say("names, experiments and tags that the former metadata database holds are not moved to the new one")
     found = get_value(file, key)
     if as_json:
         print_json(found)
-    elif isinstance(found, Mapping):
+    elif isinstance(found, str):
+        click.echo(found)
+    else:
         import tomlkit
 
-        click.echo(tomlkit.dumps(found).rstrip())
-    else:
-        click.echo(found)
+        click.echo((tomlkit.dumps(found) if isinstance(found, Mapping) else tomlkit.item(found).as_string()).rstrip())
 
 
 def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
-    """Return if everyone concerned accepts a value; whether the key exists is left to `set_value`."""
+    """Return if everyone concerned accepts a value. That the key exists and takes such a value is for `set_value` to say."""
     tables = deepcopy(config.as_tables())
     *above, last = key.split(".")
     table: Any = tables
     for part in above:
         table = table.get(part) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or (last not in table and above != ["storage", "options"]):
+    if not isinstance(table, dict) or (above != ["storage", "options"] and type(table.get(last)) is not type(value)):
         return
     table[last] = value
     manager = plugins()
     if key == "storage.backend" and value != config.backend:
         _refuse_runs(directory, config.backend)
-    if key.startswith("storage.") and isinstance(tables["storage"]["options"], dict):
+    if key.startswith("storage."):
         options = manager.load_options(manager.backend(tables["storage"]["backend"]))
         if options is not None:
             options.parse(tables["storage"]["options"])
@@ -127,23 +131,17 @@ def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
         manager.indexer(value)
     elif key == "query.engine":
         manager.query_engine(value)
-    elif key == "metadata.url" and isinstance(value, str) and value:
+    elif key == "metadata.url" and value:
         from aimstore.metadata import open_store
 
-        open_store(value, lock=_no_lock).close()
-
-
-def _no_lock() -> Any:
-    raise AssertionError("a URL is checked without opening it")
+        open_store(value, lock=nullcontext).close()  # which opens nothing
 
 
 def _refuse_runs(directory: Path, backend: str) -> None:
     from aimstore.repo import Repo
 
-    if runs := Repo(directory).list_runs():
-        raise ConfigError(
-            f"the {len(runs)} runs in {directory} are stored by {backend}; another engine would not find them"
-        )
+    if Repo(directory).list_runs():
+        raise ConfigError(f"the runs in {directory} are stored by {backend}; another engine would not find them")
 
 
 def effective_options(backend: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,8 +168,12 @@ def backends(as_json: bool) -> None:
 
     With what each can do, whether the library that it needs is installed, and which plug-ins are broken.
     """
-    manager = plugins()
-    found = [_backend(spec) for _, spec in sorted(manager.backends().items())]
+    with warnings_hidden():  # the list has them
+        manager = plugins()
+        specs = manager.backends()
+        for ask in (manager.indexers, manager.query_engines, manager.record_types, manager.cli_commands):
+            ask()  # a plug-in may be broken in any of its hooks
+    found = [_backend(specs[name]) for name in sorted(specs)]
     broken = [{"name": plugin.name, "error": plugin.error} for plugin in manager.broken]
     if as_json:
         print_json({"backends": found, "broken": broken})
@@ -181,7 +183,7 @@ def backends(as_json: bool) -> None:
         if each["error"]:
             click.echo(f"{each['name']}: {each['error']}")
     for each in broken:
-        say(f"plug-in {each['name']!r} is broken: {each['error']}")
+        click.echo(f"plug-in {each['name']!r} is broken: {each['error']}")
 
 
 def _backend(spec: BackendSpec) -> dict[str, Any]:

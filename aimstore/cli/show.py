@@ -18,7 +18,7 @@ from aimstore.cli.describe import (
     unfinished,
 )
 from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
-from aimstore.cli.output import duration, moment, print_json, print_cut, print_table, printable
+from aimstore.cli.output import duration, moment, print_cut, print_json, print_table, printable
 
 
 @click.command(epilog=example("aimstore runs show 1b9dea88"))

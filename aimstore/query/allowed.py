@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final, NoReturn
 
 from aimstore.abc.query import Subject
@@ -12,6 +11,7 @@ from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
 from aimstore.query.limits import MAX_INT_BITS
 from aimstore.query.syntax import fault, fault_between
 from aimstore.query.views import METRIC_PROPERTIES, RUN_PROPERTIES
+from aimstore.suggestions import nearest
 
 _REFUSED_ATTRIBUTES: Final = frozenset({"format", "format_map", "mro"})
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {
@@ -135,7 +135,7 @@ class AllowList:
             self._refuse(node, reason, f"did you mean {_OTHER_LANGUAGES[name.lower()]}?")
         if name in RUN_PROPERTIES:
             self._refuse(node, reason, f"did you mean run.{name}?")
-        if near := get_close_matches(name, [*self._subjects, *FUNCTIONS, *self._variables], 1):
+        if near := nearest(name, [*self._subjects, *FUNCTIONS, *self._variables]):
             self._refuse(node, reason, f"did you mean {near[0]}?")
         known = ", ".join((*sorted(self._subjects), *FUNCTIONS))
         self._refuse(node, reason, f"put a string in quotes, an attribute after 'run.'; known names are {known}")
@@ -144,7 +144,7 @@ class AllowList:
         name = node.attr
         self._check_attribute_name(node)
         if isinstance(node.value, ast.Name) and node.value.id == "metric" and name not in METRIC_PROPERTIES:
-            near = get_close_matches(name, METRIC_PROPERTIES, 1)
+            near = nearest(name, METRIC_PROPERTIES)
             hint = f"did you mean metric.{near[0]}?" if near else f"it has {', '.join(sorted(METRIC_PROPERTIES))}"
             if node.value.id in self._subjects and "metric" not in self._variables:
                 self._refuse(node, f"a metric has no attribute {name!r}", hint)
@@ -183,7 +183,7 @@ class AllowList:
             method = node.func.attr
             self._check_attribute_name(node.func)
             if method not in METHODS:
-                near = get_close_matches(method, METHODS, 1)
+                near = nearest(method, METHODS)
                 hint = f"did you mean {near[0]}()?" if near else f"methods are {', '.join(sorted(METHODS))}"
                 if method in RUN_PROPERTIES | METRIC_PROPERTIES:
                     hint = "leave the parentheses out"

@@ -138,8 +138,10 @@ class SequenceWriter:
         for key, value, kind, _ in checked:
             self._series_for(key, context, kind, value)
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
-        for key, value, kind, stored in checked:
-            self._append(self._series_for(key, context, kind, value), stored, step, epoch, now)
+        with shield, self._lock:  # all are taken, or none
+            self._raise_error()
+            for key, value, kind, stored in checked:
+                self._append(self._series_for(key, context, kind, value), stored, step, epoch, now)
 
     def _track_one(
         self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
@@ -154,10 +156,16 @@ class SequenceWriter:
         if series.number:
             if series.plain and type(stored) is not float:
                 series.plain = False
+            # nothing is called between this look and the append, so that no other thread and no signal comes between
+            if self._error.__class__ is ClosedError:
+                self._raise_error()
+            series.pending.extend((stored, step, epoch, now))
         else:
             with shield, self._lock:
+                if self._error.__class__ is ClosedError:
+                    self._raise_error()
+                series.pending.extend((stored, step, epoch, now))
                 self._object_bytes += len(stored)
-        series.pending.extend((stored, step, epoch, now))
         if len(series.pending) > series.check_at or self._object_bytes > MAX_PENDING_BYTES:
             self._check_bound(series)
 
@@ -182,8 +190,7 @@ class SequenceWriter:
         series.check_at = len(series.pending) + CHECK_EVERY
         waiting = sum(len(each.pending) for each in list(self._by_context.values()))
         if waiting > MAX_PENDING or self._object_bytes > MAX_PENDING_BYTES:
-            self.drain()
-            self._raise_error()
+            self.drain()  # what went wrong is said by the next call; this value is taken
 
     def _raise_error(self) -> None:
         error = self._error

@@ -47,9 +47,11 @@ def draw_chart(runs: list[Run], file: Path) -> None:
         draw_curves(losses, runs, "loss")
         losses.set_yscale("log")
         losses.yaxis.set_major_formatter("{x:g}")
-        losses.legend(loc="upper right", frameon=False, title="the best; all others in grey", alignment="left")
+        losses.yaxis.set_minor_formatter("")
+        losses.legend(loc="upper right", edgecolor="none", title="the best; all others in grey", alignment="left")
         draw_confusion(confusion, best)
         draw_gradients(gradients, best)
+        file.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(file, dpi=120)
 
 

@@ -31,6 +31,7 @@ import pytest
 from aimstore import Repo, Run, config, errors, maintenance, repo, results
 from aimstore.encoding.columns import Form
 from aimstore.encoding.extensions import Code
+from aimstore.metadata import models
 from aimstore.sequences.sequence import Metric, Record, Sequence
 from aimstore.storage.layout import Summary
 from aimstore_rocksdb.config import RocksDBOptions
@@ -291,8 +292,14 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
 
 
 def test_codes_on_disk_are_those_of_the_code() -> None:
-    found = {(row[1], int(row[0])) for row in table_rows("reference/storage-format.md", 3) if row[0].isdigit()}
+    found = {(row[1], int(row[0])) for row in table_rows("reference/storage-format.md", 3) if row[0].isdigit() and row[1].isupper()}
     assert {(form.name, form.value) for form in Form} | {(code.name, code.value) for code in Code} == found
+
+
+def test_tables_of_the_metadata_database_are_those_of_the_code() -> None:
+    written = {row[0]: set(re.findall(r"`(\w+)`", f"`{row[1]}`")) for row in table_rows("reference/storage-format.md", 2)}
+    for table in [*models.tables.tables.values(), models.alembic_version]:
+        assert written[table.name] == {column.name for column in table.columns}
 
 
 def test_every_key_of_the_configuration_is_in_the_reference() -> None:

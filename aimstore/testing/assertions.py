@@ -1,0 +1,14 @@
+"""Has pytest explain the kit's assertions when they fail, as it does those of test modules."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite(
+    "aimstore.testing.backends",
+    "aimstore.testing.containers",
+    "aimstore.testing.data",
+    "aimstore.testing.indexers",
+    "aimstore.testing.queries",
+    "aimstore.testing.stateful",
+)

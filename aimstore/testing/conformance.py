@@ -1,0 +1,59 @@
+"""The suite for backends: everything a storage engine has to do."""
+
+from __future__ import annotations
+
+from aimstore.testing.backends.listing import ListingTests
+from aimstore.testing.backends.locks import LockTests
+from aimstore.testing.backends.markers import MarkerTests
+from aimstore.testing.backends.opening import OpeningTests
+from aimstore.testing.backends.version import VersionTests
+from aimstore.testing.containers.batch import BatchTests
+from aimstore.testing.containers.capability import CapabilityTests
+from aimstore.testing.containers.concurrency import ConcurrencyTests
+from aimstore.testing.containers.corruption import CorruptionTests
+from aimstore.testing.containers.crash import CrashTests
+from aimstore.testing.containers.fork import ForkTests
+from aimstore.testing.containers.lifecycle import LifecycleTests
+from aimstore.testing.containers.oracle import OracleTests
+from aimstore.testing.containers.range_delete import RangeDeleteTests
+from aimstore.testing.containers.read import ReadTests
+from aimstore.testing.containers.refresh import RefreshTests
+from aimstore.testing.containers.reverse import ReverseTests
+from aimstore.testing.containers.scan import ScanTests
+from aimstore.testing.containers.snapshot import SnapshotTests
+from aimstore.testing.containers.write import WriteTests
+from aimstore.testing.stateful import StatefulTests
+
+
+class BackendConformance(
+    ReadTests,
+    WriteTests,
+    BatchTests,
+    ScanTests,
+    ReverseTests,
+    RangeDeleteTests,
+    SnapshotTests,
+    LifecycleTests,
+    ForkTests,
+    RefreshTests,
+    ConcurrencyTests,
+    CrashTests,
+    CorruptionTests,
+    CapabilityTests,
+    OracleTests,
+    OpeningTests,
+    ListingTests,
+    VersionTests,
+    LockTests,
+    MarkerTests,
+    StatefulTests,
+):
+    """All tests of a backend and its containers.
+
+    A backend passes when this does:
+
+        class TestMine(BackendConformance):
+            backend_name = "mine"
+
+    What else may be set, and overridden, is in `Harness`.
+    """

@@ -1,0 +1,141 @@
+"""What a suite needs to know of a backend, and the fixtures that its tests use.
+
+The attributes and methods of `Harness` are what a subclass sets or overrides; all but the first have defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+
+from aimstore.abc import Backend, Container, Mode
+from aimstore.testing.data import PATH
+from aimstore.testing.process import Process, Task
+from aimstore.testing.source import Source, registered_factory
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+Start = Callable[..., Process]
+
+
+def needs(*capabilities: str) -> Callable[[_F], _F]:
+    """Marks a test that only makes sense where the backend declares these capabilities; it is skipped elsewhere."""
+
+    def mark(test: _F) -> _F:
+        test.__dict__["needs"] = capabilities
+        return test
+
+    return mark
+
+
+class Harness:
+    """Gives tests a backend.
+
+    Attributes:
+        backend_name: the name under which a plug-in registers the backend.
+        factory: instead of a name, `"module:attribute"`, called as `factory(root, options)`. It must be importable, since
+            tests open the backend in other processes too.
+        options: of the backend, by name, of types that JSON has.
+        examples: how many histories the state machine tries; more find more.
+    """
+
+    backend_name: ClassVar[str] = ""
+    factory: ClassVar[str] = ""
+    options: ClassVar[Mapping[str, Any]] = {}
+    examples: ClassVar[int] = 20
+
+    operation: ClassVar[str] = ""
+    """What the tests of a class are about; set by the kit's classes."""
+
+    def source(self, root: Path) -> Source:
+        """Where the backend for `root` comes from.
+
+        An engine that keeps its data elsewhere than in a directory overrides this, and derives from `root`, which is
+        different for each test, a place of its own: a schema, a prefix in a bucket.
+        """
+        return Source(self.factory or registered_factory(self.backend_name), root, self.options)
+
+    def open_backend(self, root: Path) -> Backend:
+        """A new instance of the backend. Overridden only for one that no other process can share."""
+        return self.source(root).open()
+
+    def oracle(self, directory: Path) -> Mapping[bytes, bytes] | None:
+        """All items of a closed container, read by the engine's own library and nothing of the backend's code.
+
+        Args:
+            directory: the container's path below the backend's root.
+
+        Returns:
+            The items, or None where there is no way round the backend; then nothing is compared.
+        """
+        return None
+
+    def files(self, root: Path, path: str) -> Iterable[Path]:
+        """The files that hold the data of a closed container, none where it is not in files; tests will damage copies."""
+        return sorted(file for file in (root / path).rglob("*") if file.is_file())
+
+    def lose_lock(self, root: Path, path: str) -> bool:
+        """Take the lock of `path` from its holder as an accident would, or return False where that is impossible.
+
+        By default it replaces the lock file where the layout of embedded engines has one.
+        """
+        *area, name = path.split("/")
+        file = root.joinpath(*area[:-1] if area[-1:] == ["chunks"] else area, "locks", name)
+        if not file.exists():
+            return False
+        file.unlink()
+        file.touch()
+        return True
+
+    # Fixtures
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        """What backends of this test get as their root."""
+        return tmp_path / ".aim"
+
+    @pytest.fixture
+    def backend(self, root: Path) -> Iterator[Backend]:
+        """The backend under test."""
+        with self.open_backend(root) as backend:
+            yield backend
+
+    @pytest.fixture
+    def elsewhere(self, backend: Backend, root: Path) -> Iterator[Backend]:
+        """The same data as another part of a program has it: a second instance, where containers outlive the first."""
+        if not backend.capability.persistent:
+            yield backend
+            return
+        with self.open_backend(root) as another:
+            yield another
+
+    @pytest.fixture
+    def container(self, backend: Backend) -> Iterator[Container]:
+        """A new container, open for writing."""
+        with backend.open(PATH, Mode.WRITE) as container:
+            yield container
+
+    @pytest.fixture
+    def start(self, root: Path) -> Iterator[Start]:
+        """`start(task, *arguments)` runs a task in another process, which opens the backend for itself."""
+        started: list[Process] = []
+
+        def start(task: Task[...], *arguments: Any) -> Process:
+            started.append(Process(self.source(root), task, *arguments))
+            return started[-1]
+
+        yield start
+        for process in started:
+            process.stop()
+
+    @pytest.fixture(autouse=True)
+    def _declared(self, request: pytest.FixtureRequest) -> None:
+        wanted = getattr(request.function, "needs", ())
+        if wanted:
+            capability = request.getfixturevalue("backend").capability
+            missing = [name for name in wanted if not getattr(capability, name)]
+            if missing:
+                pytest.skip(f"not declared: {', '.join(missing)}")

@@ -1,0 +1,140 @@
+"""Other processes, which open the backend for themselves and talk with the test line by line.
+
+A task is a function of a module, `task(backend, peer, *arguments)`, that a new interpreter imports by its name. It is told
+what it gets as JSON, and so are the values that go to and fro.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import IO, Any, Concatenate, ParamSpec, TypeAlias
+
+from aimstore.abc import Backend
+from aimstore.testing.source import Source, resolve
+
+_P = ParamSpec("_P")
+
+PATIENCE = 60.0
+"""Seconds after which a process that says nothing, or does not end, counts as hanging."""
+
+
+class Peer:
+    """The other end, seen from a task."""
+
+    def __init__(self, hear: IO[str], say: IO[str]) -> None:
+        self._hear = hear
+        self._say = say
+
+    def say(self, value: Any = None) -> None:
+        """Tell the test a value."""
+        self._say.write(json.dumps(value) + "\n")
+        self._say.flush()
+
+    def hear(self) -> Any:
+        """What the test says next; ends this process where the test has gone."""
+        line = self._hear.readline()
+        if not line:
+            raise SystemExit(0)
+        return json.loads(line)
+
+
+Task: TypeAlias = Callable[Concatenate[Backend, Peer, _P], None]
+
+
+class Process:
+    """A process that runs a task. To be stopped by whoever starts it.
+
+    Args:
+        source: the backend that it opens.
+        task: a function that can be imported by its name.
+        arguments: of types that JSON has.
+    """
+
+    def __init__(self, source: Source, task: Task[...], *arguments: Any) -> None:
+        request = json.dumps([sys.path, source.dumps(), f"{task.__module__}:{task.__qualname__}", arguments])
+        self._task = task.__name__
+        self._errors = tempfile.TemporaryFile()  # a pipe could fill up
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, request],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self.pid = self._process.pid
+
+    def hear(self) -> Any:
+        """The next value it says."""
+        assert self._process.stdout is not None
+        with _Alarm(self._process):
+            line = self._process.stdout.readline()
+        assert line, f"the process of {self._task} ended, or was silent for {PATIENCE:.0f} s:\n{self.errors()}"
+        return json.loads(line)
+
+    def say(self, value: Any = None) -> None:
+        """Send it a value."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(value) + "\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it has gone."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(PATIENCE)
+
+    def ends(self) -> None:
+        """Wait for its end, which has to be a good one. It finds its input closed."""
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the process of {self._task} does not end") from None
+        assert self._process.returncode == 0, f"the process of {self._task} failed:\n{self.errors()}"
+
+    def errors(self) -> str:
+        """What it has written to its error stream so far."""
+        return os.pread(self._errors.fileno(), 1 << 20, 0).decode(errors="replace")
+
+    def stop(self) -> None:
+        """Kill it if it is still there, and forget it."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+
+class _Alarm:
+    """Kills a process that is silent for too long."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        from threading import Timer
+
+        self._timer = Timer(PATIENCE, process.kill)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+_PROGRAM = """
+import json, sys
+path, source, task, arguments = json.loads(sys.argv[1])
+sys.path[:] = path
+from aimstore.testing.process import main
+main(source, task, arguments)
+"""
+
+
+def main(source: str, task: str, arguments: list[Any]) -> None:
+    """What the other process does."""
+    peer = Peer(sys.stdin, os.fdopen(os.dup(1), "w"))
+    os.dup2(2, 1)  # what an engine prints goes to the error stream
+    with Source.loads(source).open() as backend:
+        resolve(task)(backend, peer, *arguments)

@@ -1,0 +1,65 @@
+"""Where a backend comes from, as data: enough to open it in another process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from aimstore.abc import Backend
+from aimstore.errors import PluginError
+from aimstore.plugins import plugins
+
+
+@dataclass(frozen=True)
+class Source:
+    """A backend at one place.
+
+    Attributes:
+        factory: `"module:attribute"`, called as `BackendSpec.factory` is: `factory(root, options)`.
+        root: what the backend gets as its root.
+        options: by name, of types that JSON has.
+    """
+
+    factory: str
+    root: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self) -> Backend:
+        """A new instance of the backend."""
+        opened = resolve(self.factory)(self.root, dict(self.options))
+        assert isinstance(opened, Backend), f"{self.factory} made {opened!r}, which is no aimstore.abc.Backend"
+        return opened
+
+    def dumps(self) -> str:
+        """As text, for another process."""
+        return json.dumps([self.factory, str(self.root), dict(self.options)])
+
+    @classmethod
+    def loads(cls, text: str) -> Source:
+        """What `dumps` wrote."""
+        factory, root, options = json.loads(text)
+        return cls(factory, Path(root), options)
+
+
+def registered_factory(backend_name: str) -> str:
+    """The factory of the backend that plug-ins register under this name.
+
+    Raises:
+        PluginError: there is none, or the library that it needs is missing; the message says what to do.
+    """
+    spec = plugins().backend(backend_name)
+    plugins().load(spec)
+    return spec.factory
+
+
+def resolve(reference: str) -> Any:
+    """The object that `"module:attribute"` names. Raises `PluginError` for text of another form."""
+    module, colon, attribute = reference.partition(":")
+    if not (module and colon and attribute):
+        raise PluginError(f"a factory is named 'module:attribute', not {reference!r}")
+    return attrgetter(attribute)(importlib.import_module(module))

@@ -1,0 +1,194 @@
+"""What other processes do in the tests of the kit."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+from aimstore.abc import Backend, Container, Mode, WriteBatch
+from aimstore.errors import ClosedError, LockedError
+from aimstore.testing.data import OTHER_PATH
+from aimstore.testing.process import Peer
+
+PARTS = 10
+"""Items of each batch of `write_batches`."""
+
+
+def batch(number: int) -> WriteBatch:
+    """Puts `PARTS` items of this number, and one that every batch replaces."""
+    made = WriteBatch()
+    for part in range(PARTS):
+        made.put(b"%08d/%d" % (number, part), b"%08d" % number * 50)
+    made.put(b"last", b"%08d" % number)
+    return made
+
+
+def batches(count: int) -> dict[bytes, bytes]:
+    """What a container holds after `count` batches."""
+    items = {key: value or b"" for number in range(count) for _, key, value in batch(number).ops}
+    return dict(sorted(items.items()))
+
+
+def write_batches(backend: Backend, peer: Peer, path: str, how: str = "") -> None:
+    """Write one batch after another, and say the number of each that is acknowledged.
+
+    Args:
+        how: "on request" waits to be asked for each batch but the first; "flush" and "sync" flush before saying so.
+    """
+    with backend.open(path, Mode.WRITE) as container:
+        last = container.get(b"last")
+        number = 0 if last is None else int(last) + 1
+        while True:
+            container.write(batch(number))
+            if how in ("flush", "sync"):
+                container.flush(sync=how == "sync")
+            peer.say(number)
+            number += 1
+            if how == "on request":
+                peer.hear()
+
+
+def write_large_batches(backend: Backend, peer: Peer, path: str) -> None:
+    """Write batches of some megabytes, and say before each that it begins."""
+    with backend.open(path, Mode.WRITE) as container:
+        number = 0
+        while True:
+            made = WriteBatch()
+            for part in range(2000):
+                made.put(b"%08d/%04d" % (number, part), b"%08d" % number * 200)
+            peer.say(number)
+            container.write(made)
+            number += 1
+
+
+def fill_and_leave(backend: Backend, peer: Peer, path: str, count: int, how: str) -> None:
+    """Write `count` batches. `how`: "close" the container, or leave without, by "exit" or "_exit" of the interpreter."""
+    container = backend.open(path, Mode.WRITE)
+    for number in range(count):
+        container.write(batch(number))
+    container.flush()
+    peer.say(count)
+    if how == "close":
+        container.close()
+    elif how == "_exit":
+        os._exit(0)
+
+
+def read(backend: Backend, peer: Peer, path: str) -> None:
+    """Say all items, as hexadecimal digits; refresh, and say them again, whenever asked."""
+    with backend.open(path) as container:
+        while True:
+            forward = list(container.items())
+            assert forward == list(container.items(reverse=True))[::-1]
+            peer.say([[key.hex(), value.hex()] for key, value in forward])
+            peer.hear()
+            container.refresh()
+
+
+def follow(backend: Backend, peer: Peer, path: str, rounds: int) -> None:
+    """Read beside a writer of `write_batches`: refreshing and opening anew, whole batches are seen and all before them."""
+    least = 0
+    with backend.open(path) as reader:
+        for _ in range(rounds):
+            reader.refresh()
+            least = _look(reader, least)
+            with backend.open(path) as another:
+                least = _look(another, least)
+    peer.say(least)
+
+
+def _look(container: Container, least: int) -> int:
+    items = dict(container.items())
+    last = int(items[b"last"])
+    assert last >= least, f"batch {least} was seen before, and now {last} is the last"
+    assert items == batches(last + 1), f"of the batches up to {last}, {len(items)} items are there"
+    return last
+
+
+def delete_again_and_again(backend: Backend, peer: Peer, path: str) -> None:
+    """Fill a container and delete it, in turn, saying when it begins to delete."""
+    while True:
+        with backend.lock(path) as lock:
+            with backend.open(path, Mode.WRITE, lock=lock) as container:
+                for number in range(20):
+                    container.write(batch(number))
+            peer.say()
+            backend.delete(path)
+
+
+def hold_lock(backend: Backend, peer: Peer, path: str) -> None:
+    """Hold a lock until told to release it; then say that it is done, and wait for the end."""
+    lock = backend.lock(path)
+    peer.say([lock.owner.host, lock.owner.pid, lock.owner.since, lock.owner.token])
+    peer.hear()
+    lock.release()
+    peer.say()
+    peer.hear()
+
+
+def wait_for_lock(backend: Backend, peer: Peer, path: str, timeout: float) -> None:
+    """Say "waiting", and then whether the lock was had within the time."""
+    peer.say("waiting")
+    try:
+        with backend.lock(path, timeout=timeout):
+            peer.say("held")
+    except LockedError:
+        peer.say("locked")
+
+
+def take_turns(backend: Backend, peer: Peer, path: str, rounds: int, token: str) -> None:
+    """Take the lock `rounds` times; a file that exists only while it is held must not be there already."""
+    peer.say()
+    peer.hear()
+    for _ in range(rounds):
+        with backend.lock(path, timeout=30):
+            descriptor = os.open(token, os.O_CREAT | os.O_EXCL)
+            os.close(descriptor)
+            Path(token).unlink()
+    peer.say("done")
+
+
+def mark(backend: Backend, peer: Peer, path: str) -> None:
+    """Set a marker, and remove it when asked to."""
+    backend.mark(path)
+    peer.say()
+    peer.hear()
+    backend.unmark(path)
+    peer.say()
+
+
+def fork_and_leave(backend: Backend, peer: Peer, path: str) -> None:
+    """Fork with containers, a scan and a lock at hand; the child tries them and ends as programs end."""
+    writer = backend.open(path, Mode.WRITE)
+    for number in range(20):
+        writer.write(batch(number))
+    reader = backend.open(path)
+    scan = writer.items()
+    next(scan)
+    lock = backend.lock(OTHER_PATH)
+    child = os.fork()
+    if child == 0:
+        for use in (lambda: writer.get(b"last"), lambda: writer.put(b"child", b""), reader.first, lambda: next(scan)):
+            try:
+                use()
+            except ClosedError:
+                continue
+            os._exit(3)
+        writer.close()
+        reader.close()
+        lock.release()
+        del writer, reader, scan, lock
+        gc.collect()
+        raise SystemExit(0)
+    peer.say(child)
+    peer.say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    lock.check()
+    assert len(list(scan)) == 20 * PARTS
+    writer.put(b"parent", b"after the fork")
+    writer.flush(sync=True)
+    peer.hear()
+    writer.close()
+    reader.close()
+    lock.release()
+    peer.say()

@@ -1,0 +1,203 @@
+"""The data file of an LMDB environment, as far as it can be made and judged without LMDB.
+
+Layout of the format that LMDB 0.9 calls version 1, on 64-bit machines in their own byte order (`mdb.c`: MDB_page,
+MDB_meta, MDB_db, MDB_node)::
+
+    page header  number u64, pad u16, flags u16, lower u16, upper u16; of an overflow page the last two are its length
+    page 0, 1    header, magic u32, version u32, address u64, map size u64,
+                 two of (pad u32, flags u16, depth u16, branch u64, leaf u64, overflow u64, entries u64, root u64),
+                 last page u64, transaction u64; the pad of the first is the page size, and the page whose transaction
+                 is the higher one counts
+    other pages  header, offsets of nodes u16[(lower - 16) / 2], …, nodes
+    node         low u16, high u16, flags u16, key size u16, key, data; of a branch page the first three are the page
+                 below, of a leaf page the first two are the size of the data
+
+The first of the two trees, whose root is zero bits inverted where it is empty, lists the free pages: under each
+transaction the number of pages that it freed, and these.
+
+The lock file must not be opened here: closing it would drop the locks that LMDB holds on it in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from aimstore.errors import CorruptionError
+
+DATA = "data.mdb"
+LOCK = "lock.mdb"
+
+PAGE = 4096
+"""Bytes of a page in the files that are made here."""
+
+_HEADER = struct.Struct("=QHHHH")
+_META = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
+_NODE = struct.Struct("=HHHH")
+_MAGIC, _VERSION = 0xBEEFC0DE, 1
+_BRANCH, _LEAF, _IS_META, _INTEGER_KEY, _BIG_DATA = 0x01, 0x02, 0x08, 0x08, 0x01
+_NO_PAGE = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What the newer of the two meta pages says.
+
+    Attributes:
+        transaction: number of the last committed one.
+        last_page: greatest number of a page in use, or freed.
+        page_size: in bytes.
+        free_root: page number of the root of the tree of free pages.
+    """
+
+    transaction: int
+    last_page: int
+    page_size: int
+    free_root: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A data file as it is now: which one it is, its time of change (ns), and its last committed transaction."""
+
+    identity: tuple[int, int]
+    mtime: int
+    transaction: int
+
+
+def make(directory: Path) -> None:
+    """Make an empty environment in `directory`, unless there is one. The parent exists.
+
+    LMDB would do the same, but in whichever of its formats an environment variable names.
+    """
+    directory.mkdir(exist_ok=True)
+    descriptor = os.open(directory / DATA, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        # what a crash of the machine left of one that nothing was written to counts as none
+        if os.fstat(descriptor).st_size <= 2 * PAGE and not os.pread(descriptor, 2 * PAGE, 0).strip(b"\0"):
+            os.pwrite(descriptor, empty(), 0)
+    finally:
+        os.close(descriptor)
+
+
+def empty(map_size: int = 1 << 20) -> bytes:
+    """The two pages of an environment that holds nothing, as `mdb_env_init_meta` writes them."""
+    tree = (0, 0, 0, 0, 0, _NO_PAGE)
+    free, items = (PAGE, _INTEGER_KEY, *tree), (0, 0, *tree)
+    pages = (_META.pack(n, 0, _IS_META, 0, 0, _MAGIC, _VERSION, 0, map_size, *free, *items, 1, 0) for n in (0, 1))
+    return b"".join(page.ljust(PAGE, b"\0") for page in pages)
+
+
+def is_container(directory: Path) -> bool:
+    """Whether there is an environment in `directory` that something was committed to."""
+    try:
+        if os.stat(directory / DATA).st_size > 2 * PAGE:  # noqa: PTH116  Path.stat takes twice as long
+            return True
+        found = state(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except CorruptionError:
+        return True
+    return found is not None and found.transaction > 0
+
+
+def state(directory: Path) -> State | None:
+    """The state of the environment in `directory`, None where there is none.
+
+    Raises:
+        CorruptionError: the data file is not one of LMDB's.
+    """
+    try:
+        descriptor = os.open(directory / DATA, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        stat = os.fstat(descriptor)
+        if not stat.st_size:
+            return None
+        return State((stat.st_dev, stat.st_ino), stat.st_mtime_ns, _meta(descriptor, directory).transaction)
+    finally:
+        os.close(descriptor)
+
+
+def check(directory: Path) -> int:
+    """The length of the data file in bytes, if it holds all pages that are in use.
+
+    LMDB reads through a memory map, in which the missing end of a file is a fatal signal. The last pages may be missing
+    rightly where they were freed by the transaction that was first to use them.
+
+    Raises:
+        FileNotFoundError: there is no data file.
+        CorruptionError: it is shorter than it says.
+    """
+    descriptor = os.open(directory / DATA, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            meta = _meta(descriptor, directory)
+            size = os.fstat(descriptor).st_size
+            if size >= (meta.last_page + 1) * meta.page_size:
+                return size
+            missing = range(size // meta.page_size, meta.last_page + 1)
+            try:
+                free = _free_pages(descriptor, meta)
+            except (struct.error, ValueError):
+                free = set()
+            if len(missing) <= len(free) and free.issuperset(missing):
+                return size
+            if _meta(descriptor, directory) == meta:  # else a writer may have changed what was being read
+                raise CorruptionError(
+                    f"{directory / DATA} was cut off: it has {size} bytes, and {(meta.last_page + 1) * meta.page_size} in use"
+                )
+    finally:
+        os.close(descriptor)
+
+
+def _meta(descriptor: int, directory: Path) -> Meta:
+    first = _parse(os.pread(descriptor, _META.size, 0))
+    second = first and _parse(os.pread(descriptor, _META.size, first.page_size))
+    if first is None or second is None or first.page_size != second.page_size:
+        raise CorruptionError(f"{directory / DATA} is not a data file of LMDB 0.9, or its first pages are damaged")
+    return max(first, second, key=lambda meta: meta.transaction)
+
+
+def _parse(page: bytes) -> Meta | None:
+    if len(page) < _META.size:
+        return None
+    _, _, flags, _, _, magic, version, _, _, *trees, last_page, transaction = _META.unpack(page)
+    page_size, free_root = trees[0], trees[7]
+    if magic != _MAGIC or version != _VERSION or not flags & _IS_META:
+        return None
+    if page_size & (page_size - 1) or not 256 <= page_size <= 65536:
+        return None
+    return Meta(transaction, last_page, page_size, free_root)
+
+
+def _free_pages(descriptor: int, meta: Meta) -> set[int]:
+    """Numbers of the free pages. Raises `struct.error` or `ValueError` where they cannot be read."""
+    free: set[int] = set()
+    ahead = [] if meta.free_root == _NO_PAGE else [meta.free_root]
+    seen = set(ahead)
+    while ahead:
+        page = os.pread(descriptor, meta.page_size, ahead.pop() * meta.page_size)
+        _, _, flags, lower, _ = _HEADER.unpack_from(page)
+        for offset in struct.unpack_from(f"={(lower - _HEADER.size) // 2}H", page, _HEADER.size):
+            low, high, top, key_size = _NODE.unpack_from(page, offset)
+            if flags & _BRANCH:
+                below = low | high << 16 | top << 32
+                if below in seen:
+                    raise ValueError("a page is below itself")
+                seen.add(below)
+                ahead.append(below)
+            elif flags & _LEAF:
+                at, size = offset + _NODE.size + key_size, low | high << 16
+                data = page[at : at + size]
+                if top & _BIG_DATA:
+                    (number,) = struct.unpack_from("=Q", page, at)
+                    data = os.pread(descriptor, size, number * meta.page_size + _HEADER.size)
+                (count,) = struct.unpack_from("=Q", data)
+                free.update(struct.unpack_from(f"={count}Q", data, 8))
+            else:
+                raise ValueError("neither a branch nor a leaf")
+    return free

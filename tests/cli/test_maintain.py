@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aimstore import Repo, Run
+
+
+def test_status_counts_and_says_who_holds_what(invoke: Any, invoke_json: Any, scene: Any) -> None:
+    text = invoke("status", "--repo", scene.path)
+    assert "5: 3 finalized, 1 active, 1 stalled" in text.stdout
+    assert f"process {scene.pid} on " in text.stdout
+    assert "aimstore reindex" in text.stderr
+    state = invoke_json("status", "--repo", scene.path)
+    assert (state["runs"], state["indexed"], state["active"], state["stalled"]) == (
+        5, 3, [scene.active], [scene.stalled],
+    )  # fmt: skip
+    assert state["nbytes"] > 0
+    held = {run["hash"]: run["held_by"] for run in state["unfinished"]}
+    assert held[scene.active]["pid"] == scene.pid
+    assert held[scene.stalled] is None
+
+
+def test_status_shows_the_engine_options_in_force(invoke: Any, invoke_json: Any, repo: Repo) -> None:
+    invoke("config", "storage.options.block_size", "32KiB")
+    assert invoke_json("status")["options"]["block_size"] == 32 << 10
+    lines = invoke("status").stdout.splitlines()
+    assert "  block_size = 32768" in lines
+    assert "  compression = zstd  (default)" in lines
+
+
+def test_status_of_a_sound_repository_gives_no_hint(invoke: Any, repo: Repo) -> None:
+    assert invoke("status").stderr == ""
+
+
+def test_reindex_finalizes_a_run_whose_process_was_killed(
+    invoke: Any, invoke_json: Any, repo: Repo, killed: str
+) -> None:
+    assert invoke_json("reindex") == {"indexed": [killed], "live": [], "removed": [], "failed": {}}
+    assert repo.status().stalled == []
+    assert "indexed  0" in invoke("reindex").stdout
+
+
+def test_reindex_leaves_live_runs_alone(invoke_json: Any, repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        assert invoke_json("reindex")["live"] == [run.hash]
+
+
+def test_reindex_of_one_run_by_the_beginning_of_its_hash(
+    invoke: Any, invoke_json: Any, repo: Repo, killed: str
+) -> None:
+    assert invoke_json("reindex", "--run", killed[:8])["indexed"] == [killed]
+    invoke("reindex", "--run", "f" * 24, exit=2)
+
+
+def test_reindex_rebuilds_a_lost_index(invoke: Any, invoke_json: Any, repo: Repo, tmp_path: Path) -> None:
+    with Run(repo=repo) as run:
+        pass
+    repo.close()
+    for file in (tmp_path / ".aim" / "meta" / "index").iterdir():
+        file.unlink()
+    assert invoke_json("reindex", "--rebuild")["indexed"] == [run.hash]
+    assert repo.status().indexed == 1
+    invoke("reindex", "--rebuild", "--run", run.hash, exit=2)
+
+
+def test_reindex_fails_where_a_run_could_not_be_indexed(
+    invoke: Any, invoke_json: Any, repo: Repo, killed: str, tmp_path: Path
+) -> None:
+    for file in (tmp_path / ".aim" / "meta" / "chunks" / killed).glob("*.log"):
+        file.write_bytes(b"\x00" * 10 + b"not a log" * 1000)
+    for file in (tmp_path / ".aim" / "meta" / "chunks" / killed).glob("MANIFEST*"):
+        file.write_bytes(b"neither is this a manifest")
+    assert list(invoke_json("reindex", exit=1)["failed"]) == [killed]
+    result = invoke("reindex", exit=1)
+    assert "failed   1" in result.stdout
+    assert f"run {killed} is not indexed: " in result.stderr
