@@ -360,10 +360,10 @@ class Repo:
             advance: called with the number of runs done and that of all.
 
         Raises:
-            InvalidRunHashError: `run` is not a run hash.
+            InvalidRunHashError, RunNotFoundError: `run` is not a run hash, or there is no such run.
         """
-        if run is not None:
-            check_run_hash(run)
+        if run is not None and meta_path(check_run_hash(run)) not in self.parts.backend.marked(META_PREFIX):
+            self.check_exists(run)
         return reindex(self.parts, run, rebuild=rebuild, advance=advance)
 
     def status(self) -> RepoStatus:

@@ -78,14 +78,10 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument(
-        "--repo", default="digits-demo", help="folder of the repository; a sweep is added to what it has"
-    )
+    parser.add_argument("--repo", default="digits-demo", help="folder of the repository; what it has is kept")
     parser.add_argument("--epochs", type=positive, default=20, help="epochs of each training")
     parser.add_argument("--jobs", type=positive, default=2, help="training processes at a time")
-    parser.add_argument(
-        "--chart", type=Path, help="PNG file to draw; None is digits.png in the folder of the repository"
-    )
+    parser.add_argument("--chart", type=Path, help="PNG file to draw; None is digits.png in that folder")
     return parser.parse_args()
 
 
@@ -134,7 +130,7 @@ def recover(repo: Repo, worker: Worker) -> None:
     times = [record.time for record in run.get_metric("loss", VALIDATION)]
     bearable = DRAIN_INTERVAL / np.median(np.diff(times))  # the median, as a busy machine makes some steps longer
     print(
-        f"   {worker.run[:8]} got SIGKILL: of {worker.steps} steps {found} are stored, and {bearable:.0f} may be lost"
+        f"   {worker.run[:8]} got SIGKILL: {found} of {worker.steps} steps are stored; up to {bearable:.0f} may be lost"
     )
     assert worker.steps - found <= bearable, "a killed run loses at most what it tracked since the last drain"
 

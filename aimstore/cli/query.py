@@ -129,6 +129,8 @@ def _value(run: Run, path: TreePath, default: Any) -> Any:
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return moment(value)
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):  # tags
+        return ", ".join(value)
     return "" if value is _MISSING else value if isinstance(value, str) else leaf(value)
 
 

@@ -28,7 +28,6 @@ STYLE = {
     "ytick.color": INK,
 }
 
-
 SMOOTH = 25
 """Steps over which the curves are averaged; of the best runs the values themselves are drawn too, faintly."""
 
@@ -62,11 +61,9 @@ def draw_curves(axes: Axes, runs: list[Run], name: str) -> None:
         smooth = np.convolve(values, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
         if rank < len(COLORS):
             axes.plot(steps, values, color=COLORS[rank], alpha=0.15, linewidth=0.8, zorder=2)
-            axes.plot(
-                steps[SMOOTH - 1 :], smooth, color=COLORS[rank], linewidth=1.8, zorder=4 - rank / 10, label=run.name
-            )
+            axes.plot(steps[-len(smooth) :], smooth, color=COLORS[rank], zorder=4 - rank / 10, label=run.name)
         else:
-            axes.plot(steps[SMOOTH - 1 :], smooth, color=PALE, linewidth=1.2, zorder=1)
+            axes.plot(steps[-len(smooth) :], smooth, color=PALE, zorder=1)
     axes.set(title=f"Validation {name}", xlabel="step", xlim=(0, None))
     axes.grid(axis="y", color=PALE, linewidth=0.5)
 
@@ -95,7 +92,6 @@ def draw_gradients(axes: Axes, run: Run) -> None:
     counts = np.column_stack([record.value[0] for record in records])
     _, magnitudes = records[0].value
     axes.pcolormesh(np.arange(len(records) + 1), magnitudes, counts, cmap="Blues")
-    axes.set(
-        title="Gradients of the hidden layer (the darker, the more)", xlabel="epoch", ylabel="magnitude", yscale="log"
-    )
+    axes.set(title="Gradients of the hidden layer (the darker, the more)", xlabel="epoch")
+    axes.set(ylabel="magnitude", yscale="log")
     axes.xaxis.get_major_locator().set_params(integer=True)

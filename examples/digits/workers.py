@@ -57,7 +57,7 @@ def run_workers(workers: Iterable[Worker], jobs: int, repo: str, sweep: str, dat
             worker = waiting.popleft()
             pipe, far_end = spawn.Pipe(duplex=False)
             arguments = (repo, sweep, worker.tag, worker.settings, data, worker._steps, far_end)
-            process = spawn.Process(target=_work, args=arguments)
+            process = spawn.Process(target=_work, args=arguments, daemon=True)  # gets SIGTERM when this program ends
             process.start()
             far_end.close()
             running[pipe] = worker, process
@@ -69,6 +69,7 @@ def run_workers(workers: Iterable[Worker], jobs: int, repo: str, sweep: str, dat
                 process.join()
                 worker.exit_code = process.exitcode
                 del running[pipe]
+                pipe.close()
                 yield worker
             else:
                 worker.epochs += 1

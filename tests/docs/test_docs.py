@@ -5,7 +5,8 @@ The blocks of a page run in order, in one process and a folder of its own:
     python                   executed, all of a page in one namespace
     python title="train.py"  saved as that file, for a later console line to run
     console                  each line that begins with "$ " is run by bash, benchmarks excepted; the lines below it are in its
-                             output, in that order, where "…" stands for anything
+                             output, in that order, where "…" stands for anything, and so does
+                             what differs from run to run (see `VARYING`)
     toml, json               parsed
     bash                     commands that set up an environment: only their form is checked
     text, mermaid            for people
@@ -48,6 +49,10 @@ SET_UP = re.compile(
     r"|(\.venv/bin/)?pip install '[a-z0-9_.\[\],/-]+'( [a-z0-9-]+)*"
 )
 NOT_RUN = r"python -m tests\.benchmarks\b.*"  # takes minutes, and makes an environment for Aim
+VARYING = (
+    r"…|\b[0-9a-f]{24}\b|(?<!\S)/\S*"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?(?: [A-Z]+)?|\b[\d.]+ (?:ms|s|[KM]iB)\b"
+)  # what differs from run to run: hashes, absolute paths, times, durations, sizes
 SECONDS_PER_PAGE = 60  # so many only on a machine that does much else
 
 RUNNER = r"""
@@ -72,7 +77,7 @@ for block in json.load(sys.stdin):
                 sys.exit(f"{where}: `{line}` ended with {done.returncode}:\n{done.stdout}")
             rest = " ".join(done.stdout.split())
             for shown in filter(None, map(str.strip, expected.splitlines())):
-                parts = [re.escape(" ".join(part.split())) for part in shown.split("…")]
+                parts = [re.escape(" ".join(part.split())) for part in re.split(sys.argv[2], shown)]
                 found = re.search(".*?".join(parts), rest)
                 if found is None:
                     sys.exit(f"{where}: `{line}` does not print {shown!r}, or not there:\n{done.stdout}")
@@ -130,7 +135,7 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
         "NO_COLOR": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, NOT_RUN],
+        [sys.executable, "-c", RUNNER, NOT_RUN, VARYING],
         input=json.dumps([asdict(block) for block in blocks]),
         cwd=folder,
         env=environment,
@@ -292,12 +297,18 @@ def test_bounds_are_those_of_the_code(page: str) -> None:
 
 
 def test_codes_on_disk_are_those_of_the_code() -> None:
-    found = {(row[1], int(row[0])) for row in table_rows("reference/storage-format.md", 3) if row[0].isdigit() and row[1].isupper()}
+    found = {
+        (row[1], int(row[0]))
+        for row in table_rows("reference/storage-format.md", 3)
+        if row[0].isdigit() and row[1].isupper()
+    }
     assert {(form.name, form.value) for form in Form} | {(code.name, code.value) for code in Code} == found
 
 
 def test_tables_of_the_metadata_database_are_those_of_the_code() -> None:
-    written = {row[0]: set(re.findall(r"`(\w+)`", f"`{row[1]}`")) for row in table_rows("reference/storage-format.md", 2)}
+    written = {
+        row[0]: set(re.findall(r"`(\w+)`", f"`{row[1]}`")) for row in table_rows("reference/storage-format.md", 2)
+    }
     for table in [*models.tables.tables.values(), models.alembic_version]:
         assert written[table.name] == {column.name for column in table.columns}
 

@@ -1,0 +1,193 @@
+"""LMDB itself: opening environments, and what its errors mean. Nothing else imports lmdb."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import lmdb
+from lmdb import Cursor
+
+from aimstore.errors import AimstoreError, CorruptionError, ReadOnlyError, StorageError
+from aimstore.storage.locks import storage_error
+
+__all__ = [
+    "FULL",
+    "MAX_KEY_SIZE",
+    "READERS_FULL",
+    "STALE",
+    "Cursor",
+    "Environment",
+    "Error",
+    "Items",
+    "Transaction",
+    "begin_writing",
+    "error_of",
+    "open_environment",
+    "read_owner",
+    "write_owner",
+]
+
+Environment: TypeAlias = lmdb.Environment
+Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+Items: TypeAlias = Any
+"""A handle of the named database that holds a container's items; lmdb does not name its type."""
+
+MAX_KEY_SIZE: Final = 511
+"""Longest key, in bytes: MDB_MAXKEYSIZE as it is compiled into lmdb."""
+
+_MAX_READERS = 1024
+_LEAST_MAP = 64 << 10
+_ITEMS = b"items"
+_OWNER = b"owner"
+"""In the main database, which holds besides only the name of the other: no item can have it for a key."""
+
+
+# Errors
+
+Error = lmdb.Error
+
+FULL = lmdb.MapFullError
+"""A write that needs a larger map; nothing of it is stored."""
+
+READERS_FULL = lmdb.ReadersFullError
+
+STALE = (lmdb.MapResizedError, lmdb.PanicError)
+"""What an environment raises that has to be opened anew: another process has outgrown its map, or writing failed half-way."""
+
+_CORRUPT = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.IncompatibleError,
+    lmdb.PageFullError,
+    lmdb.CursorFullError,
+)
+
+
+def error_of(error: lmdb.Error, path: str, doing: str) -> AimstoreError:
+    """What an error of lmdb means.
+
+    Args:
+        path: the container's path, for the message.
+        doing: what failed, for the message.
+    """
+    message = f"{path}: {doing}: {error}"
+    if isinstance(error, _CORRUPT):
+        return CorruptionError(message)
+    if isinstance(error, lmdb.ReadonlyError):
+        return ReadOnlyError(message)
+    if isinstance(error, READERS_FULL):
+        message = f"{path}: {doing}: all {_MAX_READERS} places for readers are taken; close some, or end their processes"
+    raised = StorageError(message)
+    code = getattr(error, "code", 0)
+    raised.errno = code if code > 0 else None
+    return raised
+
+
+# Opening
+
+
+def open_environment(
+    directory: Path, path: str, *, writable: bool, map_size: int, sync: bool
+) -> tuple[Environment, Items]:
+    """Open the environment in `directory`, which exists, and its database of items.
+
+    The map is made smaller where this process is not allowed as much address space, but holds what there is.
+
+    Args:
+        writable: also make the database of items, where it is missing.
+        map_size: bytes of address space wanted.
+        sync: put the pages of each transaction on the disk before it becomes visible.
+
+    Raises:
+        FileNotFoundError: it is only just being made, or not there.
+        CorruptionError, StorageError: it cannot be opened.
+    """
+    doing = f"cannot open for {'writing' if writable else 'reading'}"
+    while True:
+        try:
+            with storage_error(directory):
+                environment = lmdb.open(
+                    os.fspath(directory),
+                    map_size=map_size,
+                    create=False,
+                    readonly=not writable,
+                    metasync=False,
+                    sync=sync,
+                    max_readers=_MAX_READERS,
+                    max_dbs=1,
+                    max_spare_txns=1,
+                )
+            break
+        except lmdb.Error as error:
+            if isinstance(error, lmdb.MemoryError) and map_size > _LEAST_MAP:
+                map_size //= 2
+                continue
+            if getattr(error, "code", 0) == errno.ENOENT or "No such file" in str(error):
+                raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory)) from error
+            if not writable and isinstance(error, lmdb.ReadonlyError):  # EACCES
+                denied = StorageError(
+                    f"{path}: {doing}: readers too are entered in {directory / 'lock.mdb'}, which this user must be "
+                    "allowed to write (and to make); copy the container to read it elsewhere"
+                )
+                denied.errno = errno.EACCES
+                raise denied from error
+            raise error_of(error, path, doing) from error
+    try:
+        environment.reader_check()  # readers that were killed would keep pages from being used again
+        return environment, _open_items(environment, writable)
+    except lmdb.Error as error:
+        made = environment.info()["last_txnid"]
+        environment.close()
+        if isinstance(error, lmdb.NotFoundError):
+            if made:
+                raise CorruptionError(f"{path}: {directory} is an LMDB environment of another program") from error
+            raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory)) from error
+        raise error_of(error, path, doing) from error
+
+
+def _open_items(environment: Environment, writable: bool) -> Items:
+    if not writable:
+        return environment.open_db(_ITEMS, create=False)
+    with environment.begin(write=True) as transaction:
+        return environment.open_db(_ITEMS, txn=transaction)
+
+
+# Transactions
+
+
+def begin_writing(environment: Environment, items: Items) -> Transaction:
+    """A write transaction on the items; waits while another process is in one."""
+    return environment.begin(db=items, write=True)
+
+
+def write_owner(environment: Environment, owner: bytes) -> None:
+    """Note who may write from now on."""
+    with environment.begin(write=True) as transaction:
+        transaction.put(_OWNER, owner)
+
+
+def read_owner(environment: Environment, transaction: Transaction) -> bytes | None:
+    """Who may write, as the transaction sees it."""
+    return transaction.get(_OWNER, db=environment.open_db(None))
+
+
+# Forks
+#
+# lmdb refuses to open the files of an environment that is open in the same process, since closing either would drop the
+# locks of both. In a forked child it still counts those of the parent, of which the child has none.
+
+
+def _after_fork_in_child() -> None:
+    identities: Any = sys.modules.get("lmdb._envid")
+    if identities is not None:
+        keys_of, process = identities.env_keys, os.getpid()
+        identities.env_keys = lambda path, subdir: tuple((*key, process) for key in keys_of(path, subdir))
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
