@@ -68,7 +68,10 @@ class _Lifecycle:
         self.open: dict[int, Closable] = {}
         self.previous: dict[int, Any] = {}
         self.at_exit = False
+        self.masks = threading.local()
         track_forks(self)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._hold_signals, after_in_parent=self._let_signals_through)
 
     def watch(self, item: Closable) -> None:
         self.open[id(item)] = item
@@ -149,8 +152,15 @@ class _Lifecycle:
         self.open.clear()
         with contextlib.suppress(ValueError):  # forked from a thread that cannot set handlers: they find nothing open
             self._uninstall()
-        self.previous.clear()
         self.at_exit = False
+        self._let_signals_through()
+
+    def _hold_signals(self) -> None:
+        """Python forgets what reaches a child before its handlers are put back, so that nothing must reach it until then."""
+        self.masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def _let_signals_through(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.masks.before)
 
 
 shield = _Shield()

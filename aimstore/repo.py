@@ -34,9 +34,8 @@ from aimstore.results import MetricResults, OnError, RunResults, RunSource
 from aimstore.run import Run
 from aimstore.sequences.drainer import drain_all
 from aimstore.session import Parts, put_properties
-from aimstore.storage.layout import ATTRS, DELETED_KEY
+from aimstore.storage.layout import DELETED_KEY, attributes
 from aimstore.storage.pool import ReaderPool
-from aimstore.storage.tree import Tree
 from aimstore.types import INDEX_PATH, META_PREFIX, TreePath, check_run_hash, meta_path, seqs_path
 
 logger = logging.getLogger("aimstore")
@@ -322,7 +321,7 @@ class Repo:
 
     def _load_leaf(self, run: str, path: TreePath) -> Any:
         with self.reading_meta(run) as meta:
-            return Tree(meta, (ATTRS,))[path]
+            return attributes(meta)[path]
 
     def run_of(self, source: RunSource) -> Run:
         """A run to be read, with what a query knows of it; one that may be changing is read afresh each time."""

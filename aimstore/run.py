@@ -18,8 +18,7 @@ from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
 from aimstore.sequences.drainer import close_later
 from aimstore.session import RunSession
-from aimstore.storage.layout import ATTRS, NUMBER, SequenceInfo
-from aimstore.storage.tree import Tree
+from aimstore.storage.layout import NUMBER, SequenceInfo, attributes
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
 
 if TYPE_CHECKING:
@@ -216,8 +215,7 @@ class Run:
         if self._record is not None:
             return self._record.get(path)
         with self._meta() as meta:
-            tree = Tree(meta, (ATTRS,))
-            return tree[path] if path else tree.get((), {})
+            return attributes(meta)[path]
 
     def get(self, place: Place, default: Any = None) -> Any:
         """The value at a place, or `default`."""
@@ -244,12 +242,12 @@ class Run:
         if not path and not isinstance(value, dict):
             raise EncodingError(f"run[...] takes a dict of all parameters, not {value!r:.60} ({type(value).__name__})")
         with shield:
-            Tree(self._writable().meta, (ATTRS,))[path] = value
+            attributes(self._writable().meta)[path] = value
 
     def __delitem__(self, place: Place) -> None:
         """Remove what is at a place. Raises `KeyError` where there is nothing."""
         with shield:
-            del Tree(self._writable().meta, (ATTRS,))[_path(place)]
+            del attributes(self._writable().meta)[_path(place)]
 
     # Sequences
 

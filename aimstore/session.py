@@ -33,6 +33,8 @@ logger = logging.getLogger("aimstore")
 MIRRORED = ("name", "experiment", "description", "archived", "tags", "created_at", "finalized_at")
 """Structured properties that the meta container repeats, so that the metadata database can be rebuilt."""
 
+CLOSED = "is closed; open it again with Run(run_hash=…) to go on"
+
 
 class Parts:
     """What a repository is put together from.
@@ -188,7 +190,7 @@ class RunSession:
 
     def close_containers(self) -> None:
         """Step after the record was handed to the indexer: only the locks are held now."""
-        self.closed = "is closed; open it again with Run(run_hash=…) to go on"
+        self.closed = CLOSED
         try:
             self.seqs.close()
         finally:
@@ -224,8 +226,9 @@ class RunSession:
         return True
 
     def reopen(self) -> None:
-        """Go on with a run that was closed because its process seemed to end."""
-        self.begin()
+        """Go on with a run that was closed because its process seemed to end; one that could not be closed goes on as it is."""
+        if self.closed == CLOSED:
+            self.begin()
 
     def _after_fork_in_child(self) -> None:
         if self.closed is None:

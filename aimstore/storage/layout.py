@@ -24,6 +24,8 @@ from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
+from aimstore.storage.prefix import PrefixContainer
+from aimstore.storage.tree import Tree
 from aimstore.types import Context
 
 ATTRS: Final = "attrs"
@@ -101,6 +103,11 @@ class SequenceInfo:
     def max(self) -> float | int | None:
         """Greatest value that is not NaN, NaN where all are; None as for `last`."""
         return None if self.summary is None else self.summary.max
+
+
+def attributes(meta: Container) -> Tree:
+    """The user's tree in a meta container; its paths, in errors too, are the user's."""
+    return Tree(PrefixContainer(meta, encode_path((ATTRS,))))
 
 
 def definition_key(sequence: int) -> bytes:

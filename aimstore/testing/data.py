@@ -12,7 +12,19 @@ PATH = f"meta/chunks/{RUN}"
 OTHER_PATH = f"seqs/chunks/{OTHER_RUN}"
 INDEX = "meta/index"
 
-TRICKY_KEYS = (b"\x00", b"\x00\x00", b"\x01", b"a", b"a\x00", b"a\x00\x00", b"a\xff", b"a\xff\xff", b"aa", b"b", b"\x7f")
+TRICKY_KEYS = (
+    b"\x00",
+    b"\x00\x00",
+    b"\x01",
+    b"a",
+    b"a\x00",
+    b"a\x00\x00",
+    b"a\xff",
+    b"a\xff\xff",
+    b"aa",
+    b"b",
+    b"\x7f",
+)
 TRICKY_KEYS += (b"\x80", b"\xfe\xff", b"\xff", b"\xff\x00", b"\xff\xff", b"\xff\xff\xff")
 """Keys that engines which compare text, sign bytes, pad, or end strings at a zero byte get wrong."""
 

@@ -194,5 +194,3 @@ class StatefulTests(Harness):
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
             ),
         )
-
-

@@ -53,7 +53,7 @@ VARYING = (
     r"…|\b[0-9a-f]{24}\b|(?<!\S)/\S*"
     r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?(?: [A-Z]+)?|\b[\d.]+ (?:ms|s|[KM]iB)\b"
 )  # what differs from run to run: hashes, absolute paths, times, durations, sizes
-SECONDS_PER_PAGE = 60  # so many only on a machine that does much else
+SECONDS_PER_PAGE = 200  # so many only on a machine that does much else
 
 RUNNER = r"""
 import json, re, subprocess, sys

@@ -9,9 +9,8 @@ from aimstore.abc import Mode
 from aimstore.encoding.keys import encode_path
 from aimstore.errors import LockedError
 from aimstore.index.indexer import ContainerIndexer
-from aimstore.storage.layout import ATTRS
+from aimstore.storage.layout import attributes
 from aimstore.storage.memory import MemoryBackend, MemoryContainer
-from aimstore.storage.tree import Tree
 from aimstore.types import INDEX_PATH
 
 RUNS = [f"{i:024x}" for i in range(5)]
@@ -29,13 +28,13 @@ def indexer(backend: MemoryBackend) -> Iterator[ContainerIndexer]:
     indexer.close()
 
 
-def meta(**attributes: object) -> MemoryContainer:
+def meta(**tree: object) -> MemoryContainer:
     container = MemoryContainer("meta")
-    Tree(container, (ATTRS,))[()] = attributes
+    attributes(container)[()] = tree
     return container
 
 
-def attributes(indexer: ContainerIndexer, run: str) -> object:
+def found(indexer: ContainerIndexer, run: str) -> object:
     tree = indexer.tree(run)
     return None if tree is None else tree["attrs"]
 
@@ -60,7 +59,7 @@ def test_indexing_again_replaces_and_removing_forgets(indexer: ContainerIndexer)
     indexer.index(RUNS[0], meta(a=1))
     indexer.index(RUNS[0], meta(b=2))
     indexer.refresh()
-    assert attributes(indexer, RUNS[0]) == {"b": 2}
+    assert found(indexer, RUNS[0]) == {"b": 2}
     indexer.remove(RUNS[0])
     indexer.refresh()
     assert indexer.tree(RUNS[0]) is None

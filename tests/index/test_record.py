@@ -10,8 +10,8 @@ from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
 from aimstore.index.record import LARGE_LEAF, LazyLeaf, RunRecord, pack
 from aimstore.storage.layout import (
-    ATTRS,
     Summary,
+    attributes,
     definition_key,
     encode_definition,
     encode_summary,
@@ -19,7 +19,6 @@ from aimstore.storage.layout import (
     summary_key,
 )
 from aimstore.storage.memory import MemoryContainer
-from aimstore.storage.tree import Tree
 
 RUN = "0" * 24
 
@@ -35,14 +34,14 @@ trees = st.dictionaries(
 
 def record_of(meta: MemoryContainer) -> RunRecord:
     packed = decode_record(encode_record(pack(meta)))
-    return RunRecord(RUN, packed, lambda path: Tree(meta, (ATTRS,))[path])
+    return RunRecord(RUN, packed, lambda path: attributes(meta)[path])
 
 
 @settings(max_examples=100, deadline=None)
 @given(tree=trees)
 def test_the_tree_comes_back(tree: dict[str, Any]) -> None:
     meta = MemoryContainer("meta")
-    Tree(meta, (ATTRS,))[()] = tree
+    attributes(meta)[()] = tree
     record = record_of(meta)
     assert record.get(()) == tree
     for key, value in tree.items():
@@ -51,14 +50,14 @@ def test_the_tree_comes_back(tree: dict[str, Any]) -> None:
 
 def test_a_large_leaf_stays_in_its_container_and_is_read_once() -> None:
     meta = MemoryContainer("meta")
-    Tree(meta, (ATTRS,))[()] = {"small": 1, "big": {"text": "x" * (LARGE_LEAF + 1)}}
+    attributes(meta)[()] = {"small": 1, "big": {"text": "x" * (LARGE_LEAF + 1)}}
     packed = encode_record(pack(meta))
     assert len(packed) < LARGE_LEAF
     reads = []
 
     def load(path: Any) -> Any:
         reads.append(path)
-        return Tree(meta, (ATTRS,))[path]
+        return attributes(meta)[path]
 
     record = RunRecord(RUN, decode_record(packed), load)
     assert isinstance(record.attributes["big"]["text"], LazyLeaf)
@@ -70,7 +69,7 @@ def test_a_large_leaf_stays_in_its_container_and_is_read_once() -> None:
 
 def test_what_is_got_is_a_copy() -> None:
     meta = MemoryContainer("meta")
-    Tree(meta, (ATTRS,))[()] = {"list": [1, [2]]}
+    attributes(meta)[()] = {"list": [1, [2]]}
     record = record_of(meta)
     record.get(("list",))[1].append(3)
     assert record.get(("list",)) == [1, [2]]
@@ -79,7 +78,7 @@ def test_what_is_got_is_a_copy() -> None:
 @pytest.mark.parametrize("path", [("b",), ("a", "b"), ("list", 9), ("list", "x")])
 def test_a_missing_path_is_named(path: tuple[str | int, ...]) -> None:
     meta = MemoryContainer("meta")
-    Tree(meta, (ATTRS,))[()] = {"a": 1, "list": [1]}
+    attributes(meta)[()] = {"a": 1, "list": [1]}
     with pytest.raises(KeyError, match=RUN):
         record_of(meta).get(path)
 

@@ -16,9 +16,7 @@ class OpeningTests(Harness):
     operation = "opening"
 
     @pytest.mark.parametrize("path", [PATH, OTHER_PATH, INDEX])
-    def test_reading_what_is_not_there_raises_and_makes_nothing(
-        self, backend: Backend, root: Path, path: str
-    ) -> None:
+    def test_reading_what_is_not_there_raises_and_makes_nothing(self, backend: Backend, root: Path, path: str) -> None:
         before = sorted(root.rglob("*"))
         for _ in range(2):
             with pytest.raises(FileNotFoundError):
@@ -29,7 +27,9 @@ class OpeningTests(Harness):
         assert backend.lock_owner(path) is None
 
     @pytest.mark.parametrize("path", [PATH, OTHER_PATH, INDEX])
-    def test_opening_for_writing_makes_an_empty_container(self, backend: Backend, elsewhere: Backend, path: str) -> None:
+    def test_opening_for_writing_makes_an_empty_container(
+        self, backend: Backend, elsewhere: Backend, path: str
+    ) -> None:
         with backend.open(path, Mode.WRITE) as container:
             assert container.mode is Mode.WRITE
             assert container.path == path

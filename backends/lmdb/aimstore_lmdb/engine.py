@@ -9,22 +9,18 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import lmdb
-from lmdb import Cursor
 
 from aimstore.errors import AimstoreError, CorruptionError, ReadOnlyError, StorageError
-from aimstore.storage.locks import storage_error
 
 __all__ = [
     "FULL",
     "MAX_KEY_SIZE",
     "READERS_FULL",
     "STALE",
-    "Cursor",
     "Environment",
     "Error",
     "Items",
     "Transaction",
-    "begin_writing",
     "error_of",
     "open_environment",
     "read_owner",
@@ -82,7 +78,9 @@ def error_of(error: lmdb.Error, path: str, doing: str) -> AimstoreError:
     if isinstance(error, lmdb.ReadonlyError):
         return ReadOnlyError(message)
     if isinstance(error, READERS_FULL):
-        message = f"{path}: {doing}: all {_MAX_READERS} places for readers are taken; close some, or end their processes"
+        message = (
+            f"{path}: {doing}: all {_MAX_READERS} places for readers are taken; close some, or end their processes"
+        )
     raised = StorageError(message)
     code = getattr(error, "code", 0)
     raised.errno = code if code > 0 else None
@@ -111,18 +109,17 @@ def open_environment(
     doing = f"cannot open for {'writing' if writable else 'reading'}"
     while True:
         try:
-            with storage_error(directory):
-                environment = lmdb.open(
-                    os.fspath(directory),
-                    map_size=map_size,
-                    create=False,
-                    readonly=not writable,
-                    metasync=False,
-                    sync=sync,
-                    max_readers=_MAX_READERS,
-                    max_dbs=1,
-                    max_spare_txns=1,
-                )
+            environment = lmdb.open(
+                os.fspath(directory),
+                map_size=map_size,
+                create=False,
+                readonly=not writable,
+                metasync=False,
+                sync=sync,
+                max_readers=_MAX_READERS,
+                max_dbs=1,
+                max_spare_txns=1,
+            )
             break
         except lmdb.Error as error:
             if isinstance(error, lmdb.MemoryError) and map_size > _LEAST_MAP:
@@ -158,18 +155,12 @@ def _open_items(environment: Environment, writable: bool) -> Items:
         return environment.open_db(_ITEMS, txn=transaction)
 
 
-# Transactions
+# The owner
 
 
-def begin_writing(environment: Environment, items: Items) -> Transaction:
-    """A write transaction on the items; waits while another process is in one."""
-    return environment.begin(db=items, write=True)
-
-
-def write_owner(environment: Environment, owner: bytes) -> None:
+def write_owner(environment: Environment, transaction: Transaction, owner: bytes) -> None:
     """Note who may write from now on."""
-    with environment.begin(write=True) as transaction:
-        transaction.put(_OWNER, owner)
+    transaction.put(_OWNER, owner, db=environment.open_db(None))
 
 
 def read_owner(environment: Environment, transaction: Transaction) -> bytes | None:

@@ -7,12 +7,12 @@ give into memory.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from threading import Condition, RLock
+from threading import Condition, Lock, RLock
 from typing import Protocol, TypeVar
 
 from aimstore.abc import Item
@@ -33,8 +33,11 @@ _CHECK_EVERY = 1024
 """Transactions after which a writer looks for readers that were killed; they keep pages from being used again."""
 
 
-class Reading(Protocol):
-    """A read transaction that goes on from step to step: a scan."""
+class Scan(Protocol):
+    """A read transaction that goes on from step to step."""
+
+    def attach(self, transaction: engine.Transaction) -> None:
+        """Begin to read from `transaction`."""
 
     def detach(self, limit: int) -> bool:
         """Take what is left, and end the transaction; False where it is more than `limit` bytes, for another time."""
@@ -53,26 +56,31 @@ class SharedEnvironment:
     """
 
     def __init__(self, directory: Path, path: str, options: LMDBOptions, writable: bool) -> None:
+        self.identity = (0, 0)
         self._directory = directory
+        self._file = os.fspath(directory / files.DATA)
         self._path = path
         self._options = options
         self._writable = writable
         self._writing = RLock()  # taken before the next one
         self._reading = RLock()
-        self._readings: set[Reading] = set()
-        self._fewer_readings = Condition(self._reading)
+        self._scans: set[Scan] = set()
+        self._fewer_scans = Condition(self._reading)
+        self._environment: engine.Environment | None = None
+        self._closed = False
+        self._entered = False
         self._generation = 0
         self._transactions = 0
         self._map_size = options.map_size
+        self.users = 0
         self._open()
 
     def _open(self) -> None:
         found = files.state(self._directory)
-        if found is None:
-            raise FileNotFoundError(f"no container {self._path}: nothing is in {self._directory}")
+        if found is None or (self._generation and found.identity != self.identity):
+            raise _missing(self._path, self._directory)
         self.identity = found.identity
         self._length = files.check(self._directory)
-        self._environment: engine.Environment | None
         self._environment, self._items = engine.open_environment(
             self._directory,
             self._path,
@@ -83,12 +91,28 @@ class SharedEnvironment:
         self._map_size = self._environment.info()["map_size"]
         self._generation += 1
 
+    def _opened(self) -> engine.Environment:
+        if self._closed:
+            raise ClosedError(f"container {self._path} is closed")
+        if self._environment is None:  # it could not be opened anew
+            self._open()
+        assert self._environment is not None
+        return self._environment
+
     def upgrade(self, options: LMDBOptions) -> None:
         """Have it open for writing, with these options."""
         with self._writing:
             if not self._writable or self._options != options:
                 self._writable, self._options = True, options
                 self._renew(max(self._map_size, options.map_size))
+
+    def close(self) -> None:
+        """End it. All later calls raise `ClosedError`."""
+        with self._writing, self._reading:
+            self._closed = True
+            if self._environment is not None:
+                self._environment.close()
+                self._environment = None
 
     # Reading
 
@@ -110,36 +134,220 @@ class SharedEnvironment:
         return self.read("get", get)
 
     def read(self, doing: str, action: Callable[[engine.Environment], _T]) -> _T:
-        """What `action` gives, called while the environment holds still; a second time where that may help."""
-        self.check_length()
+        """What `action` gives, called while the environment holds still; once more where that may help."""
         for again in (True, False):
             generation = self._generation
             try:
                 with self._reading:
+                    self._check_length()
                     return action(self._opened())
             except engine.Error as error:
                 if not (again and self._mended(error, generation)):
                     raise engine.error_of(error, self._path, doing) from error
-        raise AssertionError
+        raise AssertionError("the second attempt returns or raises")
 
     def _mended(self, error: engine.Error, generation: int) -> bool:
         if isinstance(error, engine.READERS_FULL):
             with self._reading:
                 self._opened().reader_check()
-            return True
-        if isinstance(error, engine.STALE):
+        elif isinstance(error, engine.STALE):
             with self._writing:
                 if generation == self._generation:
                     self._renew(self._map_size)
-            return True
-        return False
+        else:
+            return False
+        return True
 
-    def begin(self, reading: Reading) -> engine.Transaction:
-        """A read transaction that lasts until `end(reading)`."""
+    def _check_length(self) -> None:
+        """Raise `CorruptionError` where the file was cut off; reading what is missing would kill this process."""
+        try:
+            stat = os.stat(self._file)  # noqa: PTH116  Path.stat takes twice as long
+        except OSError:
+            return  # deleted: what is open stays
+        if (stat.st_dev, stat.st_ino) == self.identity:
+            if stat.st_size < self._length:
+                raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
+            self._length = stat.st_size
 
-        def begin(environment: engine.Environment) -> engine.Transaction:
+    def begin(self, scan: Scan) -> None:
+        """Give `scan` a read transaction, which lasts until `end(scan, …)`."""
+
+        def begin(environment: engine.Environment) -> None:
             transaction = environment.begin(self._items)
-            self._readings.add(reading)
-            return transaction
+            try:
+                scan.attach(transaction)
+            except BaseException:
+                transaction.abort()
+                raise
+            self._scans.add(scan)
 
-        return self.read("scan", begin)
+        self.read("scan", begin)
+
+    def end(self, scan: Scan, transaction: engine.Transaction) -> None:
+        """End what `begin` gave; a second time does nothing."""
+        with self._reading:
+            if scan in self._scans:
+                self._scans.discard(scan)
+                transaction.abort()
+                self._fewer_scans.notify_all()
+
+    def catch_up(self, transaction: int) -> None:
+        """Return when a committed transaction is visible: it appears in the file shortly before."""
+        self._length = files.check(self._directory)
+        deadline = time.monotonic() + _CATCH_UP
+        while self.read("refresh", _last_transaction) < transaction and time.monotonic() < deadline:
+            time.sleep(0.0005)
+
+    # Writing
+
+    def claim(self, owner: bytes) -> None:
+        """Let `owner` alone write from now on."""
+        self._change("claim", lambda environment, transaction: engine.write_owner(environment, transaction, owner), 512)
+
+    def write(self, owner: bytes, puts: list[Item], deletes: list[bytes], nbytes: int) -> None:
+        """Store and remove items in one transaction. No key occurs twice.
+
+        Raises:
+            FencedError: somebody else has claimed to write since `owner` did; nothing is stored.
+            StorageError: nothing is stored.
+        """
+
+        def write(environment: engine.Environment, transaction: engine.Transaction) -> None:
+            if engine.read_owner(environment, transaction) != owner:
+                raise FencedError(f"{self._path}: another writer has opened it since; nothing of the batch is stored")
+            for key in deletes:
+                transaction.delete(key)
+            with transaction.cursor() as cursor:
+                cursor.putmulti(puts)
+
+        self._change("write", write, nbytes)
+
+    def _change(
+        self, doing: str, action: Callable[[engine.Environment, engine.Transaction], None], nbytes: int
+    ) -> None:
+        with self._writing:
+            again = True
+            while True:
+                try:
+                    with self._reading:
+                        self._check_length()
+                        environment = self._opened()
+                    with environment.begin(self._items, write=True) as transaction:
+                        action(environment, transaction)
+                    break
+                except engine.FULL as error:
+                    self._grow(nbytes, error)
+                except engine.STALE as error:
+                    if not again:
+                        raise engine.error_of(error, self._path, doing) from error
+                    again = False
+                    self._renew(self._map_size)
+                except engine.Error as error:
+                    raise engine.error_of(error, self._path, doing) from error
+            self._transactions += 1
+            if self._transactions % _CHECK_EVERY == 0:
+                environment.reader_check()
+
+    def flush(self) -> None:
+        """Put all that was written on the disk."""
+        with self._writing:
+            try:
+                self._opened().sync(True)
+            except engine.Error as error:
+                raise engine.error_of(error, self._path, "flush") from error
+            if not self._entered:
+                files.sync_directories(self._directory)
+                self._entered = True
+
+    def _grow(self, nbytes: int, error: Exception) -> None:
+        before = self._map_size
+        self._renew(2 * before + 4 * nbytes)
+        if self._map_size <= before:
+            full = StorageError(
+                f"{self._path}: the memory map of {before} bytes is full, and this process is not allowed a larger one "
+                "(see `ulimit -v`); nothing of the batch is stored"
+            )
+            full.errno = errno.ENOMEM
+            raise full from error
+
+    def _renew(self, map_size: int) -> None:
+        """Open it anew. Whoever calls this holds `_writing`, and has no transaction open."""
+        with self._reading:
+            self._detach_scans()
+            if self._environment is not None:
+                self._environment.close()
+                self._environment = None
+            self._map_size = map_size
+            self._opened()
+
+    def _detach_scans(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not all(scan.detach(_SPARE) for scan in list(self._scans)):
+            if not self._fewer_scans.wait(deadline - time.monotonic()):
+                raise StorageError(
+                    f"{self._path}: the memory map has to grow, which waits for scans that are open in this process and "
+                    f"have more than {_SPARE} bytes left; close them. Nothing of the batch is stored"
+                )
+
+
+def _last_transaction(environment: engine.Environment) -> int:
+    with environment.begin() as transaction:
+        return transaction.id()
+
+
+def _missing(path: str, directory: Path) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
+
+
+# Sharing
+
+
+class _Registry:
+    """The environments that are open in this process, by device and inode of their data files."""
+
+    def __init__(self) -> None:
+        self._after_fork_in_child()
+        track_forks(self)
+
+    def _after_fork_in_child(self) -> None:
+        self.mutex = Lock()
+        self.open: dict[tuple[int, int], SharedEnvironment] = {}
+
+
+_registry = _Registry()
+
+
+def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool) -> SharedEnvironment:
+    """The environment in `directory`, opened where it is not open yet; for writing it is made where it is missing.
+
+    Raises:
+        FileNotFoundError: for reading, and there is none.
+        CorruptionError, StorageError: it cannot be opened.
+    """
+    with _registry.mutex:
+        if writable:
+            files.make(directory)
+        found = files.state(directory)
+        if found is None:
+            raise _missing(path, directory)
+        shared = _registry.open.get(found.identity)
+        if shared is None:
+            shared = SharedEnvironment(directory, path, options, writable)
+            _registry.open[shared.identity] = shared
+        shared.users += 1
+    try:
+        if writable:
+            shared.upgrade(options)
+    except BaseException:
+        release(shared)
+        raise
+    return shared
+
+
+def release(shared: SharedEnvironment) -> None:
+    """Give back what `acquire` gave; the last one closes it."""
+    with _registry.mutex:
+        shared.users -= 1
+        if not shared.users:
+            del _registry.open[shared.identity]
+            shared.close()

@@ -20,12 +20,16 @@ The lock file must not be opened here: closing it would drop the locks that LMDB
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aimstore.errors import CorruptionError
+from aimstore.errors import CorruptionError, StorageError
+from aimstore.storage.locks import storage_error
 
 DATA = "data.mdb"
 LOCK = "lock.mdb"
@@ -72,14 +76,22 @@ def make(directory: Path) -> None:
 
     LMDB would do the same, but in whichever of its formats an environment variable names.
     """
-    directory.mkdir(exist_ok=True)
-    descriptor = os.open(directory / DATA, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
+    with _opened(directory, os.O_RDWR | os.O_CREAT) as descriptor:
         # what a crash of the machine left of one that nothing was written to counts as none
         if os.fstat(descriptor).st_size <= 2 * PAGE and not os.pread(descriptor, 2 * PAGE, 0).strip(b"\0"):
             os.pwrite(descriptor, empty(), 0)
-    finally:
-        os.close(descriptor)
+
+
+@contextmanager
+def _opened(directory: Path, flags: int) -> Iterator[int]:
+    with storage_error(directory / DATA):
+        if flags & os.O_CREAT:
+            directory.mkdir(exist_ok=True)
+        descriptor = os.open(directory / DATA, flags | os.O_CLOEXEC, 0o644)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def empty(map_size: int = 1 << 20) -> bytes:
@@ -93,11 +105,13 @@ def empty(map_size: int = 1 << 20) -> bytes:
 def is_container(directory: Path) -> bool:
     """Whether there is an environment in `directory` that something was committed to."""
     try:
-        if os.stat(directory / DATA).st_size > 2 * PAGE:  # noqa: PTH116  Path.stat takes twice as long
-            return True
-        found = state(directory)
+        size = os.stat(directory / DATA).st_size  # noqa: PTH116  Path.stat takes twice as long
     except (FileNotFoundError, NotADirectoryError):
         return False
+    if size > 2 * PAGE:
+        return True
+    try:
+        found = state(directory)
     except CorruptionError:
         return True
     return found is not None and found.transaction > 0
@@ -110,16 +124,15 @@ def state(directory: Path) -> State | None:
         CorruptionError: the data file is not one of LMDB's.
     """
     try:
-        descriptor = os.open(directory / DATA, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        stat = os.fstat(descriptor)
-        if not stat.st_size:
+        with _opened(directory, os.O_RDONLY) as descriptor:
+            stat = os.fstat(descriptor)
+            if not stat.st_size:
+                return None
+            return State((stat.st_dev, stat.st_ino), stat.st_mtime_ns, _meta(descriptor, directory).transaction)
+    except StorageError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return None
-        return State((stat.st_dev, stat.st_ino), stat.st_mtime_ns, _meta(descriptor, directory).transaction)
-    finally:
-        os.close(descriptor)
+        raise
 
 
 def check(directory: Path) -> int:
@@ -129,29 +142,25 @@ def check(directory: Path) -> int:
     rightly where they were freed by the transaction that was first to use them.
 
     Raises:
-        FileNotFoundError: there is no data file.
         CorruptionError: it is shorter than it says.
     """
-    descriptor = os.open(directory / DATA, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _opened(directory, os.O_RDONLY) as descriptor:
         while True:
             meta = _meta(descriptor, directory)
-            size = os.fstat(descriptor).st_size
-            if size >= (meta.last_page + 1) * meta.page_size:
-                return size
-            missing = range(size // meta.page_size, meta.last_page + 1)
-            try:
-                free = _free_pages(descriptor, meta)
-            except (struct.error, ValueError):
-                free = set()
-            if len(missing) <= len(free) and free.issuperset(missing):
-                return size
+            length = os.fstat(descriptor).st_size
+            used = (meta.last_page + 1) * meta.page_size
+            if length >= used or _are_free(range(length // meta.page_size, meta.last_page + 1), descriptor, meta):
+                return length
             if _meta(descriptor, directory) == meta:  # else a writer may have changed what was being read
-                raise CorruptionError(
-                    f"{directory / DATA} was cut off: it has {size} bytes, and {(meta.last_page + 1) * meta.page_size} in use"
-                )
-    finally:
-        os.close(descriptor)
+                raise CorruptionError(f"{directory / DATA} was cut off: of the {used} bytes in use it has {length}")
+
+
+def _are_free(pages: range, descriptor: int, meta: Meta) -> bool:
+    try:
+        free = _free_pages(descriptor, meta)
+    except (struct.error, ValueError):
+        return False
+    return len(pages) <= len(free) and free.issuperset(pages)
 
 
 def _meta(descriptor: int, directory: Path) -> Meta:
@@ -201,3 +210,23 @@ def _free_pages(descriptor: int, meta: Meta) -> set[int]:
             else:
                 raise ValueError("neither a branch nor a leaf")
     return free
+
+
+def disk_usage(directory: Path) -> int:
+    """Bytes of the disk that the files in `directory` take."""
+    usage = 0
+    for name in (DATA, LOCK):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            usage += os.stat(directory / name).st_blocks * 512  # noqa: PTH116  as above
+    return usage
+
+
+def sync_directories(directory: Path) -> None:
+    """Put on the disk that there is `directory`, with what it holds."""
+    for each in (directory, directory.parent):
+        with storage_error(each):
+            descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -47,8 +47,6 @@ _log = logging.getLogger("aimstore.rocksdb")
 _PATIENCE = 2.0
 """Seconds for which a database that changes under a reader, or that this process is still closing, is tried again."""
 _PAUSE = 0.003
-_DIRECT = 2
-"""Attempts to open a database for reading as it lies there, before its logs are copied."""
 _MERGED_AT_CLOSE = 256 << 20
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
 
@@ -66,7 +64,6 @@ _CAUSES = {
         errno.ENOENT,
     )
 }
-_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 
 
 # Errors
@@ -179,7 +176,7 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
             if "lock hold by current process" in str(error) and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
                 continue
-            raise error_of(error, path, "cannot open for writing") from error
+            raise error_of(error, path, f"cannot open {directory} for writing") from error
         files.remove_options(directory)
         return database
 
@@ -188,9 +185,8 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
     """Open the database in `directory` as it is now, beside a writer that may be changing it.
 
     RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
-    a log written out as a table after the manifest was read is simply missing. So the database counts as open only where
-    the manifest is the same before and after, and as damaged only where opening fails twice on the same manifest. One
-    that does not hold still is opened from a copy of its logs and manifest.
+    a log that became a table after the manifest was read is simply missing, with all that it held. It is therefore
+    given a snapshot of the files. That alone decides nothing about damage: only what fails twice on one manifest is.
 
     Returns:
         The database, and a state not later than what it shows.
@@ -201,40 +197,19 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
     """
     options = _options(config, writing=False)
     deadline = time.monotonic() + _PATIENCE
-    attempts = 0
     failed: files.State | None = None
     while True:
-        before = files.state(directory)
-        if before is None:
-            files.remove_stray(directory)
+        state = files.state(directory)
+        if state is None:
             raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
-        attempts += 1
         try:
-            if attempts > _DIRECT:
-                return _open_copy(directory, options), before
-            database = _open(directory, options, _READ_ONLY)
+            with files.snapshot(directory) as place:
+                return _open(place, options, _READ_ONLY), state
         except Exception as error:  # rocksdict raises no narrower class
-            failure = error_of(error, path, "cannot open for reading")
-            if getattr(failure, "errno", None) in _UNWRITABLE and attempts <= _DIRECT:
-                attempts = _DIRECT
-            elif (failed is not None and failed.tables == before.tables) or time.monotonic() > deadline:
-                raise failure from error
-            else:
-                failed = before
-                time.sleep(_PAUSE)
-        else:
-            after = files.state(directory)
-            if after is not None and after.tables == before.tables:
-                return database, before
-
-
-def _open_copy(directory: Path, options: Options) -> Rdict:
-    with files.snapshot(directory) as copy:
-        try:
-            return _open(copy, options, _READ_ONLY)
-        except Exception as error:
-            text = str(error).replace(os.fspath(copy), os.fspath(directory))
-            raise Exception(text) from error  # as rocksdict raises it
+            if (failed is not None and failed.tables == state.tables) or time.monotonic() > deadline:
+                raise error_of(error, path, f"cannot open {directory} for reading") from error
+        failed = state
+        time.sleep(_PAUSE)
 
 
 # Closing

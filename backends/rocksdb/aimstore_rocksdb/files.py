@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ _EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
 length, type "full") with log number 0, next file number 2, last sequence number 0."""
 
 _SLACK = 256 << 10
+_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
 Fact = tuple[str, int, int, int]
 
@@ -90,27 +90,19 @@ def _write(file: str, content: bytes) -> None:
 
 
 def remove_options(directory: Path) -> None:
-    """Remove the files in which RocksDB keeps its options: 8 kB, and half of the time that a reader needs to open."""
+    """Remove the files in which RocksDB keeps its options. They are given anew each time, and parsing takes 0.4 ms."""
     _remove(directory, "OPTIONS-")
 
 
 def remove_events(directory: Path) -> None:
-    """Remove RocksDB's log of events: 30 kB, most of the bytes of a small database."""
-    _remove(directory, "LOG")
+    """Remove what is of no use when the database is closed, and most of the bytes of a small one: the log of events."""
+    _remove(directory, ("LOG", "rocksdict-config.json"))
 
 
-def _remove(directory: Path, prefix: str) -> None:
+def _remove(directory: Path, prefixes: str | tuple[str, ...]) -> None:
     for name in os.listdir(directory):  # noqa: PTH208  names are all that is needed
-        if name.startswith(prefix):
+        if name.startswith(prefixes):
             (directory / name).unlink(missing_ok=True)
-
-
-def remove_stray(directory: Path) -> None:
-    """Remove what rocksdict makes when it is to read a database that does not exist (any more)."""
-    with suppress(OSError):  # a directory that somebody else is filling stays
-        if os.listdir(directory) == ["rocksdict-config.json"]:  # noqa: PTH208
-            (directory / "rocksdict-config.json").unlink()
-        directory.rmdir()
 
 
 def has_room(directory: Path, nbytes: int) -> bool:
@@ -134,24 +126,45 @@ def has_room(directory: Path, nbytes: int) -> bool:
 
 @contextmanager
 def snapshot(directory: Path) -> Iterator[Path]:
-    """A temporary directory with what a reader of the database needs while it opens it: copies of the logs, then of the
-    manifest, then links to the tables.
+    """A temporary directory that shows the database as it is at one moment, for as long as a reader needs to open it.
 
-    In this order nothing can be missing without being noticed: a log that was removed before it was copied has become a
-    table that the manifest names, and a table that has been removed by the time it is opened is an error. Nor does
-    rocksdict write its own file into a directory that cannot, or must not, be written to.
+    It has a copy of the manifest, and links to the logs and tables, which are held open so that they outlive their
+    removal. First logs and tables are opened, then the manifest is copied, then the tables that are new are opened. So
+    a log that was missed has become a table that the manifest names, and a table that was missed is an error when the
+    reader opens it.
+
+    It also keeps rocksdict from writing a file of its own into the directory, which may be somebody else's or read-only,
+    and which takes 3 ms on ext4.
 
     Raises:
-        OSError: a file cannot be copied; `FileNotFoundError` also where the manifest was replaced meanwhile.
+        OSError: a file cannot be read; `FileNotFoundError` also where the manifest was replaced meanwhile.
     """
-    with tempfile.TemporaryDirectory(prefix="aimstore-") as name:
-        copy = Path(name)
-        for log in sorted(directory.glob("*.log")):
+    held: dict[str, int] = {}
+    try:
+        _hold(directory, _DATA, held)
+        current = (directory / "CURRENT").read_bytes()
+        name = current.decode().strip()
+        manifest = (directory / name).read_bytes()
+        _hold(directory, ".sst", held)
+        place = tempfile.mkdtemp(prefix="aimstore-", dir=_MEMORY)
+        try:
+            for file, descriptor in held.items():
+                os.symlink(f"/proc/self/fd/{descriptor}", f"{place}/{file}")  # noqa: PTH211  a Path takes twice as long
+            _write(f"{place}/{name}", manifest)
+            _write(f"{place}/CURRENT", current)
+            yield Path(place)
+        finally:
+            for file in os.listdir(place):  # noqa: PTH208
+                os.unlink(f"{place}/{file}")  # noqa: PTH108  as above
+            os.rmdir(place)  # noqa: PTH106  as above
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+
+
+def _hold(directory: Path, endings: str | tuple[str, ...], held: dict[str, int]) -> None:
+    """Open the files with these endings that are not held yet, in the order of their making."""
+    for name in sorted(os.listdir(directory)):  # noqa: PTH208
+        if name.endswith(endings) and name not in held:
             with suppress(FileNotFoundError):
-                shutil.copyfile(log, copy / log.name)
-        shutil.copyfile(directory / "CURRENT", copy / "CURRENT")
-        manifest = (copy / "CURRENT").read_text().strip()
-        shutil.copyfile(directory / manifest, copy / manifest)
-        for table in directory.glob("*.sst"):
-            (copy / table.name).symlink_to(table.absolute())
-        yield copy
+                held[name] = os.open(f"{directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)

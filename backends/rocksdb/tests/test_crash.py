@@ -41,7 +41,7 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(
 
 
 OVERWRITE = """
-container = RocksDBContainer("db", Path(sys.argv[1]), Mode.WRITE, None, RocksDBOptions(write_buffer_size=256 << 10))
+container = RocksDBContainer("db", Path(sys.argv[1]), Mode.WRITE, None, RocksDBOptions(write_buffer_size=64 << 10))
 for n in range(10**9):
     batch = WriteBatch()
     for part in range(10):

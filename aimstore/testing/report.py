@@ -1,0 +1,170 @@
+"""Runs the suite for a backend in a process of its own, and reports what it can do, operation by operation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import pytest
+
+from aimstore.abc import Capability
+from aimstore.errors import PluginError
+from aimstore.plugins import plugins
+from aimstore.testing import recorder
+
+Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
+
+Advance: TypeAlias = Callable[[int, int], None]
+"""Called with the number of tests that are done, and of all."""
+
+_SUITE = """
+from aimstore.testing import BackendConformance
+
+class TestConformance(BackendConformance):
+    backend_name = {name!r}
+    options = {options!r}
+    examples = {examples!r}
+"""
+
+_SETTINGS = "[pytest]\n"
+"""So that those of the project around it do not count."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one test came to.
+
+    Attributes:
+        suite: name of the class it was run in.
+        test: its name, with its parameters.
+        part: name of the kit's class that brings it.
+        operation: what it is about.
+        needs: capabilities without which it is skipped.
+        outcome: "passed", "failed" or "skipped".
+        seconds: how long it took.
+        details: of a failure, the traceback; of a skipped test, why.
+    """
+
+    suite: str
+    test: str
+    part: str
+    operation: str
+    needs: tuple[str, ...]
+    outcome: Outcome
+    seconds: float
+    details: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the suite found of one backend.
+
+    Attributes:
+        backend: its name.
+        capability: what it declares.
+        results: one for each test, in the order in which they ran.
+    """
+
+    backend: str
+    capability: Capability
+    results: tuple[Result, ...]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether no test failed, and any passed."""
+        return not self.failures and any(result.outcome == "passed" for result in self.results)
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        return tuple(result for result in self.results if result.outcome == "failed")
+
+    def by_operation(self) -> dict[str, tuple[Result, ...]]:
+        """The results by what the tests are about, in the order in which they ran."""
+        operations = dict.fromkeys(result.operation for result in self.results)
+        return {name: tuple(each for each in self.results if each.operation == name) for name in operations}
+
+    def by_capability(self) -> dict[str, tuple[Result, ...]]:
+        """The results of the tests that need a capability, for each that is declared or not."""
+        names = [field.name for field in fields(Capability)]
+        return {name: tuple(each for each in self.results if name in each.needs) for name in names}
+
+
+def run(
+    backend_name: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    examples: int = 20,
+    advance: Advance | None = None,
+) -> Report:
+    """Run all tests for a registered backend.
+
+    Args:
+        backend_name: the name under which a plug-in registers it.
+        options: its options, by name.
+        examples: histories that the state machine tries.
+        advance: called as tests are done.
+
+    Raises:
+        PluginError: no such backend, its library is missing, or the tests cannot be run.
+    """
+    backend_class = plugins().load(plugins().backend(backend_name))
+    with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name:
+        file = Path(name) / "test_conformance.py"
+        file.write_text(_SUITE.format(name=backend_name, options=dict(options or {}), examples=examples))
+        results = run_file(file, advance=advance)
+        capability = getattr(backend_class, "capability", None)
+        if capability is None:  # the factory is a function
+            capability = backend_class(Path(name) / ".aim", dict(options or {})).capability
+    return Report(backend_name, capability, results)
+
+
+def run_file(file: Path, *, advance: Advance | None = None) -> tuple[Result, ...]:
+    """Run the suites in a file of tests.
+
+    Raises:
+        PluginError: they cannot be run; the message is what pytest says.
+    """
+    reading, writing = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name, tempfile.TemporaryFile() as output:
+        settings = Path(name) / "pytest.ini"
+        settings.write_text(_SETTINGS)
+        command = [sys.executable, "-m", "pytest", "-p", recorder.__name__, f"{recorder.OPTION}=/dev/fd/{writing}"]
+        command += ["-p", "no:cacheprovider", "-q", "-c", str(settings), f"--basetemp={name}/tests", str(file)]
+        process = subprocess.Popen(command, stdout=output, stderr=output, pass_fds=(writing,), cwd=name)
+        os.close(writing)
+        try:
+            with open(reading) as lines:
+                results = _collect(lines, advance)
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            output.seek(0)
+            said = output.read().decode(errors="replace")[-4000:]
+            raise PluginError(f"the conformance tests cannot be run; pytest says:\n{said}")
+    return results
+
+
+def _collect(lines: Any, advance: Advance | None) -> tuple[Result, ...]:
+    collected = 0
+    results: dict[tuple[str, str], Result] = {}
+    for line in lines:
+        facts = json.loads(line)
+        if "collected" in facts:
+            collected = facts["collected"]
+            continue
+        result = Result(**(facts | {"needs": tuple(facts["needs"])}))
+        place = result.suite, result.test
+        if place not in results or results[place].outcome == "passed":  # its end may fail too
+            results[place] = result
+        if advance is not None:
+            advance(len(results), collected)
+    return tuple(results.values())

@@ -1,0 +1,89 @@
+"""A place in the items of an environment: what a scan holds between its steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from aimstore.abc import Item, KeyRange
+from aimstore_lmdb import engine
+from aimstore_lmdb.environment import SharedEnvironment
+
+_STEP_BYTES = 64 << 10
+
+
+class Cursor:
+    """A read transaction, which is a snapshot taken now, and how far it was read."""
+
+    def __init__(self, shared: SharedEnvironment, keys: KeyRange, reverse: bool) -> None:
+        self._shared = shared
+        self._keys = keys
+        self._reverse = reverse
+        self._ahead: deque[Item] = deque()  # read, but not taken yet
+        self._transaction: engine.Transaction | None = None
+        self._unread: Iterator[Item] = iter(())
+        shared.begin(self)
+
+    def attach(self, transaction: engine.Transaction) -> None:
+        cursor = transaction.cursor()
+        start, stop = self._keys.start, self._keys.stop
+        if not self._reverse:
+            found = cursor.set_range(start[: engine.MAX_KEY_SIZE]) if start else cursor.first()
+        elif stop is None:
+            found = cursor.last()
+        elif not stop:
+            found = False
+        elif cursor.set_range(stop[: engine.MAX_KEY_SIZE]):
+            found = cursor.key() < stop or cursor.prev()  # less than the bound where that is longer than a key can be
+        else:
+            found = cursor.last()
+        self._transaction = transaction
+        if found:  # else it would begin at an end
+            self._unread = cursor.iterprev() if self._reverse else cursor.iternext()
+
+    def take(self, steps: int) -> list[Item]:
+        """The next items, as they are stored: at most `steps`, and not many more bytes than a step may have.
+
+        None where there are no more.
+        """
+        return self._shared.read("scan", lambda _: self._take(steps))
+
+    def _take(self, steps: int) -> list[Item]:
+        items: list[Item] = []
+        room = _STEP_BYTES
+        while len(items) < steps and room > 0 and (item := self._next()) is not None:
+            items.append(item)
+            room -= len(item[1])
+        return items
+
+    def _next(self) -> Item | None:
+        return self._ahead.popleft() if self._ahead else self._read()
+
+    def _read(self) -> Item | None:
+        start, stop = self._keys.start, self._keys.stop
+        for item in self._unread:
+            key = item[0]
+            if key < start:
+                if self._reverse:
+                    break
+                continue  # less than the bound where that is longer than a key can be
+            if stop is not None and key >= stop:
+                break
+            return item
+        self.end()
+        return None
+
+    def detach(self, limit: int) -> bool:
+        while (item := self._read()) is not None:
+            self._ahead.append(item)
+            limit -= len(item[0]) + len(item[1])
+            if limit < 0:
+                return False
+        return True
+
+    def end(self) -> None:
+        """Let the transaction go. What was read ahead can still be taken."""
+        self._unread = iter(())
+        if self._transaction is not None:
+            self._shared.end(self, self._transaction)
+            self._transaction = None

@@ -1,0 +1,355 @@
+"""Reindexing and deleting: killed at each step, and on damaged repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aimstore import Repo, Run
+from aimstore.errors import LockedError, RunNotFoundError
+
+Moments = Callable[..., Iterator[int]]
+Values = Callable[..., list[tuple[int, Any]]]
+
+STALLED = """
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    if not pid:
+        run = Run(repo=".", experiment="stalled")
+        run["x"] = 1
+        for i in range(10):
+            run.track(float(i), name="loss")
+        run.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+"""
+
+
+def finish(repo: Repo, **parameters: Any) -> str:
+    """A finalized run; its hash."""
+    with Run(repo=repo, experiment="finished") as run:
+        run[...] = {"x": 1, **parameters}
+        for i in range(10):
+            run.track(float(i), name="loss")
+    return run.hash
+
+
+def check_whole(repo: Repo, run: Run) -> None:
+    """That nothing of a run is missing."""
+    assert run["x"] == 1
+    assert run.experiment in ("finished", "stalled")
+    (metric,) = run.metrics()
+    assert (metric.count, metric.last_step, metric.last) == (10, 9, 9.0)
+    assert metric.numpy()[1].tolist() == list(map(float, range(10)))
+    assert metric.run.hash == run.hash
+
+
+def remains(repo: Repo, run: str) -> list[str]:
+    """Files of a run, but for those of locks, which a killed process leaves behind, free."""
+    return [str(path) for path in Path(repo.path).rglob(f"*{run}*") if path.parent.name != "locks"]
+
+
+# Killed at each step
+
+DELETE = """
+repo = Repo(".")
+die_at(int(sys.argv[1]))
+repo.delete_run(sys.argv[2])
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("state", ["finished", "stalled"])
+def test_killed_while_it_is_deleted_a_run_is_whole_or_seen_by_nobody(
+    repo: Repo, python: Callable[..., Any], state: str
+) -> None:
+    other = finish(repo)
+    whole = gone = 0
+    moment = 1
+    status = -9
+    while status:
+        if state == "finished":
+            name = finish(repo)
+        else:
+            python(STALLED, 1).ends()
+            (name,) = repo.status().stalled
+        process = python(DELETE, moment, name)
+        status = process.wait()
+        assert status in (0, -9), process.errors()
+        found = {run.hash: run for run in repo.iter_runs()}
+        check_whole(repo, found.pop(other))
+        for run in found.values():
+            check_whole(repo, run)
+        assert {run.hash for run in repo.query_runs("run.x == 1")} == {other, *found}
+        assert {metric.run.hash for metric in repo.query_metrics()} == {other, *found}
+        if found:
+            whole += 1
+            check_whole(repo, repo.get_run(name))
+        else:
+            gone += 1
+            with pytest.raises((RunNotFoundError, KeyError)):
+                repo.get_run(name)["x"]
+        report = repo.reindex()
+        assert report.failed == {}
+        assert [run.hash for run in repo.query_runs("run.x == 1")] == sorted([other, *found])
+        assert repo.list_runs() == sorted([other, *found])
+        assert repo.status().stalled == []
+        if found:
+            repo.delete_run(name)
+        assert remains(repo, name) == []
+        assert repo.parts.database.get_run(name) is None
+        moment += 1
+    assert whole > 2
+    assert gone > 2
+
+
+REINDEX = """
+repo = Repo(".")
+die_at(int(sys.argv[1]))
+repo.reindex(rebuild=bool(sys.argv[2:]))
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("rebuild", [(), ("rebuild",)])
+def test_killed_while_it_reindexes_nothing_is_lost_and_the_next_one_ends_it(
+    repo: Repo, python: Callable[..., Any], each_moment: Moments, rebuild: tuple[str, ...]
+) -> None:
+    finished = [finish(repo), finish(repo)]
+    python(STALLED, 2).ends()
+    stalled = repo.status().stalled
+    backup = Path(repo.path).with_name("backup")
+    shutil.copytree(repo.path, backup)
+    everything = sorted([*finished, *stalled])
+    for moment in each_moment(REINDEX, *rebuild):
+        again = Repo(repo.path)
+        assert sorted(run.hash for run in again.query_runs("run.x == 1")) == everything, f"moment {moment}"
+        for run in again.iter_runs():
+            check_whole(again, run)
+        assert again.reindex(rebuild=bool(rebuild) and moment % 2 == 0).failed == {}
+        if rebuild:  # a rebuild that was interrupted leaves queries complete, only slower
+            again.reindex(rebuild=True)
+        status = again.status()
+        assert (status.stalled, status.active, status.indexed) == ([], [], 4)
+        assert not any(Path(again.path, "meta/progress").iterdir())
+        for run in again.iter_runs():
+            check_whole(again, run)
+            assert run.finalized_at is not None
+        again.close()
+        shutil.rmtree(repo.path)
+        shutil.copytree(backup, repo.path)
+
+
+# Reindexing
+
+
+def test_live_runs_are_left_alone(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        report = repo.reindex()
+        assert (report.live, report.indexed, report.removed, report.failed) == ([run.hash], [], [], {})
+        assert repo.reindex(run.hash).live == [run.hash]
+        run.track(1.0, name="loss")
+    assert repo.reindex().indexed == []
+
+
+def test_one_run_can_be_indexed_again_and_progress_is_told(repo: Repo, python: Callable[..., Any]) -> None:
+    one = finish(repo)
+    python(STALLED, 3).ends()
+    told: list[tuple[int, int]] = []
+    assert repo.reindex(one).indexed == [one]
+    assert len(repo.status().stalled) == 3
+    assert len(repo.reindex(advance=lambda done, total: told.append((done, total))).indexed) == 3
+    assert told == [(3, 3)]
+    assert repo.reindex(rebuild=True).indexed == repo.list_runs()
+
+
+def test_a_run_that_does_not_exist_is_reported(repo: Repo) -> None:
+    assert repo.reindex("0" * 24).failed == {"0" * 24: f"no run {'0' * 24} in {repo.path}"}
+
+
+def test_a_busy_run_is_not_deleted(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        with pytest.raises(LockedError, match=r"locked by process \d+ on"):
+            repo.delete_run(run.hash)
+        run.track(1.0, name="loss")
+    assert repo.get_run(run.hash).metrics()[0].count == 1
+    repo.delete_run(run.hash)
+    with pytest.raises(RunNotFoundError, match=f"no run {run.hash}"):
+        repo.delete_run(run.hash)
+
+
+# Damage
+
+
+def junk(path: Path) -> None:
+    """Overwrite a file with as many other bytes."""
+    path.write_bytes(os.urandom(max(path.stat().st_size, 100)))
+
+
+def damaged_index(repo: Repo) -> Iterator[str]:
+    """Damages the index of 30 runs in many ways, one after another; gives the name of each."""
+    index = Path(repo.path) / "meta/index"
+    backup = Path(repo.path).with_name("index.backup")
+    shutil.copytree(index, backup)
+    names = sorted(path.name for path in index.iterdir())
+    for name in names:
+        for way in ("junk", "empty", "missing", "middle"):
+            shutil.rmtree(index, ignore_errors=True)
+            shutil.copytree(backup, index)
+            file = index / name
+            if way == "junk":
+                junk(file)
+            elif way == "empty":
+                file.write_bytes(b"")
+            elif way == "missing":
+                file.unlink()
+            elif (size := file.stat().st_size) > 1000:
+                with file.open("r+b") as opened:
+                    opened.seek(size // 2)
+                    opened.write(os.urandom(100))
+            yield f"{name} {way}"
+    for name in names:
+        junk(index / name)
+    yield "all junk"
+    shutil.rmtree(index)
+    index.mkdir()
+    yield "an empty directory"
+    index.rmdir()
+    yield "nothing"
+
+
+def test_whatever_happened_to_the_index_queries_give_everything_and_a_rebuild_mends_it(
+    repo: Repo, caplog: pytest.LogCaptureFixture
+) -> None:
+    everything = sorted(finish(repo, i=i, noise=os.urandom(500)) for i in range(30))
+    for damage in damaged_index(repo):
+        caplog.clear()
+        again = Repo(repo.path)
+        assert sorted(run.hash for run in again.query_runs("run.x == 1")) == everything, damage
+        warned = any("rebuild" in record.message for record in caplog.records)
+        assert warned or again.status().indexed in (0, 30), damage
+        check_whole(again, again.get_run(everything[0]))
+        report = again.reindex(rebuild=True)
+        assert report.failed == {}, damage
+        assert again.status().indexed == 30, damage
+        caplog.clear()
+        assert sorted(run.hash for run in again.query_runs("run.x == 1")) == everything, damage
+        assert caplog.records == [], damage
+        again.close()
+
+
+def test_a_run_can_be_written_closed_and_deleted_while_the_index_is_damaged(repo: Repo) -> None:
+    finish(repo)
+    for file in (Path(repo.path) / "meta/index").iterdir():
+        junk(file)
+    with Run(repo=repo) as run:
+        run.track(1.0, name="loss")
+    assert repo.status().stalled == [run.hash]
+    assert repo.query_runs().count() == 2
+    assert repo.reindex(rebuild=True).failed == {}
+    assert repo.status().stalled == []
+    assert repo.status().indexed == 2
+
+
+def damage(repo: Repo, run: str, area: str) -> None:
+    for file in (Path(repo.path) / area / "chunks" / run).iterdir():
+        if file.name != "LOCK":
+            junk(file)
+
+
+def test_a_corrupt_finalized_run_is_still_found_by_what_the_index_holds(repo: Repo) -> None:
+    bad, good = finish(repo), finish(repo)
+    damage(repo, bad, "meta")
+    damage(repo, bad, "seqs")
+    found = {run.hash: run for run in repo.query_runs("run.x == 1 and run.experiment == 'finished'")}
+    assert set(found) == {bad, good}
+    assert found[bad]["x"] == 1
+    check_whole(repo, found[good])
+
+
+@pytest.mark.parametrize("area", ["meta", "seqs"])
+def test_a_corrupt_stalled_run_costs_a_warning_and_nothing_else(
+    repo: Repo, python: Callable[..., Any], caplog: pytest.LogCaptureFixture, area: str
+) -> None:
+    good = finish(repo)
+    python(STALLED, 2).ends()
+    bad, other = repo.status().stalled
+    damage(repo, bad, area)
+    found = sorted(run.hash for run in repo.query_runs())
+    assert found == sorted([good, other] if area == "meta" else [good, other, bad])
+    if area == "meta":
+        assert f"run {bad} cannot be read" in caplog.text
+    report = repo.reindex()
+    assert report.indexed == [other]
+    assert list(report.failed) == [bad]
+    assert repo.status().stalled == [bad]
+    repo.delete_run(bad)
+    assert remains(repo, bad) == []
+    assert repo.list_runs() == sorted([good, other])
+
+
+def test_a_corrupt_run_does_not_keep_a_rebuild_from_mending_the_index(repo: Repo) -> None:
+    bad, good = finish(repo), finish(repo)
+    damage(repo, bad, "meta")
+    shutil.rmtree(Path(repo.path) / "meta/index")
+    report = repo.reindex(rebuild=True)
+    assert report.indexed == [good]
+    assert list(report.failed) == [bad]
+    assert [run.hash for run in repo.query_runs()] == [good]
+    opened: list[str] = []
+    open_one = repo.parts.backend.open
+    repo.parts.backend.open = lambda path, *rest, **more: opened.append(path) or open_one(path, *rest, **more)  # type: ignore[method-assign, func-returns-value]
+    repo.close()
+    assert [run.hash for run in repo.query_runs()] == [good]
+    assert f"meta/chunks/{good}" not in opened
+
+
+# The metadata database
+
+
+def test_without_the_metadata_database_runs_have_defaults_and_all_else_works(repo: Repo) -> None:
+    name = finish(repo)
+    for file in Path(repo.path).glob("run_metadata.sqlite*"):
+        file.unlink()
+    again = Repo(repo.path)
+    (run,) = again.query_runs("run.x == 1")
+    assert (run.hash, run["x"], run.experiment, run.name) == (name, 1, "default", f"Run: {name}")
+    assert (run.tags, run.archived, run.created_at) == ((), False, None)
+    with Run(repo=again, name="new") as new:
+        new.add_tag("a")
+    assert again.get_run(new.hash).name == "new"
+    assert again.status().indexed == 2
+
+
+def test_a_rebuild_restores_the_metadata_database_from_the_runs(repo: Repo) -> None:
+    with Run(repo=repo, experiment="e", name="n", description="d", tags=["a", "b"]) as run:
+        created = run.created_at
+    run.archived = True
+    run.add_tag("c")
+    finalized = repo.get_run(run.hash).finalized_at
+    for file in Path(repo.path).glob("run_metadata.sqlite*"):
+        file.unlink()
+    again = Repo(repo.path)
+    again.reindex(rebuild=True)
+    found = again.get_run(run.hash)
+    assert (found.name, found.experiment, found.description) == ("n", "e", "d")
+    assert (found.tags, found.archived) == (("a", "b", "c"), True)
+    assert (found.created_at, found.finalized_at) == (created, finalized)
+
+
+def test_resuming_a_run_without_its_row_does_not_forget_what_the_run_itself_knows(repo: Repo) -> None:
+    with Run(repo=repo, experiment="e", name="n", tags=["a"]) as run:
+        pass
+    for file in Path(repo.path).glob("run_metadata.sqlite*"):
+        file.unlink()
+    again = Repo(repo.path)
+    with Run(run.hash, repo=again):
+        pass
+    again.reindex(rebuild=True)
+    found = again.get_run(run.hash)
+    assert (found.name, found.experiment, found.tags) == ("n", "e", ("a",))
