@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from aimstore.abc import Lock, Mode
-from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError
+from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
@@ -84,7 +84,7 @@ def _begin_rebuild(parts: Parts) -> None:
     try:
         for _ in parts.indexer.trees():
             pass
-    except CorruptionError as error:
+    except StorageError as error:
         logger.warning("the index cannot be read, and is made anew: %s", error)
         parts.indexer.clear()
 
@@ -99,9 +99,14 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
     lost = [_mirrored(run, tree) for run, tree in parts.indexer.trees() if run not in rows and tree is not None]
     if lost:
         parts.database.upsert_runs(lost)
-    if not report.failed:
-        with parts.backend.lock(INDEX_PATH, timeout=60.0):
-            parts.backend.unmark(INDEX_PATH)
+    try:
+        for run in existing.intersection(report.failed):  # queries look into these themselves, and into no others
+            with parts.backend.lock(meta_path(run)):
+                parts.backend.mark(meta_path(run))
+    except LockedError:
+        return
+    with parts.backend.lock(INDEX_PATH, timeout=60.0):
+        parts.backend.unmark(INDEX_PATH)
 
 
 def _mirrored(run: str, tree: Mapping[str, Any]) -> RunProperties:

@@ -45,6 +45,8 @@ MAX_RECORDS: Final = 2000
 
 DATABASE: Final = "run_metadata.sqlite"
 
+UNREADABLE: Final = "the index cannot be read, every run is; `aimstore reindex --rebuild` mends it: %s"
+
 _shared: WeakValueDictionary[Path, Repo] = WeakValueDictionary()
 _shared_lock = threading.Lock()
 
@@ -260,12 +262,17 @@ class Repo:
             own.update(self.list_runs())
         with shield:
             rows = parts.database.all_runs()
-        if complete:
-            for run, tree in parts.indexer.trees():
+        given: set[str] = set()
+        try:
+            for run, tree in parts.indexer.trees() if complete else ():
                 if tree is None:
                     own.add(run)
                 elif run not in own:
+                    given.add(run)
                     yield RunSource(self._record_of(run, tree), rows.get(run) or default_properties(run), _inactive)
+        except StorageError as error:
+            logger.warning(UNREADABLE, error)
+            own.update(set(self.list_runs()) - given)
         for run in sorted(own):
             record = self._shadowing_record(run)
             if record is not None:
@@ -279,7 +286,7 @@ class Repo:
             indexer.refresh()
             next(iter(indexer.runs()), None)
         except StorageError as error:
-            logger.warning("the index cannot be read, every run is; `aimstore reindex --rebuild` mends it: %s", error)
+            logger.warning(UNREADABLE, error)
             return False
         return self.parts.backend.exists(INDEX_PATH)
 
@@ -288,7 +295,8 @@ class Repo:
         try:
             return self.record(run)
         except RunNotFoundError:
-            pass
+            if self.parts.backend.exists(meta_path(run)):
+                return None  # it is being deleted
         except StorageError as error:
             logger.warning("run %s cannot be read; what the index says of it is shown, if anything: %s", run, error)
         try:

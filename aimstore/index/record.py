@@ -19,6 +19,7 @@ from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
 from aimstore.errors import CorruptionError
+from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
 from aimstore.types import TreePath
 
@@ -66,7 +67,7 @@ class RunRecord:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
                 raise KeyError(f"run {self.hash} has nothing at {format_path(path[: i + 1])}") from None
-        return _copy(value)
+        return with_objects(_copy(value))
 
     @cached_property
     def sequences(self) -> tuple[SequenceInfo, ...]:

@@ -10,6 +10,7 @@ from aimstore.encoding.chunks import COLUMNS, Columns, decode_chunk, read_header
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record
 from aimstore.errors import CorruptionError
+from aimstore.plugins.objects import from_object
 from aimstore.sequences.columns import concatenate, cut
 from aimstore.storage.layout import OBJECT
 
@@ -107,11 +108,11 @@ def _chunks_from(sequence: int, ordinal: int) -> KeyRange:
 def load_object(seqs: Container, sequence: int, ordinal: int, stored: bytes | int) -> Any:
     """One object: decoded from the bytes in its chunk, or read from its own key where the chunk has only its size."""
     if isinstance(stored, bytes):
-        return decode_record(stored)
+        return decode_record(stored, from_object)
     data = seqs.get(encode_path((sequence, OBJECT, ordinal)))
     if data is None or len(data) != stored:
         raise CorruptionError(
             f"{seqs.path}: record {ordinal} of sequence {sequence} should have {stored} bytes "
             f"and has {'none' if data is None else len(data)}"
         )
-    return decode_record(data)
+    return decode_record(data, from_object)

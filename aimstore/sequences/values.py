@@ -7,6 +7,7 @@ from typing import Any
 
 from aimstore.encoding.records import Opaque, encode_record
 from aimstore.errors import EncodingError
+from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
 from aimstore.types import Context
 
@@ -29,7 +30,10 @@ def admit(value: Any, name: str) -> tuple[str, Any]:
         if type(value) in (bool, float, int):
             return NUMBER, value
         return NUMBER, float(value) if isinstance(value, float) else int(value)
-    return _kind(value), encode_record(value, (name,))
+    stored = value if isinstance(value, Opaque) else to_object(value)
+    if stored is not None:
+        return stored.type_name, encode_record(stored, (name,))
+    return _kind(value), encode_record(value, (name,), to_object)
 
 
 def _kind(value: Any) -> str:
@@ -37,8 +41,6 @@ def _kind(value: Any) -> str:
         return "text"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "bytes"
-    if isinstance(value, Opaque):
-        return value.type_name
     if hasattr(value, "__array__"):
         return "array"
     return "record"

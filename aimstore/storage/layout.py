@@ -24,6 +24,7 @@ from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
+from aimstore.plugins.objects import from_object, to_object
 from aimstore.storage.prefix import PrefixContainer
 from aimstore.storage.tree import Tree
 from aimstore.types import Context
@@ -107,7 +108,7 @@ class SequenceInfo:
 
 def attributes(meta: Container) -> Tree:
     """The user's tree in a meta container; its paths, in errors too, are the user's."""
-    return Tree(PrefixContainer(meta, encode_path((ATTRS,))))
+    return Tree(PrefixContainer(meta, encode_path((ATTRS,))), to_object=to_object, from_object=from_object)
 
 
 def definition_key(sequence: int) -> bytes:

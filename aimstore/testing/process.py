@@ -12,16 +12,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import IO, Any, Concatenate, ParamSpec, TypeAlias
 
 from aimstore.abc import Backend
 from aimstore.testing.source import Source, resolve
+from aimstore.testing.waiting import PATIENCE
 
 _P = ParamSpec("_P")
-
-PATIENCE = 60.0
-"""Seconds after which a process that says nothing, or does not end, counts as hanging."""
 
 
 class Peer:
@@ -111,9 +110,7 @@ class _Alarm:
     """Kills a process that is silent for too long."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        from threading import Timer
-
-        self._timer = Timer(PATIENCE, process.kill)
+        self._timer = threading.Timer(PATIENCE, process.kill)
         self._timer.daemon = True
 
     def __enter__(self) -> None:

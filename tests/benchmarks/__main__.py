@@ -60,7 +60,7 @@ def main() -> int:
 
     console = Console()
     if not console.is_terminal:
-        console.width = 130
+        console.width = 150
     found: list[report.Outcome] = []
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -53,10 +53,12 @@ def _ratio(figure: Figure, ours: list[float], theirs: list[float]) -> float:
 def table(found: list[Outcome]) -> Table:
     """All outcomes, in rows of a table."""
     result = Table(title="aimstore and Aim: median (lower–upper quartile)", title_justify="left")
-    result.add_column("work", no_wrap=True)
-    for heading in ("aimstore", "Aim", "ratio", "target"):
+    result.add_column("work")
+    for heading in ("aimstore", "Aim"):
+        result.add_column(heading, justify="right")
+    for heading in ("ratio", "target"):
         result.add_column(heading, justify="right", no_wrap=True)
-    result.add_column("")
+    result.add_column("", min_width=5)
     shown = None
     for outcome in found:
         if outcome.row is not shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,7 @@ from aimstore.testing import tasks
 from aimstore.testing.containers.fork import in_a_child
 from aimstore.testing.data import INDEX, OTHER_PATH, PATH, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
-
-PATIENCE = 30.0
-"""Seconds to wait for a lock that becomes free."""
-
+from aimstore.testing.waiting import PATIENCE, Background, until
 
 class LockTests(Harness):
     operation = "locks"
@@ -92,32 +88,23 @@ class LockTests(Harness):
     def test_a_waiter_gets_the_lock_when_it_is_released(self, backend: Backend, elsewhere: Backend) -> None:
         lock = backend.lock(PATH)
         assert not lock.contended()
-        had: list[LockOwner | BaseException] = []
+        had: list[LockOwner] = []
 
         def wait() -> None:
-            try:
-                with elsewhere.lock(PATH, timeout=PATIENCE) as mine:
-                    had.append(mine.owner)
-            except BaseException as error:
-                had.append(error)
+            with elsewhere.lock(PATH, timeout=PATIENCE) as mine:
+                had.append(mine.owner)
 
-        waiter = threading.Thread(target=wait)
-        waiter.start()
-        while not lock.contended():
-            assert waiter.is_alive()
-        assert had == []
-        lock.release()
-        waiter.join()
-        assert isinstance(had[0], LockOwner), had[0]
+        with Background(wait) as waiter:
+            until(lambda: lock.contended() or not waiter.running, "a lock that somebody waits for is not contended")
+            assert had == []
+            lock.release()
         assert had[0] != lock.owner
         with backend.lock(PATH, timeout=PATIENCE) as lock:
             assert not lock.contended()
 
     def test_a_thread_may_release_the_lock_of_another(self, backend: Backend) -> None:
         lock = backend.lock(PATH)
-        releaser = threading.Thread(target=lock.release)
-        releaser.start()
-        releaser.join()
+        Background(lock.release).result()
         backend.lock(PATH).release()
 
     def test_a_child_does_not_hold_its_parents_lock(self, backend: Backend, elsewhere: Backend) -> None:
@@ -185,8 +172,7 @@ class LockTests(Harness):
         impatient, patient = start(tasks.wait_for_lock, PATH, 0.05), start(tasks.wait_for_lock, PATH, PATIENCE)
         assert impatient.hear() == patient.hear() == "waiting"
         assert impatient.hear() == "locked"
-        while not lock.contended():
-            pass
+        until(lock.contended, "a lock that another process waits for is not contended")
         lock.release()
         assert patient.hear() == "held"
         impatient.ends()

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from aimstore.abc import Backend, Container
 from aimstore.testing import tasks
 from aimstore.testing.data import PATH, batch_of, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
-
-
-def _together(*works: Callable[[], object]) -> None:
-    """Run each in a thread of its own, and raise what the first of them raised."""
-    raised: list[BaseException] = []
-    ready = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        try:
-            ready.wait()
-            work()
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if raised:
-        raise raised[0]
+from aimstore.testing.waiting import Background, together
 
 
 class ConcurrencyTests(Harness):
@@ -60,7 +41,7 @@ class ConcurrencyTests(Harness):
                     reader.refresh()
                     look(reader)
 
-        _together(write, read_own, read_as_reader)
+        together(write, read_own, read_as_reader)
         assert {value for _, value in container.items()} == {b"%d" % (count - 1)}
 
     def test_threads_may_write_at_once(self, container: Container) -> None:
@@ -72,7 +53,7 @@ class ConcurrencyTests(Harness):
 
             return work
 
-        _together(*map(write, (b"a", b"b", b"c")))
+        together(*map(write, (b"a", b"b", b"c")))
         found = dict(container.items())
         assert found.pop(b"shared") in (b"a", b"b", b"c")
         assert found == {b"%s/%03d" % (name, n): b"%d" % n for name in (b"a", b"b", b"c") for n in range(100)}
@@ -86,32 +67,18 @@ class ConcurrencyTests(Harness):
                 assert list(container.items(reverse=reverse)) == (expected[::-1] if reverse else expected)
                 assert container.get_many(list(items)) == list(items.values())
 
-        _together(read, read, read)
+        together(read, read, read)
 
     @needs("persistent", "multi_process")
     def test_readers_in_other_processes_beside_a_writer(self, container: Container, start: Start) -> None:
         container.write(tasks.batch(0))
         followers = [start(tasks.follow, PATH, 8) for _ in range(2)]
-        saying = [threading.Event() for _ in followers]
-        wrong: list[BaseException] = []
-
-        def listen(at: int) -> None:
-            try:
-                followers[at].hear()
-            except BaseException as error:
-                wrong.append(error)
-            finally:
-                saying[at].set()
-
-        listeners = [threading.Thread(target=listen, args=(at,)) for at in range(len(followers))]
-        for listener in listeners:
-            listener.start()
+        listeners = [Background(follower.hear) for follower in followers]
         number = 0
-        while not all(said.is_set() for said in saying):
+        while any(listener.running for listener in listeners):
             number += 1
             container.write(tasks.batch(number))
-            saying[number % 2].wait(0.001)  # readers that read all of it again and again must not be outrun
+            time.sleep(0.001)  # readers that read all of it again and again must not be outrun
         for listener in listeners:
-            listener.join()
-        assert wrong == []
+            listener.result()
         holds(container, tasks.batches(number + 1))

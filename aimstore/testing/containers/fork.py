@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import time
 import warnings
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ from aimstore.testing import tasks
 from aimstore.testing.containers.lifecycle import CALLS
 from aimstore.testing.data import OTHER_PATH, PATH, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
-from aimstore.testing.process import PATIENCE
+from aimstore.testing.waiting import until
 
 
 def in_a_child(work: Callable[[], str]) -> str:
@@ -35,14 +34,12 @@ def in_a_child(work: Callable[[], str]) -> str:
         os._exit(0)
     os.close(its)
     try:
-        deadline = time.monotonic() + PATIENCE
-        while os.waitpid(child, os.WNOHANG) == (0, 0):
-            if time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return "the child hangs"
-            time.sleep(0.002)
+        until(lambda: os.waitpid(child, os.WNOHANG) != (0, 0), "a forked child hangs")
         return os.read(mine, 4000).decode()
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
     finally:
         os.close(mine)
 

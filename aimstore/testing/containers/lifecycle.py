@@ -12,6 +12,7 @@ from aimstore.abc import Backend, Container, KeyRange, Mode, WriteBatch
 from aimstore.errors import ClosedError, ReadOnlyError
 from aimstore.testing.data import PATH, batch_of, fill, holds, numbered
 from aimstore.testing.harness import Harness
+from aimstore.testing.waiting import PATIENCE, Background
 
 READS: Final[dict[str, Callable[[Container], Any]]] = {
     "get": lambda container: container.get(b"a"),
@@ -112,28 +113,19 @@ class LifecycleTests(Harness):
     def test_threads_inside_a_scan_get_every_item_or_closed_error(self, backend: Backend) -> None:
         container = backend.open(PATH, Mode.WRITE)
         items = sorted(fill(container, numbered(3000)).items())
-        ready = threading.Barrier(4)
-        wrong: list[object] = []
+        begun, closed = threading.Barrier(4), threading.Event()
 
         def read() -> None:
-            ready.wait()
-            try:
-                while True:
-                    found = list(container.items())
-                    if found != items:
-                        wrong.append(f"{len(found)} of {len(items)} items, and no error")
-                        return
-            except ClosedError:
-                pass
-            except BaseException as error:
-                wrong.append(error)
+            begun.wait(PATIENCE)
+            with pytest.raises(ClosedError):
+                while not closed.is_set():
+                    assert list(container.items()) == items
+                list(container.items())
 
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        ready.wait()
+        readers = [Background(read) for _ in range(3)]
+        begun.wait(PATIENCE)
         list(container.items())
         container.close()
-        for thread in threads:
-            thread.join()
-        assert wrong == []
+        closed.set()
+        for reader in readers:
+            reader.result()

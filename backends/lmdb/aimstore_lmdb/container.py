@@ -51,11 +51,11 @@ class LMDBContainer(Container):
             FileNotFoundError: for reading, and there is no environment.
             CorruptionError, StorageError: it cannot be opened.
         """
+        self._outdated: list[SharedEnvironment] = []  # in which scans may be open
         super().__init__(path, mode, lock)
         self._directory = directory
         self._options = options or LMDBOptions()
         self._owner = (secrets.token_hex(8) if lock is None else lock.owner.token).encode()
-        self._outdated: list[SharedEnvironment] = []  # in which scans may be open
         self._shared = self._open()
 
     def _open(self) -> SharedEnvironment:
@@ -140,11 +140,12 @@ class LMDBContainer(Container):
             if self.mode is Mode.WRITE and self._options.sync == "flush":
                 self._shared.flush()
         finally:
-            for shared in (*self._outdated, self._shared):
+            for shared in self._outdated:
                 release(shared)
+            release(self._shared, self._owner if self.mode is Mode.WRITE else None)
 
     def _handles(self) -> Iterable[object]:
-        return (*self._outdated, self._shared)
+        return (*self._outdated, self._shared) if hasattr(self, "_shared") else ()
 
 
 def checksum(key: bytes, value: bytes) -> bytes:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import lmdb
 
 from aimstore.errors import AimstoreError, CorruptionError, ReadOnlyError, StorageError
+from aimstore_lmdb import files
 
 __all__ = [
     "FULL",
@@ -21,6 +24,7 @@ __all__ = [
     "Error",
     "Items",
     "Transaction",
+    "compact",
     "error_of",
     "open_environment",
     "read_owner",
@@ -35,7 +39,10 @@ Items: TypeAlias = Any
 MAX_KEY_SIZE: Final = 511
 """Longest key, in bytes: MDB_MAXKEYSIZE as it is compiled into lmdb."""
 
+_log = logging.getLogger("aimstore.lmdb")
+
 _MAX_READERS = 1024
+_MOST_COMPACTED = 64 << 20
 _LEAST_MAP = 64 << 10
 _ITEMS = b"items"
 _OWNER = b"owner"
@@ -166,6 +173,43 @@ def write_owner(environment: Environment, transaction: Transaction, owner: bytes
 def read_owner(environment: Environment, transaction: Transaction) -> bytes | None:
     """Who may write, as the transaction sees it."""
     return transaction.get(_OWNER, db=environment.open_db(None))
+
+
+# Closing
+
+
+def compact(environment: Environment, items: Items, owner: bytes, directory: int) -> bool:
+    """Write a copy of the data without free pages, and put it on the disk; False where it is not worth it, or fails.
+
+    Worth it is a copy of what is not too large, where a quarter of the pages is free. No other process has the
+    environment open.
+
+    Args:
+        owner: who may write, or else there is no copy.
+        directory: a descriptor of it.
+    """
+    try:
+        with environment.begin() as transaction:
+            if read_owner(environment, transaction) != owner:
+                return False
+            trees = [transaction.stat(db) for db in (environment.open_db(None), items)]
+        pages = environment.info()["last_pgno"] + 1
+        used = 2 + sum(tree["branch_pages"] + tree["leaf_pages"] + tree["overflow_pages"] for tree in trees)
+        if 4 * (pages - used) < pages or used * trees[0]["psize"] > _MOST_COMPACTED:
+            return False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        descriptor = os.open(files.COMPACTED, flags, 0o644, dir_fd=directory)
+        try:
+            environment.copyfd(descriptor, compact=True)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except (OSError, lmdb.Error) as error:
+        _log.info("%s was not compacted: %s", environment.path(), error)
+        with suppress(OSError):
+            os.unlink(files.COMPACTED, dir_fd=directory)
+        return False
+    return True
 
 
 # Forks

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, Lock, RLock
 from typing import Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from aimstore.abc import Item
 from aimstore.errors import ClosedError, CorruptionError, FencedError, StorageError
 from aimstore.forking import track_forks
 from aimstore_lmdb import engine, files
 from aimstore_lmdb.config import LMDBOptions
+from aimstore_lmdb.presence import Presence
 
 _T = TypeVar("_T")
 
@@ -29,6 +31,8 @@ _PATIENCE = 10.0
 """Seconds for which they are."""
 _CATCH_UP = 0.05
 """Seconds that a transaction of another process may take from its appearance in the file to being visible."""
+_CHECK_AFTER = 0.01
+"""Seconds for which single reads trust that the file is as long as it was."""
 _CHECK_EVERY = 1024
 """Transactions after which a writer looks for readers that were killed; they keep pages from being used again."""
 
@@ -67,17 +71,25 @@ class SharedEnvironment:
         self._scans: set[Scan] = set()
         self._fewer_scans = Condition(self._reading)
         self._environment: engine.Environment | None = None
+        self._check_due = 0.0
         self._closed = False
         self._entered = False
         self._generation = 0
         self._transactions = 0
         self._map_size = options.map_size
         self.users = 0
-        self._open()
+        self._presence = Presence(directory)
+        try:
+            self._open()
+        except BaseException:
+            self._presence.end()
+            raise
 
     def _open(self) -> None:
         found = files.state(self._directory)
-        if found is None or (self._generation and found.identity != self.identity):
+        if self._generation and (found is None or found.identity != self.identity):
+            raise StorageError(f"{self._path} was deleted")
+        if found is None:
             raise _missing(self._path, self._directory)
         self.identity = found.identity
         self._length = files.check(self._directory)
@@ -106,18 +118,34 @@ class SharedEnvironment:
                 self._writable, self._options = True, options
                 self._renew(max(self._map_size, options.map_size))
 
-    def close(self) -> None:
-        """End it. All later calls raise `ClosedError`."""
+    def close(self, owner: bytes | None = None) -> None:
+        """End it. All later calls raise `ClosedError`.
+
+        Where no other process has it open, the table of readers is removed, and the data file replaced by one without
+        free pages if these are many.
+
+        Args:
+            owner: on whose behalf to replace it, unless somebody else has claimed to write since.
+        """
         with self._writing, self._reading:
             self._closed = True
+            alone = self._presence.alone()
+            compacted = False
             if self._environment is not None:
+                if alone and owner is not None:
+                    compacted = engine.compact(self._environment, self._items, owner, self._presence.directory)
                 self._environment.close()
                 self._environment = None
+            if alone:
+                files.settle(self._presence.directory, compacted)
+            self._presence.end()
 
     # Reading
 
     def get(self, key: bytes) -> bytes | None:
         """What is stored under `key` now."""
+        if time.monotonic() > self._check_due:  # looking each time would take twice as long as what it is for
+            self._check_length()
         try:
             with self._reading, self._opened().begin(self._items) as transaction:
                 return transaction.get(key)
@@ -168,6 +196,7 @@ class SharedEnvironment:
             if stat.st_size < self._length:
                 raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
             self._length = stat.st_size
+        self._check_due = time.monotonic() + _CHECK_AFTER
 
     def begin(self, scan: Scan) -> None:
         """Give `scan` a read transaction, which lasts until `end(scan, …)`."""
@@ -311,7 +340,7 @@ class _Registry:
 
     def _after_fork_in_child(self) -> None:
         self.mutex = Lock()
-        self.open: dict[tuple[int, int], SharedEnvironment] = {}
+        self.open: WeakValueDictionary[tuple[int, int], SharedEnvironment] = WeakValueDictionary()
 
 
 _registry = _Registry()
@@ -344,10 +373,10 @@ def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool)
     return shared
 
 
-def release(shared: SharedEnvironment) -> None:
-    """Give back what `acquire` gave; the last one closes it."""
+def release(shared: SharedEnvironment, owner: bytes | None = None) -> None:
+    """Give back what `acquire` gave; the last one closes it, see `SharedEnvironment.close`."""
     with _registry.mutex:
         shared.users -= 1
         if not shared.users:
             del _registry.open[shared.identity]
-            shared.close()
+            shared.close(owner)

@@ -33,9 +33,10 @@ from aimstore.storage.locks import storage_error
 
 DATA = "data.mdb"
 LOCK = "lock.mdb"
+COMPACTED = "data.mdb.compacted"
 
-PAGE = 4096
-"""Bytes of a page in the files that are made here."""
+PAGE = 2048
+"""Bytes of a page in the files that are made here: the least power of two of which half holds the longest key."""
 
 _HEADER = struct.Struct("=QHHHH")
 _META = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
@@ -230,3 +231,19 @@ def sync_directories(directory: Path) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def settle(directory: int, compacted: bool) -> None:
+    """Put a compacted data file in the place of the other, and remove the table of readers. Nobody has either open.
+
+    Failing leaves what there was: good, if larger.
+
+    Args:
+        directory: a descriptor of it, which stays the same where another directory has taken its place.
+        compacted: whether there is a compacted file.
+    """
+    with suppress(OSError):
+        if compacted:
+            os.rename(COMPACTED, DATA, src_dir_fd=directory, dst_dir_fd=directory)
+        # last: what a crash leaves of it beside the new file is made anew by whoever is the first to open it
+        os.unlink(LOCK, dir_fd=directory)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from aimstore.errors import CorruptionError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DATA = (".sst", ".log")
@@ -18,6 +21,7 @@ _EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
 """The manifest of a database that holds nothing, as RocksDB's `DBImpl::NewDB` writes it: one log record (masked CRC32C,
 length, type "full") with log number 0, next file number 2, last sequence number 0."""
 
+_CURRENT = re.compile(rb"MANIFEST-\d+\n")
 _SLACK = 256 << 10
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
@@ -137,13 +141,15 @@ def snapshot(directory: Path) -> Iterator[Path]:
     and which takes 3 ms on ext4.
 
     Raises:
-        OSError: a file cannot be read; `FileNotFoundError` also where the manifest was replaced meanwhile.
+        CorruptionError: there is no manifest; it may have been replaced just now.
+        OSError: a file cannot be read.
     """
     held: dict[str, int] = {}
     try:
         _hold(directory, _DATA, held)
         current = (directory / "CURRENT").read_bytes()
-        name = current.decode().strip()
+        if not _CURRENT.fullmatch(current) or not (directory / (name := current.decode().strip())).exists():
+            raise CorruptionError(f"{directory}/CURRENT does not name a manifest: {current!r:.80}")
         manifest = (directory / name).read_bytes()
         _hold(directory, ".sst", held)
         place = tempfile.mkdtemp(prefix="aimstore-", dir=_MEMORY)

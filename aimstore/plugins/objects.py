@@ -1,0 +1,65 @@
+"""Objects of registered types, on their way to storage and back: `to_object` and `from_object`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+from aimstore.encoding.extensions import Opaque
+from aimstore.errors import PluginError
+from aimstore.plugins.manager import plugins
+from aimstore.plugins.specs import RecordTypeSpec
+
+logger = logging.getLogger("aimstore")
+
+
+def to_object(value: Any) -> Opaque | None:
+    """`value` as it is stored, if it or a class above its own is of a registered type; else None.
+
+    Raises:
+        PluginError: the type's plug-in cannot be loaded.
+    """
+    spec = _spec_of(type(value))  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
+    return None if spec is None else Opaque(spec.name, _codec(spec.name).encode(value))
+
+
+def from_object(stored: Opaque) -> Any:
+    """The object stored. One of a type that is not known here is given as `Opaque`, which can be stored again as it is."""
+    codec = _codec_or_none(stored.type_name)
+    return stored if codec is None else codec.decode(stored.data)
+
+
+def with_objects(value: Any) -> Any:
+    """`value` with each `Opaque` in it, at any depth, given as the object it stands for."""
+    if isinstance(value, Opaque):
+        return from_object(value)
+    if isinstance(value, dict):
+        return {key: with_objects(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(with_objects(item) for item in value)
+    return value
+
+
+@functools.lru_cache(maxsize=1024)
+def _spec_of(kind: type) -> RecordTypeSpec | None:
+    if kind.__module__ == "builtins":
+        return None
+    specs = {spec.type: spec for spec in plugins().record_types().values()}
+    names = (f"{each.__module__}:{each.__qualname__}" for each in kind.__mro__)
+    return next((specs[name] for name in names if name in specs), None)
+
+
+@functools.cache
+def _codec(name: str) -> Any:
+    manager = plugins()
+    return manager.load(manager.record_type(name))
+
+
+@functools.cache
+def _codec_or_none(name: str) -> Any:
+    try:
+        return _codec(name)
+    except PluginError as error:
+        logger.warning("objects of type %r are given as Opaque: %s", name, error)
+        return None
