@@ -206,15 +206,18 @@ class RunSession:
             unwatch(self)  # after the last step, so that a signal leaves nothing half ended
 
     def _note_end(self, finalized: int) -> None:
-        properties = RunProperties(self.run, finalized_at=finalized)
+        mirrored = read_properties(self.meta)
+        known: dict[str, Any] = {name: mirrored[name] for name in MIRRORED if name in mirrored}
+        properties = replace(RunProperties(self.run, **known), finalized_at=finalized)
         try:
             self.parts.database.update_run(self.run, finalized_at=finalized)
-            properties = self.parts.database.get_run(self.run) or properties
+            row = self.parts.database.get_run(self.run) or properties
+            if row.created_at is None and properties.created_at is not None:  # the database lost it: this row is new
+                self.parts.database.upsert_runs([properties])
+            else:
+                properties = row
         except AimstoreError as error:
             logger.warning("run %s: the metadata database does not know that it has ended: %s", self.run, error)
-            mirrored = read_properties(self.meta)
-            known: dict[str, Any] = {name: mirrored[name] for name in MIRRORED if name in mirrored}
-            properties = replace(RunProperties(self.run, **known), finalized_at=finalized)
         self.mirror(properties)
 
     def _index(self) -> bool:

@@ -19,10 +19,10 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 import numpy as np
-from digits.training import VALIDATION, Settings
-from digits.workers import Worker, run_workers
 
 from aimstore import Repo, Run
+from digits.training import VALIDATION, Settings
+from digits.workers import Worker, run_workers
 
 LEARNING_RATES = 0.05, 0.2
 HIDDEN = 16, 64

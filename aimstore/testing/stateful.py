@@ -15,9 +15,10 @@ from aimstore.abc import Backend, Container, Item, KeyRange, Mode, WriteBatch
 from aimstore.testing.data import PATH, within
 from aimstore.testing.harness import Harness
 
-_KEYS = st.binary(min_size=1, max_size=3) | st.sampled_from([b"a", b"b", b"a\x00", b"\x00", b"\xff", b"\xff\xff"])
+_BYTES = st.sampled_from(b"\x00\x01ab\xff")  # few, so that keys and bounds meet
+_KEYS = st.lists(_BYTES, min_size=1, max_size=3).map(bytes)
 _VALUES = st.binary(max_size=6) | st.integers(1000, 30_000).map(lambda size: b"%d" % size * (size // 4))
-_BOUNDS = st.binary(max_size=2)
+_BOUNDS = st.lists(_BYTES, max_size=3).map(bytes)
 
 
 def _range(start: bytes, stop: bytes | None) -> KeyRange:
@@ -92,6 +93,7 @@ class ContainerMachine(RuleBasedStateMachine):
 
     @rule(keys=st.lists(_KEYS, max_size=4))
     def get(self, keys: list[bytes]) -> None:
+        keys += list(self.model)[:4]
         expected = [self.model.get(key) for key in keys]
         assert self.writer.get_many(keys) == expected
         assert [self.writer.get(key) for key in keys] == expected
@@ -111,6 +113,12 @@ class ContainerMachine(RuleBasedStateMachine):
     def begin_a_scan(self, keys: KeyRange, reverse: bool) -> None:
         if len(self.scans) < 5:
             self.scans.append((within(self.model, keys, reverse=reverse), self.writer.scan(keys, reverse=reverse)))
+
+    @rule(operations=_OPERATIONS, reverse=st.booleans())
+    def write_during_a_scan(self, operations: list[tuple[str, Any, Any]], reverse: bool) -> None:
+        expected, scan = sorted(self.model.items(), reverse=reverse), self.writer.items(reverse=reverse)
+        self.write(operations)
+        assert list(scan) == expected
 
     @rule(steps=st.integers(0, 3))
     def go_on_with_the_scans(self, steps: int) -> None:
@@ -168,6 +176,7 @@ class ContainerMachine(RuleBasedStateMachine):
     def same(self) -> None:
         if self.since:
             assert list(self.writer.items()) == sorted(self.model.items())
+            assert self.writer.get_many(list(self.model)) == list(self.model.values())
 
 
 class StatefulTests(Harness):

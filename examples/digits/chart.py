@@ -74,7 +74,7 @@ def draw_confusion(axes: Axes, run: Run) -> None:
     matrix = last.value
     right = np.eye(len(matrix), dtype=bool)
     mistakes = np.ma.masked_where(right | (matrix == 0), matrix)
-    axes.imshow(mistakes, cmap="Reds", vmin=-1, vmax=6)
+    axes.imshow(mistakes, cmap="Reds", vmin=-1, vmax=max(6, 2 * matrix[~right].max()))
     for row, column in np.argwhere(matrix):
         color = GREY if row == column else INK
         axes.text(column, row, matrix[row, column], ha="center", va="center", color=color)

@@ -76,7 +76,9 @@ def index(folder: str) -> dict[str, Any]:
 def read(folder: str, points: int) -> dict[str, Any]:
     """Open the repository and take the points of its run; the libraries are loaded before."""
     import aimstore.metadata.store
-    import aimstore.sequences.sequence  # noqa: F401
+    import aimstore.sequences.sequence
+    import aimstore_rocksdb.container
+    import filelock  # noqa: F401
 
     begun = time.perf_counter()
     repo = Repo(folder)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import secrets
-import zlib
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import ClassVar
 
 from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
-from aimstore.errors import CorruptionError, StorageError
+from aimstore.errors import StorageError
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.cursor import Cursor
 from aimstore_lmdb.engine import MAX_KEY_SIZE
 from aimstore_lmdb.environment import SharedEnvironment, acquire, release
+from aimstore_lmdb.integrity import seal, unseal
 
 _STEPS = 256
 """Items that a scan takes at a time."""
 
 
 class LMDBContainer(Container):
-    """One environment in one directory, in which each value follows a CRC-32 of key and value, most significant byte first.
+    """One environment in one directory.
 
     A reader sees at each call what is committed by then; a scan, and `get_many`, see one state. An open scan keeps the
     pages of its state from being used again, so that the file grows as long as others write.
@@ -77,29 +77,22 @@ class LMDBContainer(Container):
         if not 0 < len(key) <= MAX_KEY_SIZE:
             return None
         stored = self._shared.get(key)
-        return None if stored is None else self._value(key, stored)
+        return None if stored is None else unseal(self.path, key, stored)
 
     def _get_many(self, keys: list[bytes]) -> list[bytes | None]:
         possible = [key for key in keys if 0 < len(key) <= MAX_KEY_SIZE]
         found = dict(zip(possible, self._shared.get_many(possible), strict=True))
-        return [None if (stored := found.get(key)) is None else self._value(key, stored) for key in keys]
+        return [None if (stored := found.get(key)) is None else unseal(self.path, key, stored) for key in keys]
 
     def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
-        cursor = Cursor(self._shared, keys, reverse)
+        cursor = Cursor(self.path, self._shared, keys, reverse)
         try:
             steps = 1  # many a scan is for one item
             while items := cursor.take(steps):
-                for key, stored in items:
-                    yield key, self._value(key, stored)
+                yield from items
                 steps = _STEPS
         finally:
             cursor.end()
-
-    def _value(self, key: bytes, stored: bytes) -> bytes:
-        value = stored[4:]
-        if stored[:4] != checksum(key, value):
-            raise CorruptionError(f"{self.path}: the value of key {key!r:.80} is damaged")
-        return value
 
     def _refresh(self) -> None:
         with self._mutex:
@@ -124,7 +117,7 @@ class LMDBContainer(Container):
         for op, key, value in batch.ops:
             if op is Op.PUT:
                 assert value is not None
-                puts.append((key, checksum(key, value) + value))
+                puts.append((key, seal(key, value)))
             else:
                 deletes.append(key)
         self._shared.write(self._owner, puts, deletes, batch.nbytes)
@@ -146,8 +139,3 @@ class LMDBContainer(Container):
 
     def _handles(self) -> Iterable[object]:
         return (*self._outdated, self._shared) if hasattr(self, "_shared") else ()
-
-
-def checksum(key: bytes, value: bytes) -> bytes:
-    """What is stored before `value`: 4 bytes."""
-    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from aimstore.abc import Item, KeyRange
 from aimstore_lmdb import engine
 from aimstore_lmdb.environment import SharedEnvironment
+from aimstore_lmdb.integrity import seek, unseal
 
 _STEP_BYTES = 64 << 10
 
@@ -15,7 +16,8 @@ _STEP_BYTES = 64 << 10
 class Cursor:
     """A read transaction, which is a snapshot taken now, and how far it was read."""
 
-    def __init__(self, shared: SharedEnvironment, keys: KeyRange, reverse: bool) -> None:
+    def __init__(self, path: str, shared: SharedEnvironment, keys: KeyRange, reverse: bool) -> None:
+        self._path = path
         self._shared = shared
         self._keys = keys
         self._reverse = reverse
@@ -28,12 +30,12 @@ class Cursor:
         cursor = transaction.cursor()
         start, stop = self._keys.start, self._keys.stop
         if not self._reverse:
-            found = cursor.set_range(start[: engine.MAX_KEY_SIZE]) if start else cursor.first()
+            found = seek(self._path, cursor, start) if start else cursor.first()
         elif stop is None:
             found = cursor.last()
         elif not stop:
             found = False
-        elif cursor.set_range(stop[: engine.MAX_KEY_SIZE]):
+        elif seek(self._path, cursor, stop):
             found = cursor.key() < stop or cursor.prev()  # less than the bound where that is longer than a key can be
         else:
             found = cursor.last()
@@ -42,18 +44,16 @@ class Cursor:
             self._unread = cursor.iterprev() if self._reverse else cursor.iternext()
 
     def take(self, steps: int) -> list[Item]:
-        """The next items, as they are stored: at most `steps`, and not many more bytes than a step may have.
-
-        None where there are no more.
-        """
+        """The next items: at most `steps`, and not many more bytes than a step may have. Empty after the last."""
         return self._shared.read("scan", lambda _: self._take(steps))
 
     def _take(self, steps: int) -> list[Item]:
         items: list[Item] = []
         room = _STEP_BYTES
         while len(items) < steps and room > 0 and (item := self._next()) is not None:
-            items.append(item)
-            room -= len(item[1])
+            key, stored = item
+            items.append((key, unseal(self._path, key, stored)))
+            room -= len(stored)
         return items
 
     def _next(self) -> Item | None:
@@ -63,13 +63,11 @@ class Cursor:
         start, stop = self._keys.start, self._keys.stop
         for item in self._unread:
             key = item[0]
-            if key < start:
-                if self._reverse:
-                    break
-                continue  # less than the bound where that is longer than a key can be
-            if stop is not None and key >= stop:
+            if key < start if self._reverse else stop is not None and key >= stop:
+                unseal(self._path, *item)  # a damaged key would end the scan early
                 break
-            return item
+            if start <= key:  # less than the bound, going forward, where that is longer than a key can be
+                return item
         self.end()
         return None
 

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_KEY_SIZE",
     "READERS_FULL",
     "STALE",
+    "Cursor",
     "Environment",
     "Error",
     "Items",
@@ -33,6 +34,7 @@ __all__ = [
 
 Environment: TypeAlias = lmdb.Environment
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
+Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 Items: TypeAlias = Any
 """A handle of the named database that holds a container's items; lmdb does not name its type."""
 

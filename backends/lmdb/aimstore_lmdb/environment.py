@@ -21,6 +21,7 @@ from aimstore.errors import ClosedError, CorruptionError, FencedError, StorageEr
 from aimstore.forking import track_forks
 from aimstore_lmdb import engine, files
 from aimstore_lmdb.config import LMDBOptions
+from aimstore_lmdb.integrity import seek
 from aimstore_lmdb.presence import Presence
 
 _T = TypeVar("_T")
@@ -148,16 +149,23 @@ class SharedEnvironment:
             self._check_length()
         try:
             with self._reading, self._opened().begin(self._items) as transaction:
-                return transaction.get(key)
+                found = transaction.get(key)
         except engine.Error:
-            return self.get_many([key])[0]
+            found = None
+        return self.get_many([key])[0] if found is None else found
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
         """What is stored under `keys` now, as one transaction sees it."""
 
         def get(environment: engine.Environment) -> list[bytes | None]:
             with environment.begin(self._items) as transaction:
-                return [transaction.get(key) for key in keys]
+                found = [transaction.get(key) for key in keys]
+                if None in found:
+                    cursor = transaction.cursor()
+                    for key, stored in zip(keys, found, strict=True):
+                        if stored is None:
+                            seek(self._path, cursor, key)
+                return found
 
         return self.read("get", get)
 

@@ -82,6 +82,8 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
     Raises:
         Exception: `error` itself where it is neither of rocksdict nor of a closed database.
     """
+    if isinstance(error, AimstoreError):
+        return error
     if type(error) is not Exception and not isinstance(error, (OSError, *GONE)):
         raise error
     text = str(error).strip().rstrip(":")

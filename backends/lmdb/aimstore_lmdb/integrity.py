@@ -1,0 +1,42 @@
+"""What tells that stored bytes are damaged: a checksum in front of each value, and the order of the keys.
+
+LMDB has neither checksums nor a check of what it reads. A damaged value, or key that is come across, is told by its
+checksum; a damaged key on the way to another one leads astray. Then it is mostly a neighbour of where the search ended,
+or the neighbours are not in order; so these are looked at wherever something was not found, or a scan begins or ends.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from aimstore.errors import CorruptionError
+from aimstore_lmdb import engine
+
+
+def seal(key: bytes, value: bytes) -> bytes:
+    """What is stored for an item: the CRC-32 of key and value, most significant byte first, and the value."""
+    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big") + value
+
+
+def unseal(path: str, key: bytes, stored: bytes) -> bytes:
+    """The value in what is stored. Raises `CorruptionError` where it is not what was written for this key."""
+    value = stored[4:]
+    if int.from_bytes(stored[:4], "big") != zlib.crc32(value, zlib.crc32(key)):
+        raise CorruptionError(f"{path}: the item with key {key!r:.80} is damaged")
+    return value
+
+
+def seek(path: str, cursor: engine.Cursor, bound: bytes) -> bool:
+    """Move to the first item that is not less than `bound`, False where there is none; the neighbours were checked.
+
+    A bound longer than a key can be counts as its beginning.
+    """
+    bound = bound[: engine.MAX_KEY_SIZE]
+    at = cursor.item() if cursor.set_range(bound) else None
+    before = cursor.item() if (cursor.last() if at is None else cursor.prev()) else None
+    for item in (before, at):
+        if item is not None:
+            unseal(path, *item)
+    if (at is not None and at[0] < bound) or (before is not None and before[0] >= bound):
+        raise CorruptionError(f"{path}: the keys near {bound!r:.80} are not in order")
+    return at is not None and cursor.set_range(bound)
