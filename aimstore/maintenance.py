@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from aimstore.abc import Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
-from aimstore.session import MIRRORED, Parts, RunSession
+from aimstore.session import Parts, RunSession, mirrored_properties
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
@@ -84,6 +83,8 @@ def _begin_rebuild(parts: Parts) -> None:
     try:
         for _ in parts.indexer.trees():
             pass
+        if not parts.backend.exists(INDEX_PATH):
+            parts.indexer.clear()  # files of one that is no container any more
     except StorageError as error:
         logger.warning("the index cannot be read, and is made anew: %s", error)
         parts.indexer.clear()
@@ -96,7 +97,11 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
         parts.indexer.remove(gone)
         report.removed.append(gone)
     rows = parts.database.all_runs()
-    lost = [_mirrored(run, tree) for run, tree in parts.indexer.trees() if run not in rows and tree is not None]
+    lost = [
+        mirrored_properties(run, tree["props"])
+        for run, tree in parts.indexer.trees()
+        if run not in rows and tree is not None
+    ]
     if lost:
         parts.database.upsert_runs(lost)
     try:
@@ -107,12 +112,6 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
         return
     with parts.backend.lock(INDEX_PATH, timeout=60.0):
         parts.backend.unmark(INDEX_PATH)
-
-
-def _mirrored(run: str, tree: Mapping[str, Any]) -> RunProperties:
-    """The structured properties as the run's own container repeats them."""
-    known = {name: value for name, value in tree["props"].items() if name in MIRRORED}
-    return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
 
 
 @dataclass(frozen=True)

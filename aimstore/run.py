@@ -17,8 +17,8 @@ from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
 from aimstore.sequences.drainer import close_later
-from aimstore.session import RunSession
-from aimstore.storage.layout import NUMBER, SequenceInfo, attributes
+from aimstore.session import RunSession, mirrored_properties
+from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
 
 if TYPE_CHECKING:
@@ -170,12 +170,14 @@ class Run:
     def add_tag(self, tag: str) -> None:
         """Add a tag; one that the run has already is no error."""
         with shield:
+            self._restore_row()
             self._repo.parts.database.add_tag(self._hash, tag)
             self._mirror()
 
     def remove_tag(self, tag: str) -> None:
         """Remove a tag; one that the run does not have is no error."""
         with shield:
+            self._restore_row()
             self._repo.parts.database.remove_tag(self._hash, tag)
             self._mirror()
 
@@ -195,8 +197,16 @@ class Run:
     def _update(self, **fields: Any) -> None:
         if fields:
             with shield:
+                self._restore_row()
                 self._repo.parts.database.update_run(self._hash, **fields)
                 self._mirror()
+
+    def _restore_row(self) -> None:
+        """What the metadata database lost comes back from the run's own container, before one property of it is set."""
+        if self._repo.parts.database.get_run(self._hash) is None:
+            with self._meta() as meta:
+                mirrored = mirrored_properties(self._hash, read_properties(meta))
+            self._repo.parts.database.upsert_runs([mirrored])
 
     def _mirror(self) -> None:
         """Repeat the properties in the run's own container, here or by whoever has it open, at its end."""

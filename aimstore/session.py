@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from aimstore.forking import track_forks
 from aimstore.lifecycle import shield, unwatch, watch
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
+from aimstore.sequences import drainer
 from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
 from aimstore.types import META_PREFIX, meta_path, seqs_path
 
@@ -191,6 +192,7 @@ class RunSession:
     def close_containers(self) -> None:
         """Step after the record was handed to the indexer: only the locks are held now."""
         self.closed = CLOSED
+        drainer.remove(self.writer)
         try:
             self.seqs.close()
         finally:
@@ -206,9 +208,7 @@ class RunSession:
             unwatch(self)  # after the last step, so that a signal leaves nothing half ended
 
     def _note_end(self, finalized: int) -> None:
-        mirrored = read_properties(self.meta)
-        known: dict[str, Any] = {name: mirrored[name] for name in MIRRORED if name in mirrored}
-        properties = replace(RunProperties(self.run, **known), finalized_at=finalized)
+        properties = replace(mirrored_properties(self.run, read_properties(self.meta)), finalized_at=finalized)
         try:
             self.parts.database.update_run(self.run, finalized_at=finalized)
             row = self.parts.database.get_run(self.run) or properties
@@ -237,6 +237,12 @@ class RunSession:
         if self.closed is None:
             self.closed = "was opened by the parent process; a forked child opens a run of its own"
             self.writer.abandon(self.closed)
+
+
+def mirrored_properties(run: str, mirrored: Mapping[str, Any]) -> RunProperties:
+    """The structured properties as the run's own container repeats them, see `read_properties`."""
+    known = {name: value for name, value in mirrored.items() if name in MIRRORED}
+    return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
 
 
 def put_properties(batch: WriteBatch, properties: RunProperties) -> None:

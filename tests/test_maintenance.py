@@ -214,6 +214,8 @@ def damaged_index(repo: Repo) -> Iterator[str]:
                     opened.seek(size // 2)
                     opened.write(os.urandom(100))
             yield f"{name} {way}"
+    shutil.rmtree(index)
+    shutil.copytree(backup, index)
     for name in names:
         junk(index / name)
     yield "all junk"
@@ -313,14 +315,14 @@ def test_without_the_metadata_database_runs_have_defaults_and_all_else_works(rep
     name = finish(repo)
     for file in Path(repo.path).glob("run_metadata.sqlite*"):
         file.unlink()
-    for each in (repo, Repo(repo.path)):
-        (run,) = each.query_runs("run.x == 1")
-        assert (run.hash, run["x"], run.experiment, run.name) == (name, 1, "default", f"Run: {name}")
-        assert (run.tags, run.archived, run.created_at) == ((), False, None)
-    with Run(repo=repo, name="new") as new:
+    again = Repo(repo.path)
+    (run,) = again.query_runs("run.x == 1")
+    assert (run.hash, run["x"], run.experiment, run.name) == (name, 1, "default", f"Run: {name}")
+    assert (run.tags, run.archived, run.created_at) == ((), False, None)
+    with Run(repo=again, name="new") as new:
         new.add_tag("a")
-    assert repo.get_run(new.hash).name == "new"
-    assert repo.status().indexed == 2
+    assert again.get_run(new.hash).name == "new"
+    assert again.status().indexed == 2
 
 
 def test_a_rebuild_restores_the_metadata_database_from_the_runs(repo: Repo) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimstore.plugins.hookspecs import hookimpl
-from aimstore.plugins.specs import IndexerSpec, QueryEngineSpec
+from aimstore.plugins.specs import CommandSpec, IndexerSpec, QueryEngineSpec
 
 
 @hookimpl
@@ -24,5 +24,17 @@ def aimstore_query_engines() -> list[QueryEngineSpec]:
             name="python",
             summary="Python expressions over run and metric, restricted to what is safe",
             factory="aimstore.query.engine:PythonQuery",
+        )
+    ]
+
+
+@hookimpl
+def aimstore_cli_commands() -> list[CommandSpec]:
+    return [
+        CommandSpec(
+            name="conformance",
+            summary="Test whether a storage engine is right.",
+            extra="testing",
+            factory="aimstore.testing.command:conformance",
         )
     ]

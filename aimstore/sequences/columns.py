@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
 
 import numpy as np
 
-from aimstore.encoding.chunks import NO_EPOCH, Columns
+from aimstore.encoding.chunks import NO_EPOCH, Columns, Kind, decode_chunk, read_header
+
+_DTYPES: Final = {Kind.FLOAT: np.float64, Kind.INT: np.int64}
 
 
 def as_arrays(columns: Columns) -> Columns:
@@ -41,6 +44,33 @@ def exact_code(values: Any) -> str:
 def plain(values: Any) -> list[Any]:
     """Values as a list of Python objects."""
     return values if isinstance(values, list) else list(values.tolist())
+
+
+def decode_all(chunks: list[bytes], wanted: Collection[str]) -> Columns:
+    """The records of several chunks, in their order.
+
+    Each column is decoded chunk by chunk into its place: the memory of a long one is touched once.
+    """
+    headers = [read_header(chunk) for chunk in chunks]
+    kinds = {header.kind for header in headers}
+    if len(kinds) > 1 or not kinds <= _DTYPES.keys():
+        return concatenate([decode_chunk(chunk, wanted) for chunk in chunks])
+    count = sum(header.count for header in headers)
+    steps, times = (np.empty(count if name in wanted else 0, np.int64) for name in ("steps", "times"))
+    values = np.empty(count if "values" in wanted else 0, _DTYPES[kinds.pop()])
+    epochs = None
+    at = 0
+    for chunk, header in zip(chunks, headers, strict=True):
+        part = decode_chunk(chunk, wanted)
+        place = slice(at, at + header.count)
+        for whole, piece in ((steps, part.steps), (times, part.times), (values, part.values)):
+            if len(whole):
+                whole[place] = piece
+        if part.epochs is not None:
+            epochs = np.full(count, NO_EPOCH) if epochs is None else epochs
+            epochs[place] = part.epochs
+        at += header.count
+    return Columns(steps, times, epochs, values)
 
 
 def concatenate(parts: list[Columns]) -> Columns:

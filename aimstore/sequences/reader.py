@@ -6,12 +6,12 @@ from collections.abc import Collection
 from typing import Any
 
 from aimstore.abc import Container, KeyRange
-from aimstore.encoding.chunks import COLUMNS, Columns, decode_chunk, read_header
+from aimstore.encoding.chunks import COLUMNS, Columns, read_header
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import from_object
-from aimstore.sequences.columns import concatenate, cut
+from aimstore.sequences.columns import cut, decode_all
 from aimstore.storage.layout import OBJECT
 
 
@@ -58,20 +58,21 @@ def _read(
     seqs: Container, sequence: int, ordinal: int, stop: int | None, wanted: Collection[str]
 ) -> tuple[int, Columns] | None:
     """The chunks from the one at `ordinal` up to the first that begins at or above the step `stop`."""
-    parts: list[Columns] = []
+    chunks: list[bytes] = []
     expected = ordinal
     scan = seqs.scan(_chunks_from(sequence, ordinal))
     try:
         for key, data in scan:
             if decode_path(key)[1] != expected:
                 raise CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at record {expected} is missing")
-            if stop is not None and read_header(data).min_step >= stop:
+            header = read_header(data)
+            if stop is not None and header.min_step >= stop:
                 break
-            parts.append(decode_chunk(data, wanted))
-            expected += len(parts[-1].steps)
+            chunks.append(data)
+            expected += header.count
     finally:
         scan.close()
-    return (ordinal, concatenate(parts)) if parts else None
+    return (ordinal, decode_all(chunks, wanted)) if chunks else None
 
 
 def _chunk_with(seqs: Container, sequence: int, records: int, step: int) -> int:

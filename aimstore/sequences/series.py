@@ -32,6 +32,9 @@ VECTOR = 128
 WIDTH = 4
 """Entries per record in `Series.pending`: value, step, epoch, time."""
 
+CHECK_EVERY = 256 * WIDTH
+"""Growth of one sequence's pending entries after which `track` looks at the bound of all."""
+
 MOST = 2 * SEAL * WIDTH
 """Entries that are staged at once: no call of NumPy on them is long enough to be felt by the threads that track."""
 
@@ -108,7 +111,7 @@ class Staged:
     def commit(self) -> None:
         series = self.series
         del series.pending[: self.taken]
-        series.check_at = 0
+        series.check_at = len(series.pending) + CHECK_EVERY
         if self.fresh is None:
             series.tail = Tail.empty()
         else:
@@ -141,7 +144,7 @@ class Series:
         self.number = kind == NUMBER
         self.plain = self.number
         self.pending: list[Any] = []
-        self.check_at = 0
+        self.check_at = CHECK_EVERY
         self.defined = False
         self.dirty = False
         self.summary: Summary | None = None

@@ -18,7 +18,7 @@ from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceT
 from aimstore.lifecycle import shield
 from aimstore.sequences import drainer
 from aimstore.sequences.reader import read_records
-from aimstore.sequences.series import MOST, WIDTH, Series, Staged
+from aimstore.sequences.series import CHECK_EVERY, MOST, WIDTH, Series, Staged
 from aimstore.sequences.summary import summarize
 from aimstore.sequences.values import (
     STEP_MAX,
@@ -40,9 +40,6 @@ from aimstore.storage.layout import (
 )
 
 logger = logging.getLogger("aimstore")
-
-CHECK_EVERY = 256 * WIDTH
-"""Growth of one sequence's pending entries after which `track` looks at the bound."""
 
 MAX_PENDING = 256 * 1024 * WIDTH
 """Pending entries of one run past which `track` waits: about 30 MB of numbers."""

@@ -8,7 +8,7 @@ from aimstore.testing.backends.markers import MarkerTests
 from aimstore.testing.backends.opening import OpeningTests
 from aimstore.testing.backends.version import VersionTests
 from aimstore.testing.containers.batch import BatchTests
-from aimstore.testing.containers.capability import CapabilityTests
+from aimstore.testing.containers.capability import CapabilityTests, KeySizeTests
 from aimstore.testing.containers.concurrency import ConcurrencyTests
 from aimstore.testing.containers.corruption import CorruptionTests
 from aimstore.testing.containers.crash import CrashTests
@@ -25,28 +25,29 @@ from aimstore.testing.containers.write import WriteTests
 from aimstore.testing.stateful import StatefulTests
 
 
-class BackendConformance(
-    ReadTests,
-    WriteTests,
-    BatchTests,
-    ScanTests,
-    ReverseTests,
-    RangeDeleteTests,
-    SnapshotTests,
-    LifecycleTests,
-    ForkTests,
-    RefreshTests,
-    ConcurrencyTests,
-    CrashTests,
-    CorruptionTests,
-    CapabilityTests,
-    OracleTests,
-    OpeningTests,
-    ListingTests,
-    VersionTests,
-    LockTests,
-    MarkerTests,
+class BackendConformance(  # pytest runs the tests of the last base first
     StatefulTests,
+    MarkerTests,
+    LockTests,
+    VersionTests,
+    ListingTests,
+    OpeningTests,
+    OracleTests,
+    CapabilityTests,
+    KeySizeTests,
+    CorruptionTests,
+    CrashTests,
+    ConcurrencyTests,
+    RefreshTests,
+    ForkTests,
+    LifecycleTests,
+    SnapshotTests,
+    RangeDeleteTests,
+    ReverseTests,
+    ScanTests,
+    BatchTests,
+    WriteTests,
+    ReadTests,
 ):
     """All tests of a backend and its containers.
 

@@ -12,7 +12,7 @@ PATH = f"meta/chunks/{RUN}"
 OTHER_PATH = f"seqs/chunks/{OTHER_RUN}"
 INDEX = "meta/index"
 
-TRICKY_KEYS = (
+TRICKY_KEYS: tuple[bytes, ...] = (
     b"\x00",
     b"\x00\x00",
     b"\x01",

@@ -49,6 +49,8 @@ class Harness:
 
     operation: ClassVar[str] = ""
     """What the tests of a class are about; set by the kit's classes."""
+    about: ClassVar[tuple[str, ...]] = ()
+    """Capabilities that the tests of a class are about, whether declared or not; set by the kit's classes."""
 
     def source(self, root: Path) -> Source:
         """Where the backend for `root` comes from.

@@ -58,7 +58,7 @@ class Process:
     def __init__(self, source: Source, task: Task[...], *arguments: Any) -> None:
         request = json.dumps([sys.path, source.dumps(), f"{task.__module__}:{task.__qualname__}", arguments])
         self._task = task.__name__
-        self._errors = tempfile.TemporaryFile()  # a pipe could fill up
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  a pipe could fill up; closed by stop()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, request],
             stdin=subprocess.PIPE,

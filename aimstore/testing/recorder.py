@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 class _Recorder:
     def __init__(self, file: str) -> None:
-        self._file = open(file, "w")  # noqa: SIM115  closed with the session
+        self._file = Path(file).open("w")  # noqa: SIM115  closed with the session
 
     def _write(self, facts: dict[str, Any]) -> None:
         self._file.write(json.dumps(facts) + "\n")
@@ -58,7 +59,7 @@ def _facts(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
         "test": item.name,
         "part": home.__name__ if home else "",
         "operation": getattr(home, "operation", ""),
-        "needs": list(getattr(getattr(item, "function", None), "needs", ())),
+        "capabilities": [*getattr(home, "about", ()), *getattr(getattr(item, "function", None), "needs", ())],
         "outcome": report.outcome,
         "seconds": report.duration,
         "details": details,

@@ -46,7 +46,7 @@ class Result:
         test: its name, with its parameters.
         part: name of the kit's class that brings it.
         operation: what it is about.
-        needs: capabilities without which it is skipped.
+        capabilities: those that it is about, or without which it is skipped.
         outcome: "passed", "failed" or "skipped".
         seconds: how long it took.
         details: of a failure, the traceback; of a skipped test, why.
@@ -56,7 +56,7 @@ class Result:
     test: str
     part: str
     operation: str
-    needs: tuple[str, ...]
+    capabilities: tuple[str, ...]
     outcome: Outcome
     seconds: float
     details: str
@@ -91,9 +91,9 @@ class Report:
         return {name: tuple(each for each in self.results if each.operation == name) for name in operations}
 
     def by_capability(self) -> dict[str, tuple[Result, ...]]:
-        """The results of the tests that need a capability, for each that is declared or not."""
+        """The results of the tests that are about a capability, for each that there is, declared or not."""
         names = [field.name for field in fields(Capability)]
-        return {name: tuple(each for each in self.results if name in each.needs) for name in names}
+        return {name: tuple(each for each in self.results if name in each.capabilities) for name in names}
 
 
 def run(
@@ -113,15 +113,15 @@ def run(
 
     Raises:
         PluginError: no such backend, its library is missing, or the tests cannot be run.
+        ConfigError: an option that it does not take.
     """
-    backend_class = plugins().load(plugins().backend(backend_name))
+    factory = plugins().load(plugins().backend(backend_name))
     with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name:
         file = Path(name) / "test_conformance.py"
         file.write_text(_SUITE.format(name=backend_name, options=dict(options or {}), examples=examples))
+        with factory(Path(name) / ".aim", dict(options or {})) as backend:
+            capability = backend.capability
         results = run_file(file, advance=advance)
-        capability = getattr(backend_class, "capability", None)
-        if capability is None:  # the factory is a function
-            capability = backend_class(Path(name) / ".aim", dict(options or {})).capability
     return Report(backend_name, capability, results)
 
 
@@ -140,7 +140,7 @@ def run_file(file: Path, *, advance: Advance | None = None) -> tuple[Result, ...
         process = subprocess.Popen(command, stdout=output, stderr=output, pass_fds=(writing,), cwd=name)
         os.close(writing)
         try:
-            with open(reading) as lines:
+            with os.fdopen(reading) as lines:
                 results = _collect(lines, advance)
             status = process.wait()
         finally:
@@ -161,7 +161,7 @@ def _collect(lines: Any, advance: Advance | None) -> tuple[Result, ...]:
         if "collected" in facts:
             collected = facts["collected"]
             continue
-        result = Result(**(facts | {"needs": tuple(facts["needs"])}))
+        result = Result(**(facts | {"capabilities": tuple(facts["capabilities"])}))
         place = result.suite, result.test
         if place not in results or results[place].outcome == "passed":  # its end may fail too
             results[place] = result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -103,6 +103,12 @@ class ContainerMachine(RuleBasedStateMachine):
     def scan(self, keys: KeyRange, reverse: bool) -> None:
         assert list(self.writer.scan(keys, reverse=reverse)) == within(self.model, keys, reverse=reverse)
 
+    @rule(at=st.integers(0, 30), reverse=st.booleans())
+    def scan_to_and_from_a_key(self, at: int, reverse: bool) -> None:
+        bound = sorted(self.model)[at % len(self.model)] if self.model else b"a"
+        for keys in (KeyRange(b"", bound), KeyRange(bound)):
+            assert list(self.writer.scan(keys, reverse=reverse)) == within(self.model, keys, reverse=reverse)
+
     @rule(prefix=_BOUNDS)
     def ends(self, prefix: bytes) -> None:
         items = sorted(item for item in self.model.items() if item[0].startswith(prefix))
@@ -194,8 +200,8 @@ class StatefulTests(Harness):
 
             return ContainerMachine(lambda: self.open_backend(root), finish)
 
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            machine,
+        run_state_machine_as_test(
+            cast("type[ContainerMachine]", machine),  # any function that makes one will do
             settings=settings(
                 max_examples=self.examples,
                 stateful_step_count=25,

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -67,7 +68,7 @@ def main() -> int:
         for row in rows:
             repetitions = (2 if arguments.quick else row.repetitions) * (len(pythons) if row.aim else 1)
             task = progress.add_task(row.title, total=repetitions)
-            samples = run_row(row, pythons, places, arguments.quick, lambda task=task: progress.advance(task))
+            samples = run_row(row, pythons, places, arguments.quick, partial(progress.advance, task))
             found += report.outcomes(row, samples)
     console.print(report.table(found))
     for name, versions in environment["pythons"].items():

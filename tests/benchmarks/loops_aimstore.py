@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from importlib import import_module
 from itertools import cycle, islice
 from typing import Any
 
@@ -75,10 +76,8 @@ def index(folder: str) -> dict[str, Any]:
 
 def read(folder: str, points: int) -> dict[str, Any]:
     """Open the repository and take the points of its run; the libraries are loaded before."""
-    import aimstore.metadata.store
-    import aimstore.sequences.sequence
-    import aimstore_rocksdb.container
-    import filelock  # noqa: F401
+    for library in ("filelock", "aimstore.metadata.store", "aimstore.sequences.sequence", "aimstore_rocksdb.container"):
+        import_module(library)
 
     begun = time.perf_counter()
     repo = Repo(folder)

@@ -45,7 +45,8 @@ class Row:
         arguments: of the workload; `quick` replaces some of them.
         repetitions: of each contestant.
         place: "disk", "tmpfs", or "" for a workload that needs no repository.
-        prepare: workloads that come before, outside the clock, once for all repetitions.
+        prepare: workloads that come before, outside the clock, once for all repetitions; with which argument of theirs is which
+            argument of the row.
         units: arguments whose product `bytes` is divided by.
         aim: Aim does it too.
     """
@@ -58,7 +59,7 @@ class Row:
     quick: dict[str, Any] = field(default_factory=dict)
     repetitions: int = 5
     place: str = "disk"
-    prepare: tuple[tuple[str, dict[str, Any]], ...] = ()
+    prepare: tuple[tuple[str, dict[str, str]], ...] = ()
     units: tuple[str, ...] = ()
     aim: bool = True
 
@@ -82,7 +83,7 @@ def _lifecycle(place: str, times: float) -> Row:
             Figure("bytes", "stored per run", "B", times=6),
         ),
         {"runs": 300, "metrics": 5, "steps": 20},
-        {"runs": 30},
+        {"runs": 20},
         repetitions=3,
         place=place,
         units=("runs",),
@@ -127,15 +128,16 @@ ROWS = (
     ),
     Row(
         "read",
-        "read 100k points as NumPy",
+        "read the points of a metric as NumPy",
         "read",
         (
             Figure("points_ms", "with the metric at hand", "ms", times=200),
             Figure("ms", "from opening the repository", "ms", times=200),
         ),
         {"points": 100_000},
+        {"points": 20_000},
         repetitions=7,
-        prepare=(("track", {"calls": 100_000}), ("index", {})),
+        prepare=(("track", {"calls": "points"}), ("index", {})),
     ),
     Row(
         "memory",

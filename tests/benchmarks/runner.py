@@ -35,7 +35,8 @@ def run_row(
         for name, folder in prepared.items():
             _make(pythons[name], name, folder)
             for workload, given in row.prepare:
-                _loop(pythons[name], name, workload, {"folder": os.fspath(folder), **given})
+                taken = {theirs: arguments[ours] for theirs, ours in given.items()}
+                _loop(pythons[name], name, workload, {"folder": os.fspath(folder), **taken})
         for _ in range(2 if quick else row.repetitions):
             for name in samples:
                 samples[name].append(

@@ -23,7 +23,7 @@ class ListingTests(Harness):
         backend.delete(PATH)
 
     def test_paths_are_listed_in_order_by_prefix(self, backend: Backend, elsewhere: Backend) -> None:
-        runs = ["%024x" % random.Random(n).getrandbits(96) for n in range(12)]
+        runs = [f"{random.Random(n).getrandbits(96):024x}" for n in range(12)]
         paths = [f"{kind}/chunks/{run}" for run in runs for kind in ("seqs", "meta")] + [INDEX]
         for path in paths:
             backend.open(path, Mode.WRITE).close()

@@ -14,6 +14,7 @@ from aimstore.testing.data import INDEX, OTHER_PATH, PATH, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
 from aimstore.testing.waiting import PATIENCE, Background, until
 
+
 class LockTests(Harness):
     operation = "locks"
 

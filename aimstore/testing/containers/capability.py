@@ -55,6 +55,11 @@ class CapabilityTests(Harness):
         with elsewhere.open(PATH) as reader:
             holds(reader, items)
 
+
+class KeySizeTests(Harness):
+    operation = "key size"
+    about = ("max_key_size",)
+
     def test_the_longest_key_is_as_long_as_declared(self, container: Container) -> None:
         limit = container.capability.max_key_size
         longest = b"k" * (65_535 if limit is None else limit)

@@ -11,6 +11,7 @@ from aimstore.testing.harness import Harness
 
 class RangeDeleteTests(Harness):
     operation = "range delete"
+    about = ("native_range_delete",)
 
     @pytest.mark.parametrize("keys", RANGES)
     def test_what_is_in_the_range_goes_and_the_rest_stays(self, container: Container, keys: KeyRange) -> None:

@@ -18,22 +18,22 @@ from aimstore.storage.memory import MemoryBackend, MemoryContainer, MemoryLock
 
 
 class InMemory(MemoryBackend):
-    """Containers in memory, of the class `container`."""
+    """Containers in memory, of the class `Kind`."""
 
-    container: ClassVar[type[MemoryContainer]] = MemoryContainer
+    Kind: ClassVar[type[MemoryContainer]] = MemoryContainer
 
     def __init__(self) -> None:
         super().__init__()
-        self.capability = self.container.capability  # type: ignore[misc]
+        self.capability = self.Kind.capability  # type: ignore[misc]
 
     def open(self, path: str, mode: Mode = Mode.READ, *, lock: Lock | None = None) -> Container:
         opened = super().open(path, mode, lock=lock)
-        opened.__class__ = self.container
+        opened.__class__ = self.Kind
         return opened
 
 
 class LosesLastItem(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
             items = list(super()._scan(keys, reverse))
             yield from items if len(items) < 3 else items[:-1]
@@ -42,7 +42,7 @@ class LosesLastItem(InMemory):
 class EndsScansQuietly(InMemory):
     """Where a block cannot be read, say."""
 
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
             for number, item in enumerate(super()._scan(keys, reverse)):
                 if number == 2000:
@@ -51,14 +51,14 @@ class EndsScansQuietly(InMemory):
 
 
 class ComparesText(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
             items = list(super()._scan(keys, False))
             yield from sorted(items, key=lambda item: [(byte + 128) % 256 for byte in item[0]], reverse=reverse)
 
 
 class IncludesStopInReverse(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
             if reverse and keys.stop is not None and keys.start != keys.stop:
                 keys = KeyRange(keys.start, keys.stop + b"\x00")
@@ -66,7 +66,7 @@ class IncludesStopInReverse(InMemory):
 
 
 class ScansWhatIsThereNow(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
             if reverse:
                 yield from super()._scan(keys, reverse)
@@ -83,7 +83,7 @@ class ScansWhatIsThereNow(InMemory):
 
 
 class ScansOutliveClose(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def scan(self, keys: KeyRange, *, reverse: bool = False) -> Generator[Item, None, None]:
             if self._unusable is not None:
                 self._refuse()
@@ -92,19 +92,19 @@ class ScansOutliveClose(InMemory):
 
 
 class AnswersWhenClosed(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def get(self, key: bytes) -> bytes | None:
             return self._get(key)
 
 
 class TakesEmptyForMissing(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _get(self, key: bytes) -> bytes | None:
             return super()._get(key) or None
 
 
 class WritesOneByOne(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _write(self, batch: WriteBatch) -> None:
             for op in batch.ops:
                 one = WriteBatch()
@@ -114,7 +114,7 @@ class WritesOneByOne(InMemory):
 
 
 class DeletesRangesFirst(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _write(self, batch: WriteBatch) -> None:
             sorted_batch = WriteBatch()
             sorted_batch.ops = sorted(batch.ops, key=lambda op: op[0] is not Op.DELETE_RANGE)
@@ -134,13 +134,13 @@ class LeavesTheOldWhenDeleted(InMemory):
 
 
 class NeverRefreshes(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _refresh(self) -> None:
             """Forgotten."""
 
 
 class CutsLongKeys(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def _write(self, batch: WriteBatch) -> None:
             cut = WriteBatch()
             cut.ops = [(op, key[:255], value) for op, key, value in batch.ops]
@@ -151,7 +151,7 @@ class CutsLongKeys(InMemory):
 
 
 class PromisesTooLongKeys(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         capability: ClassVar[Capability] = Capability(native_range_delete=True, max_key_size=200)
 
         def _write(self, batch: WriteBatch) -> None:
@@ -173,7 +173,7 @@ class KnowsVersionsBySize(InMemory):
 
 
 class WritesWithoutItsLock(InMemory):
-    class container(MemoryContainer):
+    class Kind(MemoryContainer):
         def write(self, batch: WriteBatch) -> None:
             self._lock = None
             super().write(batch)
@@ -196,7 +196,7 @@ class ForgetsMarkers(InMemory):
 
 
 class HalfBatchesInFiles(LogBackend):
-    class container(LogContainer):
+    class Kind(LogContainer):
         def _append(self, ops: list[list[Any]]) -> None:
             for op in ops:
                 super()._append([op])
@@ -205,7 +205,7 @@ class HalfBatchesInFiles(LogBackend):
 class WritesLater(LogBackend):
     """When it is closed."""
 
-    class container(LogContainer):
+    class Kind(LogContainer):
         def _append(self, ops: list[list[Any]]) -> None:
             vars(self).setdefault("_later", []).append(ops)
 
@@ -216,7 +216,7 @@ class WritesLater(LogBackend):
 
 
 class OpensOnlyCleanLogs(LogBackend):
-    class container(LogContainer):
+    class Kind(LogContainer):
         def _append(self, ops: list[list[Any]]) -> None:
             data = frame(json.dumps(ops).encode())
             for at in range(0, len(data), len(data) // 4):
@@ -230,19 +230,13 @@ class OpensOnlyCleanLogs(LogBackend):
 
 
 class SwallowsCorruption(LogBackend):
-    class container(LogContainer):
+    class Kind(LogContainer):
         def _corrupt(self) -> None:
             """Takes it for the end."""
 
 
-class ReadsWithoutChecksums(LogBackend):
-    class container(LogContainer):
-        def _apply(self, record: bytes) -> None:
-            super()._apply(record.replace(b"33303237", b"33303238"))
-
-
 class ChildrenReleaseLocks(LogBackend):
-    class container(LogContainer):
+    class Kind(LogContainer):
         def close(self) -> None:
             super().close()
             if self._lock is not None and "parent" in str(self._unusable):

@@ -96,7 +96,7 @@ class LogContainer(MemoryContainer):
 
 class LogBackend(FilesystemBackend):
     capability = LogContainer.capability
-    container = LogContainer
+    Kind = LogContainer
 
     def __init__(self, root: Path, options: Mapping[str, Any]) -> None:
         super().__init__(root)
@@ -108,7 +108,7 @@ class LogBackend(FilesystemBackend):
             directory.mkdir(exist_ok=True)
             (directory / f"log-{secrets.token_hex(8)}").touch()
         (file,) = directory.glob("log-*")
-        return self.container(path, file, mode, lock)
+        return self.Kind(path, file, mode, lock)
 
     def _is_container(self, directory: Path) -> bool:
         return any(directory.glob("log-*"))

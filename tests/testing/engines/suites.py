@@ -15,13 +15,12 @@ from aimstore.testing.backends.markers import MarkerTests
 from aimstore.testing.backends.opening import OpeningTests
 from aimstore.testing.backends.version import VersionTests
 from aimstore.testing.containers.batch import BatchTests
-from aimstore.testing.containers.capability import CapabilityTests
+from aimstore.testing.containers.capability import KeySizeTests
 from aimstore.testing.containers.concurrency import ConcurrencyTests
 from aimstore.testing.containers.corruption import CorruptionTests
 from aimstore.testing.containers.crash import CrashTests
 from aimstore.testing.containers.fork import ForkTests
 from aimstore.testing.containers.lifecycle import LifecycleTests
-from aimstore.testing.containers.range_delete import RangeDeleteTests
 from aimstore.testing.containers.read import ReadTests
 from aimstore.testing.containers.refresh import RefreshTests
 from aimstore.testing.containers.reverse import ReverseTests
@@ -47,8 +46,8 @@ FAULTS: dict[str, tuple[type[Harness], ...]] = {
     "DeletesRangesFirst": (BatchTests, StatefulTests),
     "LeavesTheOldWhenDeleted": (ListingTests, StatefulTests),
     "NeverRefreshes": (RefreshTests, StatefulTests),
-    "CutsLongKeys": (CapabilityTests,),
-    "PromisesTooLongKeys": (CapabilityTests,),
+    "CutsLongKeys": (KeySizeTests,),
+    "PromisesTooLongKeys": (KeySizeTests,),
     "MakesWhatItReads": (OpeningTests,),
     "KnowsVersionsBySize": (VersionTests,),
     "WritesWithoutItsLock": (LockTests,),

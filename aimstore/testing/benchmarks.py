@@ -1,0 +1,198 @@
+"""What containers cost beside their engine's own library: both do the same work in turn, and the best round of each counts."""
+
+from __future__ import annotations
+
+import gc
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Final, Protocol
+
+from aimstore.abc import Backend, Container, Mode, WriteBatch
+from aimstore.testing.data import PATH, numbered
+
+GET_LIMIT: Final = 0.5e-6
+"""Seconds that a container may add to each `get` of the engine's library."""
+
+SCAN_LIMIT: Final = 0.2e-6
+"""Seconds that a container may add to each item of a scan."""
+
+
+class Loops(Protocol):
+    """The same work by the engine's own library, each in the shortest loop that is correct."""
+
+    def get(self, keys: Sequence[bytes]) -> None:
+        """Look up every key, each by itself."""
+
+    def scan(self) -> int:
+        """Take key and value of every item, and notice errors; the number of items."""
+
+    def put(self, items: Sequence[tuple[bytes, bytes]]) -> None:
+        """Write the items as one atomic batch."""
+
+
+Direct = Callable[[Path, bool], AbstractContextManager[Loops]]
+"""`direct(directory, writing)` opens the container in `directory` with the engine's library, and closes it in the end."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one kind of work costs.
+
+    Attributes:
+        work: "get", "scan", "put", "open" or "close".
+        unit: what it is counted by: "key", "item", or "container".
+        seconds: by the container, for each of them.
+        direct: by the engine's own library; None where it was not given.
+    """
+
+    work: str
+    unit: str
+    seconds: float
+    direct: float | None
+
+    @property
+    def overhead(self) -> float | None:
+        """Seconds that the container adds; None where there is nothing to compare with."""
+        return None if self.direct is None else self.seconds - self.direct
+
+    def __str__(self) -> str:
+        text = f"{self.work:<6}{self.seconds * 1e6:10.2f} µs each {self.unit}"
+        if self.direct is None:
+            return text
+        added = self.seconds - self.direct
+        return f"{text:<36}; the library {self.direct * 1e6:10.2f}, so {added * 1e6:+.2f} for the container"
+
+
+def measure(
+    open_backend: Callable[[Path], Backend],
+    root: Path,
+    direct: Direct | None = None,
+    *,
+    count: int = 20_000,
+    size: int = 64,
+    rounds: int = 7,
+) -> tuple[Timing, ...]:
+    """Time the containers of a backend, and where `direct` is given its engine's library beside them.
+
+    Args:
+        open_backend: gives the backend for a root.
+        root: an empty directory; what is measured is made below it.
+        direct: the same work without the backend.
+        count: items of the container.
+        size: bytes of each value.
+        rounds: of which the quickest counts.
+    """
+    items = list(numbered(count, size).items())
+    keys = [key for key, _ in items]
+    random.Random(3).shuffle(keys)
+    bench = _Bench(open_backend, root, direct, rounds)
+    timings = [bench.put(items)]
+    timings += bench.read(keys, len(items))
+    timings += bench.open_and_close()
+    return tuple(timings)
+
+
+class _Bench:
+    def __init__(self, open_backend: Callable[[Path], Backend], root: Path, direct: Direct | None, rounds: int) -> None:
+        self._open_backend = open_backend
+        self._backend = open_backend(root / "read")
+        self._root = root
+        self._direct = direct
+        self._rounds = rounds
+
+    def put(self, items: list[tuple[bytes, bytes]]) -> Timing:
+        """The last round's container is what `read` reads."""
+        ours, theirs = [], []
+        for number in range(self._rounds):
+            with (
+                self._open_backend(self._root / f"put-{number}") as backend,
+                backend.open(PATH, Mode.WRITE) as container,
+            ):
+                ours.append(_timed(lambda: container.write(_batch(items))))
+            if self._direct is not None:
+                place = self._root / f"direct-{number}"
+                place.mkdir(parents=True)
+                with self._direct(place / "container", True) as loops:
+                    theirs.append(_timed(lambda: loops.put(items)))
+                shutil.rmtree(place)
+            shutil.rmtree(self._root / f"put-{number}", ignore_errors=True)
+        with self._backend.open(PATH, Mode.WRITE) as container:
+            container.write(_batch(items))
+        return _timing("put", "item", len(items), ours, theirs)
+
+    def read(self, keys: list[bytes], count: int) -> list[Timing]:
+        gets: tuple[list[float], list[float]] = [], []
+        scans: tuple[list[float], list[float]] = [], []
+        for _ in range(self._rounds):
+            with self._backend.open(PATH) as container:
+                _get_all(container, keys)  # so that neither is the first to load the data
+                gets[0].append(_timed(lambda: _get_all(container, keys)))  # noqa: B023  called at once
+                scans[0].append(_timed(lambda: _expect(_scan_all(container), count)))  # noqa: B023
+            if self._direct is not None:
+                with self._direct(self._root / "read" / PATH, False) as loops:
+                    loops.get(keys)
+                    gets[1].append(_timed(lambda: loops.get(keys)))
+                    scans[1].append(_timed(lambda: _expect(loops.scan(), count)))
+        return [_timing("get", "key", len(keys), *gets), _timing("scan", "item", count, *scans)]
+
+    def open_and_close(self) -> list[Timing]:
+        opening: tuple[list[float], list[float]] = [], []
+        closing: tuple[list[float], list[float]] = [], []
+        for _ in range(self._rounds):
+            start = perf_counter()
+            container = self._backend.open(PATH)
+            opened = perf_counter()
+            container.close()
+            opening[0].append(opened - start)
+            closing[0].append(perf_counter() - opened)
+            if self._direct is not None:
+                start = perf_counter()
+                with self._direct(self._root / "read" / PATH, False):
+                    opened = perf_counter()
+                opening[1].append(opened - start)
+                closing[1].append(perf_counter() - opened)
+        return [_timing("open", "container", 1, *opening), _timing("close", "container", 1, *closing)]
+
+
+def _get_all(container: Container, keys: list[bytes]) -> None:
+    get = container.get
+    for key in keys:
+        get(key)
+
+
+def _scan_all(container: Container) -> int:
+    found = 0
+    for _, _ in container.items():
+        found += 1
+    return found
+
+
+def _batch(items: list[tuple[bytes, bytes]]) -> WriteBatch:
+    batch = WriteBatch()
+    for key, value in items:
+        batch.put(key, value)
+    return batch
+
+
+def _expect(found: int, count: int) -> None:
+    assert found == count, f"a scan gave {found} of {count} items"
+
+
+def _timed(work: Callable[[], object]) -> float:
+    gc.collect()
+    gc.disable()
+    try:
+        start = perf_counter()
+        work()
+        return perf_counter() - start
+    finally:
+        gc.enable()
+
+
+def _timing(work: str, unit: str, count: int, ours: list[float], theirs: list[float]) -> Timing:
+    return Timing(work, unit, min(ours) / count, min(theirs) / count if theirs else None)

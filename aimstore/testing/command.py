@@ -1,0 +1,103 @@
+"""The command `aimstore conformance`: is a storage engine right?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from aimstore.testing.report import Advance, Report, Result, run
+
+_EPILOG = (
+    "\b\nExamples:\n  $ aimstore conformance rocksdb\n  $ aimstore conformance mine --option cache_size=4MiB --json"
+)
+
+
+def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    options = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
+        try:
+            options[name] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name] = text
+    return options
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("backend")
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", callback=_options, help="An option of the engine."
+)
+@click.option(
+    "--examples", default=20, show_default=True, type=click.IntRange(1), help="Histories to try against a dict."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+@click.pass_context
+def conformance(ctx: click.Context, backend: str, options: dict[str, Any], examples: int, as_json: bool) -> None:
+    """Run the conformance tests for a storage engine, and report what it can do.
+
+    BACKEND is a name that `aimstore backends` lists. The exit code is 1 where a test fails.
+    """
+    with _progress() as advance:
+        report = run(backend, options=options, examples=examples, advance=advance)
+    click.echo(json.dumps(_as_data(report), indent=2) if as_json else "\n".join(_lines(report)))
+    if not report.conforms:
+        ctx.exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Advance | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def advance(done: int, total: int) -> None:
+        click.echo(f"\r{done} of {total} tests", nl=False, err=True)
+
+    yield advance
+    click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"{report.backend} {'conforms' if report.conforms else 'DOES NOT CONFORM'}"
+    yield ""
+    yield f"{'operation':<20}{'passed':>8}{'failed':>8}{'skipped':>8}"
+    for operation, results in report.by_operation().items():
+        yield f"{operation:<20}{_count(results, 'passed'):>8}{_count(results, 'failed'):>8}{_count(results, 'skipped'):>8}"
+    yield ""
+    yield f"{'capability':<20}{'declared':>10}  tests of it"
+    for name, results in report.by_capability().items():
+        passed, failed = _count(results, "passed"), _count(results, "failed")
+        found = f"{passed} passed, {failed} failed" if passed or failed else "-"
+        yield f"{name:<20}{_shown(getattr(report.capability, name)):>10}  {found}"
+    for result in report.failures:
+        yield ""
+        yield f"FAILED {result.operation}: {result.test}"
+        yield from (f"    {line}" for line in result.details.splitlines()[-12:])
+
+
+def _shown(declared: bool | int | None) -> str:
+    if declared is None:
+        return "no limit"
+    return ("yes" if declared else "no") if isinstance(declared, bool) else f"{declared} B"
+
+
+def _count(results: tuple[Result, ...], outcome: str) -> int:
+    return sum(result.outcome == outcome for result in results)
+
+
+def _as_data(report: Report) -> dict[str, Any]:
+    return {
+        "backend": report.backend,
+        "conforms": report.conforms,
+        "capability": asdict(report.capability),
+        "results": [asdict(result) for result in report.results],
+    }

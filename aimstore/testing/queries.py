@@ -1,0 +1,148 @@
+"""The suite for query languages: what any of them owes to those who write queries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from aimstore.abc import CompiledQuery, Query, Term, View
+from aimstore.errors import QueryRuntimeError, QuerySyntaxError
+from aimstore.plugins import plugins
+from aimstore.testing.indexers import holds
+from aimstore.testing.waiting import PATIENCE, together
+
+ATTRIBUTES: Mapping[str, Any] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}
+
+
+class QueryConformance:
+    """All tests of a query language.
+
+    The expressions are what the tests ask in a language like Python's; another language says the same in its own words.
+
+    Attributes:
+        query_name: the name under which a plug-in registers it.
+        true: expressions that are true of a run with `ATTRIBUTES`.
+        false: expressions that are false of it, and raise nothing.
+        missing: comparisons with an attribute that the run does not have: all false.
+        wrong: what is no query, with the 1-based line and column of the fault.
+        failing: an expression whose evaluation raises.
+    """
+
+    query_name: ClassVar[str] = ""
+    operation: ClassVar[str] = "query"
+
+    true: ClassVar[tuple[str, ...]] = (
+        "run.lr == 0.1",
+        "run.lr < 1 and run.steps >= 100",
+        "run.opt.name == 'adam' or run.lr > 5",
+        "not (run.lr > 5)",
+        "not (run.absent < 1)",
+        "run.text != 'x'",
+        "run.none == None",
+        "run.absent == None",
+    )
+    false: ClassVar[tuple[str, ...]] = (
+        "run.lr == 0.2",
+        "run.lr < 1 and run.steps < 100",
+        "run.lr == None",
+        "run.text < 5",
+        "run.lr < 'text'",
+        "run.text == 5",
+    )
+    missing: ClassVar[tuple[str, ...]] = (
+        "run.absent == 1",
+        "run.absent != 1",
+        "run.absent < 1",
+        "run.absent >= 1",
+        "run.absent in [1, 2]",
+        "run.absent not in [1, 2]",
+        "run.absent.deeper == 1",
+        "run.opt.absent != 'adam'",
+    )
+    wrong: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "run.lr <": (1, 9),
+        "run.lr = 1": (1, 8),
+        "run.lr < 1 and\n  run.lr = 2": (2, 10),
+    }
+    failing: ClassVar[str] = "1 / (run.steps - 100) > 0"
+
+    def make_query(self) -> Query:
+        """A new instance."""
+        made = plugins().load(plugins().query_engine(self.query_name))()
+        assert isinstance(made, Query)
+        return made
+
+    def view(self, attributes: Mapping[str, Any]) -> View:
+        """A run with these attributes and nothing else, as the language sees it."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how the language sees a run: override view()")
+
+    def compile(self, expression: str) -> CompiledQuery:
+        return self.make_query().compile(expression)
+
+    @pytest.mark.parametrize("expression", ["", "  ", "\n"])
+    def test_an_empty_query_matches_everything(self, expression: str) -> None:
+        query = self.compile(expression)
+        assert query.matches(self.view(ATTRIBUTES))
+        assert query.matches(self.view({}))
+
+    def test_true_is_true_and_false_is_false(self) -> None:
+        view = self.view(ATTRIBUTES)
+        assert [expression for expression in self.true if not self.compile(expression).matches(view)] == []
+        assert [expression for expression in self.false if self.compile(expression).matches(view)] == []
+
+    def test_a_comparison_with_what_is_missing_is_false(self) -> None:
+        for attributes in (ATTRIBUTES, {}):
+            view = self.view(attributes)
+            assert [expression for expression in self.missing if self.compile(expression).matches(view)] == []
+
+    def test_what_is_no_query_is_refused_with_the_place(self) -> None:
+        for expression, (line, column) in self.wrong.items():
+            with pytest.raises(QuerySyntaxError) as caught:
+                self.compile(expression)
+            assert caught.value.expression == expression
+            assert (caught.value.line, caught.value.column) == (line, column), expression
+
+    def test_a_query_is_text(self) -> None:
+        query: Any
+        for query in (None, 1, b"run.lr == 1"):
+            with pytest.raises(TypeError):
+                self.make_query().compile(query)
+
+    def test_an_error_of_evaluation_is_raised_with_its_cause(self) -> None:
+        query = self.compile(self.failing)
+        with pytest.raises(QueryRuntimeError) as caught:
+            query.matches(self.view(ATTRIBUTES))
+        assert caught.value.__cause__ is not None
+
+    def test_a_compiled_query_says_what_it_is(self) -> None:
+        for expression in (*self.true, *self.false, *self.missing):
+            query = self.compile(expression)
+            assert query.expression == expression
+            assert query.attributes is None or all(path[0] in ("run", "metric") for path in query.attributes)
+            assert query.hints is not None or not query.exact
+
+    def test_hints_hold_of_whatever_matches(self) -> None:
+        for expression in self.true:
+            query = self.compile(expression)
+            if query.hints is not None and query.matches(self.view(ATTRIBUTES)):
+                assert holds(query.hints, ATTRIBUTES), f"{expression}: {query.hints}"
+        for expression in self.false:
+            query = self.compile(expression)
+            if query.exact and isinstance(query.hints, Term):
+                assert not holds(query.hints, ATTRIBUTES), f"{expression}: {query.hints}"
+
+    def test_a_compiled_query_is_shared_by_threads(self) -> None:
+        queries = {expression: self.compile(expression) for expression in (*self.true, *self.false)}
+        begin = threading.Barrier(3)
+
+        def evaluate() -> None:
+            begin.wait(PATIENCE)
+            view = self.view(ATTRIBUTES)
+            for _ in range(50):
+                assert all(queries[expression].matches(view) for expression in self.true)
+                assert not any(queries[expression].matches(view) for expression in self.false)
+
+        together(evaluate, evaluate, evaluate)

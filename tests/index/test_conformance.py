@@ -1,0 +1,18 @@
+"""The reference indexer passes the conformance kit."""
+
+from __future__ import annotations
+
+from aimstore.abc import Backend, Mode
+from aimstore.encoding.keys import encode_path
+from aimstore.index.indexer import RUNS
+from aimstore.testing import IndexerConformance
+from aimstore.types import INDEX_PATH
+
+
+class TestContainerIndexer(IndexerConformance):
+    indexer_name = "container"
+
+    def damage(self, backend: Backend, run: str) -> bool:
+        with backend.open(INDEX_PATH, Mode.WRITE) as index:
+            index.put(encode_path((RUNS, run)), b"\xc1")
+        return True
