@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from aimstore.types import TreePath
 
-Subject: TypeAlias = Literal["run", "metric"]
-"""What a query selects: runs, or metrics of runs."""
+Subject: TypeAlias = Literal["run", "metric", "sequence"]
+"""What a query selects: runs, metrics of runs, or sequences of any kind."""
 
 Operator: TypeAlias = Literal["==", "<", "<=", ">", ">=", "in", "startswith", "true", "defined"]
 
@@ -42,7 +42,7 @@ Hint: TypeAlias = Term | AllOf | AnyOf
 
 
 class View(Protocol):
-    """The names that a predicate sees for one run or metric; see the query engine's documentation."""
+    """The names that a predicate sees for one run, metric or sequence; see the query engine's documentation."""
 
     def names(self) -> dict[str, Any]: ...
 

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import logging
 import os
+import re
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +46,7 @@ __all__ = [
 _log = logging.getLogger("aimstore.rocksdb")
 
 _PATIENCE = 2.0
-"""Seconds for which a database that changes under a reader, or that this process is still closing, is tried again."""
+"""Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
 _PAUSE = 0.003
 _MERGED_AT_CLOSE = 256 << 20
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
@@ -64,6 +65,7 @@ _CAUSES = {
         errno.ENOENT,
     )
 }
+_SNAPSHOT = re.compile(rf"\S*/{files.PREFIX}[^/\s]+/")
 
 
 # Errors
@@ -86,7 +88,7 @@ def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
         return error
     if type(error) is not Exception and not isinstance(error, (OSError, *GONE)):
         raise error
-    text = str(error).strip().rstrip(":")
+    text = _SNAPSHOT.sub("", str(error).strip().rstrip(":"))
     message = f"{path}: {doing}: {text}"
     if isinstance(error, DbClosedError):
         return ClosedError(message)
@@ -151,11 +153,9 @@ def _block_cache(nbytes: int, _pid: int) -> Cache:
 
 
 def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
-    # the options are given twice since rocksdict would take those of the column family from an OPTIONS file
-    database = Rdict(os.fspath(directory), options, {"default": options}, access)
-    return database.get_column_family(
-        "default"
-    )  # looks keys up in 1.3 µs; the other asks for the family each time, 1.9
+    # The options are given twice, since rocksdict would take those of the column family from an OPTIONS file. The
+    # database looks the family up for each key, 1.9 µs in all; the family itself takes 1.3.
+    return Rdict(os.fspath(directory), options, {"default": options}, access).get_column_family("default")
 
 
 def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdict:
@@ -174,11 +174,13 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
         try:
             database = _open(directory, _options(config, writing=True), AccessType.read_write())
         except Exception as error:  # rocksdict raises no narrower class
-            # another thread of this process may be in its last call to the database that was closed here
-            if "lock hold by current process" in str(error) and time.monotonic() < deadline:
+            failure = error_of(error, path, f"cannot open {directory} for writing")
+            # the container's own lock is held already, so who has RocksDB's is about to let it go: a killed process
+            # whose files are being closed one by one, or another thread of this process in its last call
+            if isinstance(failure, LockedError) and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
                 continue
-            raise error_of(error, path, f"cannot open {directory} for writing") from error
+            raise failure from error
         files.remove_options(directory)
         return database
 
@@ -220,9 +222,9 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
 def settle(database: Rdict, written: int) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
-    Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or level.
-    It rewrites everything. So it is done where that is a quarter of all, or where this writer wrote a quarter of all and it
-    takes no more than a second or two: always for a run of common size, now and then for an index.
+    Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or
+    level. It rewrites everything. So it is done where that is a quarter of all, or where this writer wrote a quarter of
+    all and it takes no more than a second or two: always for a run of common size, now and then for an index.
 
     Args:
         written: bytes of keys and values that this writer wrote.

@@ -22,6 +22,8 @@ _EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
 length, type "full") with log number 0, next file number 2, last sequence number 0."""
 
 _CURRENT = re.compile(rb"MANIFEST-\d+\n")
+PREFIX = "aimstore-rocksdb-"
+"""How the names of snapshots begin."""
 _SLACK = 256 << 10
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
@@ -152,7 +154,7 @@ def snapshot(directory: Path) -> Iterator[Path]:
             raise CorruptionError(f"{directory}/CURRENT does not name a manifest: {current!r:.80}")
         manifest = (directory / name).read_bytes()
         _hold(directory, ".sst", held)
-        place = tempfile.mkdtemp(prefix="aimstore-", dir=_MEMORY)
+        place = tempfile.mkdtemp(prefix=PREFIX, dir=_MEMORY)
         try:
             for file, descriptor in held.items():
                 os.symlink(f"/proc/self/fd/{descriptor}", f"{place}/{file}")  # noqa: PTH211  a Path takes twice as long

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +17,15 @@ from aimstore_rocksdb.backend import RocksDBBackend
 
 
 def names(directory: Path) -> set[str]:
-    return set(os.listdir(directory))
+    return {file.name for file in directory.iterdir()}
 
 
 def size(directory: Path) -> int:
     return sum(file.stat().st_size for file in directory.iterdir())
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def facts(directory: Path) -> dict[str, tuple[int, int]]:
@@ -109,17 +112,17 @@ def test_closing_after_a_small_change_rewrites_little(open_container: Any, fill:
 
 
 def test_files_are_few_even_where_keys_only_ascend(open_container: Any, fill: Any, tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     container = open_container(write_buffer_size="64KiB", compression="none")
     fill(container, 30_000, 400)
     reader = open_container(Mode.READ)
-    assert len(os.listdir("/proc/self/fd")) - before < 80
+    assert open_files() - before < 80
     assert len(list((tmp_path / "db").glob("*.sst"))) < 40
     assert sum(1 for _ in reader.items()) == 30_000
     reader.close()
     container.close()
     assert len(list((tmp_path / "db").glob("*.sst"))) == 1
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 def test_reading_what_is_not_there_makes_nothing(open_container: Any, tmp_path: Path) -> None:
