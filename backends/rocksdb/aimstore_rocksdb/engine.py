@@ -49,6 +49,7 @@ _PATIENCE = 2.0
 """Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
 _PAUSE = 0.003
 _MERGED_AT_CLOSE = 256 << 20
+_FEW_DELETIONS = 100  # merging costs a few milliseconds, more than these are worth
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
 
 _CAUSES = {
@@ -223,20 +224,27 @@ def settle(database: Rdict, written: int) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
     Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or
-    level. It rewrites everything. So it is done where that is a quarter of all, or where this writer wrote a quarter of
-    all and it takes no more than a second or two: always for a run of common size, now and then for an index.
+    level, and the deletions themselves. It rewrites everything. So it is done where that is a quarter of all, or where
+    this writer wrote a quarter of all, or deletions are a quarter of all entries, and it takes no more than a second or
+    two: always for a run of common size, now and then for an index.
 
     Args:
         written: bytes of keys and values that this writer wrote.
     """
     database.flush()
     sizes: dict[object, int] = {}
+    entries = deletions = 0
     for table in database.live_files():
+        entries += table["num_entries"]
+        deletions += table["num_deletions"]
         run = table["level"] or table["name"]  # no key comes twice in one table, nor in a level from 1
         sizes[run] = sizes.get(run, 0) + table["size"]
     total = sum(sizes.values())
     unmerged = total - max(sizes.values(), default=0)
-    if unmerged and (4 * unmerged >= total or (4 * written >= total and total <= _MERGED_AT_CLOSE)):
+    much = deletions > _FEW_DELETIONS and 4 * deletions >= entries
+    if unmerged:
+        much = much or 4 * written >= total
+    if (much and total <= _MERGED_AT_CLOSE) or (unmerged and 4 * unmerged >= total):
         database.compact_range(None, None)
 
 
