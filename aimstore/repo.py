@@ -30,7 +30,7 @@ from aimstore.locate import CONFIG, create, directory_of, find, is_empty, read_o
 from aimstore.maintenance import Advance, ReindexReport, delete, reindex
 from aimstore.metadata import RunProperties, open_store
 from aimstore.plugins import plugins
-from aimstore.results import MetricResults, OnError, RunResults, RunSource
+from aimstore.results import MetricResults, OnError, RunResults, RunSource, SequenceResults
 from aimstore.run import Run
 from aimstore.sequences.drainer import drain_all
 from aimstore.session import Parts, put_properties
@@ -247,6 +247,19 @@ class Repo:
     def query_metrics(self, expression: str = "", *, on_error: OnError = "count") -> MetricResults:
         """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`; else as `query_runs`."""
         return MetricResults(self, self.query_engine.compile(expression, "metric"), on_error)
+
+    def query_sequences(
+        self, expression: str = "", *, kind: str | None = None, on_error: OnError = "count"
+    ) -> SequenceResults:
+        """Sequences for which a query is true, such as `"sequence.name == 'samples' and sequence.count > 5"`.
+
+        Args:
+            expression: over `run` and `sequence`, which has what `metric` has, and `kind`; else as for `query_runs`.
+            kind: only sequences of this kind: "number", "text", "bytes", "array", "record", or the name of a record type such as
+                "image"; None is all.
+            on_error: as for `query_runs`.
+        """
+        return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, kind)
 
     def sources(self) -> Iterator[RunSource]:
         """What queries are asked of: every run once, from the index, or from its own container where that may be newer.

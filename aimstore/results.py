@@ -1,4 +1,4 @@
-"""What a query gives: runs or metrics, found while one iterates."""
+"""What a query gives: runs, metrics or sequences, found while one iterates."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from aimstore.abc import CompiledQuery, View
 from aimstore.errors import QueryRuntimeError
 from aimstore.index.record import LazyLeaf, RunRecord
 from aimstore.metadata import RunProperties
-from aimstore.query import Loadable, MetricView, RunView
+from aimstore.query import Loadable, MetricView, RunView, SequenceView
 from aimstore.run import Run, from_microseconds
 from aimstore.storage.layout import NUMBER, SequenceInfo
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
-    from aimstore.sequences.sequence import Metric
+    from aimstore.sequences.sequence import Metric, Sequence
 
 logger = logging.getLogger("aimstore")
 
 Loadable.register(LazyLeaf)
 
 OnError: TypeAlias = Literal["count", "raise"]
-"""What happens where a predicate raises for a run or metric: it is counted and reported at the end, or raised."""
+"""What happens where a predicate raises for a run, metric or sequence: it is counted and reported at the end, or raised."""
 
 ARCHIVED: Final = ("run", "archived")
 
@@ -196,10 +196,39 @@ class MetricResults(Results["Metric"]):
     def _within(self, source: RunSource) -> Iterator[_Found]:
         view = RunView(source)
         for info in source.metrics:
-            if self._matches(MetricView(info, view), f"metric {info.name!r} {info.context} of run {source.hash}"):
+            if self._matches(MetricView(info, view), _place(source, info)):
                 yield source, info
 
     def _result(self, found: _Found) -> Metric:
         source, info = found
         assert info is not None
         return self._repo.run_of(source).metric_of(info)
+
+
+class SequenceResults(Results["Sequence"]):
+    """Sequences that match, of one kind or of all; those of numbers are metrics. `sequence.run` is the run of each."""
+
+    def __init__(self, repo: Repo, query: CompiledQuery, on_error: OnError, kind: str | None) -> None:
+        if kind is not None and not isinstance(kind, str):
+            raise TypeError(f'kind is a str such as "image", or None for all kinds, not {kind!r:.60}')
+        super().__init__(repo, query, on_error)
+        self._kind = kind
+
+    def explain(self) -> str:
+        return f"kind       {self._kind or 'all'}\n{super().explain()}"
+
+    def _within(self, source: RunSource) -> Iterator[_Found]:
+        view = RunView(source)
+        for info in source.record.sequences:
+            if self._kind in (None, info.kind) and self._matches(SequenceView(info, view), _place(source, info)):
+                yield source, info
+
+    def _result(self, found: _Found) -> Sequence:
+        source, info = found
+        assert info is not None
+        return self._repo.run_of(source).sequence_of(info)
+
+
+def _place(source: RunSource, info: SequenceInfo) -> str:
+    what = "metric" if info.kind == NUMBER else f"{info.kind} sequence"
+    return f"{what} {info.name!r} {info.context} of run {source.hash}"

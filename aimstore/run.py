@@ -308,16 +308,17 @@ class Run:
 
     def sequences(self) -> list[Sequence]:
         """All sequences, those of objects too, as they are now."""
-        from aimstore.sequences.sequence import Metric, Sequence  # loads NumPy
-
-        return [
-            Metric(self, info, self._seqs) if info.kind == NUMBER else Sequence(self, info, self._seqs)
-            for info in self._infos()
-        ]
+        return [self.sequence_of(info) for info in self._infos()]
 
     def metrics(self) -> list[Metric]:
         """The sequences of numbers, as they are now."""
         return [self.metric_of(info) for info in self._infos() if info.kind == NUMBER]
+
+    def sequence_of(self, info: SequenceInfo) -> Sequence:
+        """The sequence that `info` describes, a `Metric` where it holds numbers."""
+        from aimstore.sequences.sequence import Sequence  # loads NumPy
+
+        return self.metric_of(info) if info.kind == NUMBER else Sequence(self, info, self._seqs)
 
     def metric_of(self, info: SequenceInfo) -> Metric:
         """The metric that `info` describes."""

@@ -59,10 +59,10 @@ class Parts:
         return self._open_database()
 
     def close(self) -> None:
-        """Release what is open for reading."""
+        """Release what is open for reading; it is opened again when a run that is being written needs it."""
         self.indexer.close()
         if "database" in vars(self):
-            self.database.close()
+            vars(self).pop("database").close()
         self.backend.close()
 
 

@@ -236,7 +236,7 @@ def each_moment(python: Callable[..., Process]) -> Callable[..., Iterator[int]]:
             process = python(program, number, *arguments)
             status = process.wait()
             assert status in (0, -signal.SIGKILL), f"status {status} at moment {number}\n{process.errors()}"
-            print("MOMENT", number); yield number
+            yield number
             if status == 0:
                 return
             number += stride

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimstore.plugins.hookspecs import hookimpl
-from aimstore.plugins.specs import CommandSpec, IndexerSpec, QueryEngineSpec
+from aimstore.plugins.specs import CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec
 
 
 @hookimpl
@@ -37,4 +37,42 @@ def aimstore_cli_commands() -> list[CommandSpec]:
             extra="testing",
             factory="aimstore.testing.command:conformance",
         )
+    ]
+
+
+@hookimpl
+def aimstore_record_types() -> list[RecordTypeSpec]:
+    return [
+        RecordTypeSpec(
+            name="text",
+            summary="A text",
+            type="aimstore.objects.text:Text",
+            factory="aimstore.objects.text:codec",
+        ),
+        RecordTypeSpec(
+            name="image",
+            summary="A picture, encoded as PNG, JPEG, …",
+            type="aimstore.objects.image:Image",
+            factory="aimstore.objects.image:codec",
+            extra="images",
+        ),
+        RecordTypeSpec(
+            name="audio",
+            summary="A sound, encoded as WAV, MP3, …",
+            type="aimstore.objects.audio:Audio",
+            factory="aimstore.objects.audio:codec",
+        ),
+        RecordTypeSpec(
+            name="distribution",
+            summary="A histogram: counts and edges",
+            type="aimstore.objects.distribution:Distribution",
+            factory="aimstore.objects.distribution:codec",
+        ),
+        RecordTypeSpec(
+            name="figure",
+            summary="A chart of Plotly as JSON, or of Matplotlib as SVG or PNG",
+            type="aimstore.objects.figure:Figure",
+            factory="aimstore.objects.figure:codec",
+            extra="figures",
+        ),
     ]

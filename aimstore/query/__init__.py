@@ -3,12 +3,23 @@
 from aimstore.query.engine import PythonQuery
 from aimstore.query.limits import QueryLimitError
 from aimstore.query.values import MISSING, Loadable
-from aimstore.query.views import METRIC_PROPERTIES, RUN_PROPERTIES, MetricSource, MetricView, RunSource, RunView
+from aimstore.query.views import (
+    METRIC_PROPERTIES,
+    RUN_PROPERTIES,
+    SEQUENCE_PROPERTIES,
+    MetricSource,
+    MetricView,
+    RunSource,
+    RunView,
+    SequenceSource,
+    SequenceView,
+)
 
 __all__ = [
     "METRIC_PROPERTIES",
     "MISSING",
     "RUN_PROPERTIES",
+    "SEQUENCE_PROPERTIES",
     "Loadable",
     "MetricSource",
     "MetricView",
@@ -16,4 +27,6 @@ __all__ = [
     "QueryLimitError",
     "RunSource",
     "RunView",
+    "SequenceSource",
+    "SequenceView",
 ]

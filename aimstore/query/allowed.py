@@ -10,7 +10,7 @@ from aimstore.abc.query import Subject
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
 from aimstore.query.limits import MAX_INT_BITS
 from aimstore.query.syntax import fault, fault_between
-from aimstore.query.views import METRIC_PROPERTIES, RUN_PROPERTIES
+from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
 from aimstore.suggestions import nearest
 
 _REFUSED_ATTRIBUTES: Final = frozenset({"format", "format_map", "mro"})
@@ -41,7 +41,8 @@ class AllowList:
 
     def __init__(self, expression: str, subject: Subject) -> None:
         self._expression = expression
-        self._subjects = frozenset({"run", "metric"} if subject == "metric" else {"run"})
+        self._subject = subject
+        self._subjects = frozenset(SUBJECTS[subject])
         self._variables: list[str] = []
 
     def check(self, tree: ast.Expression) -> None:
@@ -129,8 +130,8 @@ class AllowList:
     def _unknown_name(self, node: ast.Name) -> NoReturn:
         name = node.id
         reason = f"unknown name {name!r}"
-        if name == "metric":
-            self._refuse(node, "a query for runs has no 'metric'", "use query_metrics, or run.metrics['name'].last")
+        if name in CLOSED:
+            self._refuse(node, f"a query for {self._subject}s has no {name!r}", self._instead_of(name))
         if name.lower() in _OTHER_LANGUAGES:
             self._refuse(node, reason, f"did you mean {_OTHER_LANGUAGES[name.lower()]}?")
         if name in RUN_PROPERTIES:
@@ -140,14 +141,20 @@ class AllowList:
         known = ", ".join((*sorted(self._subjects), *FUNCTIONS))
         self._refuse(node, reason, f"put a string in quotes, an attribute after 'run.'; known names are {known}")
 
+    def _instead_of(self, subject: str) -> str:
+        """What to write where a query names a subject that is not its own."""
+        if self._subject != "run":
+            return f"did you mean {self._subject}?"
+        return f"use query_{subject}s" + (", or run.metrics['name'].last" if subject == "metric" else "")
+
     def _visit_attribute(self, node: ast.Attribute) -> None:
         name = node.attr
         self._check_attribute_name(node)
-        if isinstance(node.value, ast.Name) and node.value.id == "metric" and name not in METRIC_PROPERTIES:
-            near = nearest(name, METRIC_PROPERTIES)
-            hint = f"did you mean metric.{near[0]}?" if near else f"it has {', '.join(sorted(METRIC_PROPERTIES))}"
-            if node.value.id in self._subjects and "metric" not in self._variables:
-                self._refuse(node, f"a metric has no attribute {name!r}", hint)
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        if owner in CLOSED and owner in self._subjects and name not in CLOSED[owner]:
+            near = nearest(name, CLOSED[owner])
+            hint = f"did you mean {owner}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
+            self._refuse(node, f"a {owner} has no attribute {name!r}", hint)
         self._base(node.value)
 
     def _check_attribute_name(self, node: ast.Attribute) -> None:
@@ -185,7 +192,7 @@ class AllowList:
             if method not in METHODS:
                 near = nearest(method, METHODS)
                 hint = f"did you mean {near[0]}()?" if near else f"methods are {', '.join(sorted(METHODS))}"
-                if method in RUN_PROPERTIES | METRIC_PROPERTIES:
+                if method in RUN_PROPERTIES | SEQUENCE_PROPERTIES:
                     hint = "leave the parentheses out"
                 self._refuse(node.func, f"a query cannot call a method {method!r}", hint)
             self._base(node.func.value)
@@ -222,7 +229,7 @@ class AllowList:
         for name in target.elts if isinstance(target, ast.Tuple) else [target]:
             if not isinstance(name, ast.Name):
                 self._refuse(name, "a loop variable must be a name")
-            if name.id.startswith("_") or name.id in FUNCTIONS or name.id in ("run", "metric"):
+            if name.id.startswith("_") or name.id in FUNCTIONS or name.id in {*self._subjects, "metric"}:
                 self._refuse(name, f"a loop variable cannot be called {name.id!r}")
             self._variables.append(name.id)
 

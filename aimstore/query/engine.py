@@ -1,4 +1,4 @@
-"""The query language of aimstore: a Python expression over `run` and `metric`, compiled to a predicate."""
+"""The query language of aimstore: a Python expression over `run`, `metric` or `sequence`, compiled to a predicate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aimstore.query.allowed import AllowList
 from aimstore.query.limits import Budget
 from aimstore.query.reads import attributes_read
 from aimstore.query.syntax import parse
+from aimstore.query.views import SUBJECTS
 from aimstore.types import TreePath
 
 
@@ -24,7 +25,7 @@ class PythonQuery(Query):
             return _Everything(expression)
         tree = parse(expression)
         AllowList(expression, subject).check(tree)
-        attributes = attributes_read(tree)
+        attributes = attributes_read(tree, subject)
         from aimstore.query.restricted import compile_predicate  # RestrictedPython is slow to import
 
         return _PythonCompiledQuery(expression, subject, attributes, compile_predicate(tree, expression, subject))
@@ -54,15 +55,13 @@ class _PythonCompiledQuery(CompiledQuery):
     ) -> None:
         self.expression = expression
         self.attributes = attributes
-        self._subject = subject
+        self._names = SUBJECTS[subject]
         self._predicate = predicate
 
     def matches(self, view: View) -> bool:
         names = view.names()
         try:
-            if self._subject == "run":
-                return bool(self._predicate(names["run"], Budget()))
-            return bool(self._predicate(names["run"], names["metric"], Budget()))
+            return bool(self._predicate(*[names[name] for name in self._names], Budget()))
         except Exception as error:  # whatever a user's expression does to a user's data
             cause = f"{type(error).__name__}: {error}"
             raise QueryRuntimeError(f"the query {self.expression!r:.200} failed: {cause}") from error

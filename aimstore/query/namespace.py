@@ -1,4 +1,4 @@
-"""What the rewritten tree of a query calls: all names that a running query can reach besides `run` and `metric`."""
+"""What the rewritten tree of a query calls: all names that a running query can reach besides its subjects."""
 
 from __future__ import annotations
 

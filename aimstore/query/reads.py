@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
-from aimstore.query.views import RUN_PROPERTIES
+from aimstore.abc.query import Subject
+from aimstore.query.views import CLOSED, RUN_PROPERTIES, SUBJECTS
 from aimstore.types import TreePath
 
 _Link: TypeAlias = ast.Attribute | ast.Subscript
 
 
-def attributes_read(tree: ast.Expression) -> frozenset[TreePath] | None:
-    """Paths that start with "run" or "metric"; all that is read lies at or below one of them.
+def attributes_read(tree: ast.Expression, subject: Subject) -> frozenset[TreePath] | None:
+    """Paths that start with a name that queries for `subject` have; all that is read lies at or below one of them.
 
     `("run", p)` with a structured property `p` is always that property, never the user's attribute of the same name:
     where the user's one is read (`run["name"]`), or the first key is computed, the path is `("run",)`, which stands for
     all of the user's tree. None where the syntax does not tell, as in `any(m.run.archived for m in run.metrics)`.
     """
-    reader = _Reader()
+    reader = _Reader(SUBJECTS[subject])
     reader.visit(tree.body)
     return frozenset(reader.paths) if reader.known else None
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, subjects: Collection[str]) -> None:
+        self.subjects = subjects
         self.paths: set[TreePath] = set()
         self.known = True
 
@@ -48,13 +50,13 @@ class _Reader:
             links.insert(0, root)
             root = root.value
         self._visit_all(link.slice for link in links if isinstance(link, ast.Subscript))
-        subject = root.id if isinstance(root, ast.Name) else ""
-        if subject == "metric" and _is_run(links[0]):
+        subject = root.id if isinstance(root, ast.Name) and root.id in self.subjects else ""
+        if subject in CLOSED and _is_run(links[0]):
             subject, links = "run", links[1:]
             self.known &= bool(links)  # the run as a value may be read anywhere
         if any(_is_run(link) for link in links):  # maybe a metric's run, reached through some value
             self.known = False
-        if subject in ("run", "metric"):
+        if subject:
             self.paths.add(_path(subject, links))
         else:
             self.visit(root)

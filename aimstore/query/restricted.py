@@ -16,6 +16,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 from aimstore.abc.query import Subject
 from aimstore.query.namespace import guard_name, make_globals
 from aimstore.query.syntax import fault
+from aimstore.query.views import SUBJECTS
 
 _BUDGET: Final = "_budget_"
 _LEFT: Final = "_left_"
@@ -24,14 +25,13 @@ _NODES_PER_STEP: Final = 4
 
 
 def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
-    """A function `(run, budget)` or `(run, metric, budget)` that evaluates a checked tree, which is used up.
+    """A function of the names in `SUBJECTS[subject]` and a budget, which evaluates a checked tree; the tree is used up.
 
     Raises:
         QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, refuses something.
     """
-    policy = _RunPolicy if subject == "run" else _MetricPolicy
     try:
-        result = compile_restricted_eval(tree, "<query>", policy=policy)
+        result = compile_restricted_eval(tree, "<query>", policy=_POLICIES[subject])
     except _RefusedError as refused:
         raise fault(refused.reason, expression, refused.node) from None
     # the code is one function expression; what it can reach are its arguments and the guards
@@ -47,14 +47,14 @@ class _RefusedError(Exception):
 class _Policy(RestrictingNodeTransformer):
     """Rewrites what RestrictedPython has passed. Generated names start with "_", which no query may write."""
 
-    subjects: tuple[str, ...] = ()
+    subject: Subject
 
     def error(self, node: ast.AST, info: str) -> NoReturn:
         raise _RefusedError(node, info)
 
     def visit_Expression(self, node: ast.Expression) -> ast.Expression:
         super().visit_Expression(node)
-        arguments = [ast.arg(name) for name in (*self.subjects, _BUDGET)]
+        arguments = [ast.arg(name) for name in (*SUBJECTS[self.subject], _BUDGET)]
         node.body = _function(arguments, node.body)
         return ast.fix_missing_locations(node)
 
@@ -114,11 +114,20 @@ def _weighed(loop: ast.ListComp | ast.GeneratorExp, weight: int) -> ast.expr:
 
 
 class _RunPolicy(_Policy):
-    subjects = ("run",)
+    subject = "run"
 
 
 class _MetricPolicy(_Policy):
-    subjects = ("run", "metric")
+    subject = "metric"
+
+
+class _SequencePolicy(_Policy):
+    subject = "sequence"
+
+
+_POLICIES: Final[dict[Subject, type[_Policy]]] = {
+    policy.subject: policy for policy in (_RunPolicy, _MetricPolicy, _SequencePolicy)
+}
 
 
 def _chain(left: ast.expr, steps: list[tuple[ast.cmpop, ast.expr]]) -> ast.expr:

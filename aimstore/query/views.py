@@ -1,10 +1,11 @@
-"""What `run` and `metric` are in a query: read-only views over a record that the caller supplies."""
+"""What `run`, `metric` and `sequence` are in a query: read-only views over a record that the caller supplies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
+from aimstore.abc.query import Subject
 from aimstore.query.compare import equal
 from aimstore.query.limits import Budget
 from aimstore.query.values import MISSING, BaseView, DictView, descend, wrap
@@ -32,6 +33,19 @@ METRIC_PROPERTIES: Final = frozenset(
 )
 """All names that `metric.<name>` has."""
 
+SEQUENCE_PROPERTIES: Final = METRIC_PROPERTIES | {"kind"}
+"""All names that `sequence.<name>` has."""
+
+SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
+    "run": ("run",),
+    "metric": ("run", "metric"),
+    "sequence": ("run", "sequence"),
+}
+"""The names that the predicate of a query for each subject takes, in order."""
+
+CLOSED: Final = {"metric": METRIC_PROPERTIES, "sequence": SEQUENCE_PROPERTIES}
+"""Names whose attributes are all known beforehand; a run has whatever was stored."""
+
 
 class MetricSource(Protocol):
     """The summary of one sequence. `last`, `min` and `max` are None where the sequence holds no numbers."""
@@ -52,6 +66,13 @@ class MetricSource(Protocol):
     def min(self) -> Any: ...
     @property
     def max(self) -> Any: ...
+
+
+class SequenceSource(MetricSource, Protocol):
+    """The summary of one sequence of any kind: "number", "text", "image", …"""
+
+    @property
+    def kind(self) -> str: ...
 
 
 class RunSource(Protocol):
@@ -155,14 +176,29 @@ class MetricView(BaseView):
 
     __slots__ = ("_run", "_source")
 
+    subject: ClassVar[Subject] = "metric"
+    properties: ClassVar[frozenset[str]] = METRIC_PROPERTIES
+
     def __init__(self, source: MetricSource, run: RunView) -> None:
         self._source = source
         self._run = run
 
     def names(self) -> dict[str, Any]:
-        return {"run": self._run, "metric": self}
+        return {"run": self._run, self.subject: self}
 
     def attribute(self, name: str) -> Any:
         if name == "run":
             return self._run
-        return wrap(getattr(self._source, name)) if name in METRIC_PROPERTIES else MISSING
+        return wrap(getattr(self._source, name)) if name in self.properties else MISSING
+
+
+class SequenceView(MetricView):
+    """`sequence` in a query: a metric's view, which also tells the kind."""
+
+    __slots__ = ()
+
+    subject = "sequence"
+    properties = SEQUENCE_PROPERTIES
+
+    def __init__(self, source: SequenceSource, run: RunView) -> None:
+        super().__init__(source, run)

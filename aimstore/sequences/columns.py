@@ -123,5 +123,11 @@ def in_step_order(columns: Columns) -> Columns:
 
 
 def floats(values: Any) -> Any:
-    """Numbers as float64[n]."""
-    return values.astype(np.float64, copy=False) if isinstance(values, np.ndarray) else np.array(values, np.float64)
+    """Numbers as float64[n]; ints past its range are infinite."""
+    if isinstance(values, np.ndarray):
+        return values.astype(np.float64, copy=False)
+    try:
+        return np.array(values, np.float64)
+    except OverflowError:
+        greatest = int(np.finfo(np.float64).max)
+        return np.array([np.inf if v > greatest else -np.inf if v < -greatest else v for v in values], np.float64)

@@ -32,6 +32,10 @@ def admit(value: Any, name: str) -> tuple[str, Any]:
         return NUMBER, float(value) if isinstance(value, float) else int(value)
     stored = value if isinstance(value, Opaque) else to_object(value)
     if stored is not None:
+        if stored.type_name == NUMBER:
+            raise EncodingError(
+                f"{name}: the record type {NUMBER!r} cannot be tracked; sequences of that kind hold plain numbers"
+            )
         return stored.type_name, encode_record(stored, (name,))
     return _kind(value), encode_record(value, (name,), to_object)
 

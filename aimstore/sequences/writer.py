@@ -133,7 +133,7 @@ class SequenceWriter:
         # all are checked before the first is taken, so that a bad one leaves nothing half tracked
         checked = [(check_name(key), value, *admit(value, key)) for key, value in values.items()]
         for key, value, kind, _ in checked:
-            self._series_for(key, context, kind, value)
+            self._series_for(key, context, kind, value, make=False)
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
         with shield, self._lock:  # all are taken, or none
             self._raise_error()
@@ -166,21 +166,24 @@ class SequenceWriter:
         if len(series.pending) > series.check_at or self._object_bytes > MAX_PENDING_BYTES:
             self._check_bound(series)
 
-    def _series_for(self, name: str, context: Any, kind: str, value: Any) -> Series:
+    def _series_for(self, name: str, context: Any, kind: str, value: Any, *, make: bool = True) -> Series:
         own = check_context(context, name)
         key = name, context_key(own)
         with shield, self._lock:
             series = self._by_context.get(key)
             if series is None:
                 encode_definition(name, own, kind)  # raises for a context that cannot be stored
-                series = self._by_context[key] = Series(len(self._by_context), name, own, kind)
+                series = Series(len(self._by_context), name, own, kind)
+                if make:
+                    self._by_context[key] = series
             if series.kind != kind:
                 raise SequenceTypeError(
                     f"sequence {name!r} {own} holds values of kind {series.kind!r}; "
                     f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
                 )
-            with suppress(TypeError):  # a context with values that cannot be hashed is looked up the long way each time
-                self._series[name if context is None else (name, *context.items())] = series
+            if make:
+                with suppress(TypeError):  # a context with values that cannot be hashed is looked up the long way each time
+                    self._series[name if context is None else (name, *context.items())] = series
             return series
 
     def _check_bound(self, series: Series) -> None:

@@ -10,6 +10,7 @@ Needs `pip install 'aimstore[testing]'`.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,11 +29,14 @@ _HOMES: Final = {
 }
 
 
+# What the tests start are processes that have no use for pytest and Hypothesis: they are loaded for those who ask for them.
+if "pytest" in sys.modules:
+    import_module("aimstore.testing.assertions")
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # the tests start many processes, which have no use for pytest and Hypothesis
-    import_module("aimstore.testing.assertions")
     return getattr(import_module(f"aimstore.testing.{_HOMES[name]}"), name)
 
 

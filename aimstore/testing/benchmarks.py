@@ -131,8 +131,8 @@ class _Bench:
         for _ in range(self._rounds):
             with self._backend.open(PATH) as container:
                 _get_all(container, keys)  # so that neither is the first to load the data
-                gets[0].append(_timed(lambda: _get_all(container, keys)))  # noqa: B023  called at once
-                scans[0].append(_timed(lambda: _expect(_scan_all(container), count)))  # noqa: B023
+                gets[0].append(_timed(lambda: _get_all(container, keys)))
+                scans[0].append(_timed(lambda: _expect(_scan_all(container), count)))
             if self._direct is not None:
                 with self._direct(self._root / "read" / PATH, False) as loops:
                     loops.get(keys)

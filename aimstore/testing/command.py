@@ -13,9 +13,7 @@ import click
 
 from aimstore.testing.report import Advance, Report, Result, run
 
-_EPILOG = (
-    "\b\nExamples:\n  $ aimstore conformance rocksdb\n  $ aimstore conformance mine --option cache_size=4MiB --json"
-)
+_EPILOG = "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --option cache_size=4MiB --json"
 
 
 def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:

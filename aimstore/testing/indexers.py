@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -63,15 +64,52 @@ _TERMS = (
     | st.builds(Term, _PATHS, st.just("startswith"), st.sampled_from(_TEXTS))
     | st.builds(Term, _PATHS, st.sampled_from(["true", "defined"]))
 )
-_HINTS: st.SearchStrategy[Hint] = st.recursive(
-    _TERMS,
-    lambda hints: (
-        st.builds(AllOf, st.lists(hints, min_size=1, max_size=3).map(tuple))
-        | st.builds(AnyOf, st.lists(hints, min_size=1, max_size=3).map(tuple))
-    ),
-    max_leaves=5,
-)
 _MISSING: Final = object()
+
+
+def _hints(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Hint]:
+    return st.recursive(
+        terms,
+        lambda hints: (
+            st.builds(AllOf, st.lists(hints, min_size=1, max_size=3).map(tuple))
+            | st.builds(AnyOf, st.lists(hints, min_size=1, max_size=3).map(tuple))
+        ),
+        max_leaves=5,
+    )
+
+
+@st.composite
+def _cases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None], list[Hint]]:
+    """Runs, what becomes of the first of them, and hints, most of them about values that the runs have."""
+    first = draw(st.lists(_TREES, max_size=len(RUNS)))
+    then = draw(st.lists(st.none() | _TREES, max_size=4))
+    leaves = [leaf for tree in (*first, *then) if tree for leaf in _leaves(tree)]
+    terms = _TERMS
+    if leaves:
+        terms |= st.sampled_from(leaves).flatmap(lambda leaf: _terms_near(*leaf))
+    return first, then, draw(st.lists(terms | _hints(terms), min_size=1, max_size=8))
+
+
+def _leaves(tree: Mapping[str, Any], above: TreePath = ("run",)) -> Iterator[tuple[TreePath, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _terms_near(path: TreePath, value: Any) -> st.SearchStrategy[Term]:
+    near: list[Any] = [value]
+    if isinstance(value, str):
+        near += [value[:-1], value + "a", value.upper()]
+    elif isinstance(value, int | float) and math.isfinite(value):
+        near += [int(value), float(int(value)), value + 1, value - 1, bool(value), -value]
+    else:
+        near = [0, ""]
+    constants = st.sampled_from(near)
+    return st.builds(Term, st.just(path), st.sampled_from(["==", "<", "<=", ">", ">="]), constants) | st.builds(
+        Term, st.just(path), st.just("in"), st.lists(constants, min_size=1, max_size=3).map(tuple)
+    )
 
 
 def holds(hint: Hint, attributes: Mapping[str, Any]) -> bool:
@@ -314,12 +352,9 @@ class IndexerConformance:
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        @given(
-            first=st.lists(_TREES, max_size=len(RUNS)),
-            then=st.lists(st.none() | _TREES, max_size=4),
-            hints=st.lists(_HINTS, min_size=1, max_size=6),
-        )
-        def check(first: list[dict[str, Any]], then: list[dict[str, Any] | None], hints: list[Hint]) -> None:
+        @given(_cases())
+        def check(case: tuple[list[dict[str, Any]], list[dict[str, Any] | None], list[Hint]]) -> None:
+            first, then, hints = case
             with MemoryBackend() as backend:
                 indexer = self.make_indexer(backend)
                 model: dict[str, dict[str, Any]] = {}

@@ -117,23 +117,23 @@ def test_a_missing_name_shows_the_nearest_the_known_the_disabled_and_the_broken(
 
 
 def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
-    image = RecordTypeSpec(name="image", summary="s", type="PIL.Image:Image", factory="my_images:codec")
+    point = RecordTypeSpec(name="point", summary="s", type="geometry:Point", factory="my_points:codec")
     command = CommandSpec(name="export", summary="s", factory="my_commands:export")
 
     class Various:
         @hookimpl
         def aimstore_record_types(self) -> list[RecordTypeSpec]:
-            return [image]
+            return [point]
 
         @hookimpl
         def aimstore_cli_commands(self) -> list[CommandSpec]:
             return [command]
 
     manager.register(Various(), "various")
-    assert manager.record_type("image") is image
-    assert manager.cli_commands() == {"export": command}
-    with pytest.raises(PluginError, match="no indexer named 'image'"):
-        manager.indexer("image")
+    assert manager.record_type("point") is point
+    assert manager.cli_commands()["export"] is command
+    with pytest.raises(PluginError, match="no indexer named 'point'"):
+        manager.indexer("point")
 
 
 def test_two_plug_ins_that_offer_one_name_raise(manager: PluginManager) -> None:

@@ -84,6 +84,29 @@ def test_a_metric_has_fixed_attributes(expression):
 
 
 @pytest.mark.parametrize(
+    ("expression", "subject", "reason", "hint"),
+    [
+        ("sequence.knd == 'image'", "sequence", "a sequence has no attribute 'knd'", "did you mean sequence.kind?"),
+        ("metric.kind == 'number'", "metric", "a metric has no attribute 'kind'", ""),
+        ("metric.last < 1", "sequence", "a query for sequences has no 'metric'", "did you mean sequence?"),
+        ("sequence.kind == 'text'", "metric", "a query for metrics has no 'sequence'", "did you mean metric?"),
+        ("sequence.kind == 'text'", "run", "a query for runs has no 'sequence'", "use query_sequences"),
+        ("sequence", "sequence", "'sequence' alone is not a value", "sequence.name"),
+        ("any(sequence for sequence in [1])", "sequence", "a loop variable cannot be called 'sequence'", ""),
+        ("sequence.kind()", "sequence", "a query cannot call a method 'kind'", "leave the parentheses out"),
+    ],
+)
+def test_each_subject_has_its_own_names(expression, subject, reason, hint):
+    fault = fault_of(expression, subject)
+    assert fault.reason == reason
+    assert hint in fault.hint
+
+
+def test_sequence_is_a_name_like_any_other_where_it_is_no_subject():
+    assert PythonQuery().compile("any(sequence.last > 1 for sequence in run.metrics)").attributes == {("run", "metrics")}
+
+
+@pytest.mark.parametrize(
     "expression",
     ["run.a == 1\x00", "run.a == '\ud800", "-" * 5000 + "1", "(" * 500 + "1" + ")" * 500, "1+" * 500 + "1"],
 )
@@ -136,6 +159,8 @@ def test_attributes_that_a_run_query_reads(expression, paths):
 )
 def test_attributes_that_a_metric_query_reads(expression, paths):
     assert PythonQuery().compile(expression, "metric").attributes == paths
+    renamed = None if paths is None else {tuple("sequence" if key == "metric" else key for key in path) for path in paths}
+    assert PythonQuery().compile(expression.replace("metric.", "sequence."), "sequence").attributes == renamed
 
 
 def test_nothing_is_promised_to_an_index():

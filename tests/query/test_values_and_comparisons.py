@@ -202,6 +202,20 @@ def test_metric_queries_see_the_metric_and_its_run(record):
     assert [query.matches(MetricView(metric, run)) for metric in record.metrics] == [False, False, True, False]
 
 
+def test_sequence_queries_see_the_kind_and_what_a_metric_has(record):
+    query = PythonQuery().compile(
+        "sequence.kind == 'image' and sequence.name == 'samples' and sequence.count == 3 and sequence.last == None"
+        " and sequence.context.subset == 'val' and run.active and sequence.run.hparams.lr < 1",
+        "sequence",
+    )
+    source = SimpleNamespace(
+        kind="image", name="samples", context={"subset": "val"}, count=3, first_step=0, last_step=2, last=None, min=None, max=None
+    )
+    assert query.matches(SequenceView(source, RunView(record)))
+    source.kind = "text"
+    assert not query.matches(SequenceView(source, RunView(record)))
+
+
 @pytest.mark.parametrize(
     ("expression", "cause"),
     [("1 / 0", ZeroDivisionError), ("run.text + 1", TypeError), ("int('x')", ValueError), ("len(5)", TypeError),

@@ -13,8 +13,9 @@ from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.cursor import Cursor
 from aimstore_lmdb.engine import MAX_KEY_SIZE
-from aimstore_lmdb.environment import SharedEnvironment, acquire, release
+from aimstore_lmdb.environment import SharedEnvironment
 from aimstore_lmdb.integrity import seal, unseal
+from aimstore_lmdb.registry import acquire, release
 
 _STEPS = 256
 """Items that a scan takes at a time."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from aimstore.abc import Item, KeyRange
+from aimstore.errors import CorruptionError
 from aimstore_lmdb import engine
 from aimstore_lmdb.environment import SharedEnvironment
 from aimstore_lmdb.integrity import seek, unseal
@@ -24,6 +25,7 @@ class Cursor:
         self._ahead: deque[Item] = deque()  # read, but not taken yet
         self._transaction: engine.Transaction | None = None
         self._unread: Iterator[Item] = iter(())
+        self._last: bytes | None = None
         shared.begin(self)
 
     def attach(self, transaction: engine.Transaction) -> None:
@@ -63,11 +65,15 @@ class Cursor:
         start, stop = self._keys.start, self._keys.stop
         for item in self._unread:
             key = item[0]
-            if key < start if self._reverse else stop is not None and key >= stop:
-                unseal(self._path, *item)  # a damaged key would end the scan early
-                break
-            if start <= key:  # less than the bound, going forward, where that is longer than a key can be
+            if self._last is not None and (key <= self._last if not self._reverse else key >= self._last):
+                raise CorruptionError(f"{self._path}: the keys near {key!r:.80} are not in order")
+            self._last = key
+            below = key < start
+            if not below and (stop is None or key < stop):
                 return item
+            unseal(self._path, *item)  # a damaged key would end the scan early
+            if below == self._reverse:  # at its end; at its beginning it is due to a bound longer than a key can be
+                break
         self.end()
         return None
 

@@ -134,6 +134,9 @@ def open_environment(
             if isinstance(error, lmdb.MemoryError) and map_size > _LEAST_MAP:
                 map_size //= 2
                 continue
+            if isinstance(error, lmdb.MapResizedError):  # outgrown in between
+                map_size *= 2
+                continue
             if getattr(error, "code", 0) == errno.ENOENT or "No such file" in str(error):
                 raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory)) from error
             if not writable and isinstance(error, lmdb.ReadonlyError):  # EACCES
@@ -181,9 +184,10 @@ def read_owner(environment: Environment, transaction: Transaction) -> bytes | No
 
 
 def compact(environment: Environment, items: Items, owner: bytes, directory: int) -> bool:
-    """Write a copy of the data without free pages, and put it on the disk; False where it is not worth it, or fails.
+    """Write a dense copy of the data, and put it on the disk; False where it is not worth it, or fails.
 
-    Worth it is a copy of what is not too large, where a quarter of the pages is free. No other process has the
+    Worth it is a copy of what is not too large, where a quarter of the pages is free. Pages in use become fuller too: in
+    the order of its keys LMDB fills them, while a page that is split leaves two half empty. No other process has the
     environment open.
 
     Args:
@@ -202,10 +206,20 @@ def compact(environment: Environment, items: Items, owner: bytes, directory: int
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(files.COMPACTED, flags, 0o644, dir_fd=directory)
         try:
-            environment.copyfd(descriptor, compact=True)
-            os.fsync(descriptor)
+            os.write(descriptor, files.empty())
         finally:
             os.close(descriptor)
+        name = f"/proc/self/fd/{directory}/{files.COMPACTED}"
+        with (
+            lmdb.open(name, subdir=False, lock=False, max_dbs=1, map_size=2 * pages * trees[0]["psize"]) as dense,
+            environment.begin(items) as source,
+            dense.begin(write=True) as target,
+        ):
+            write_owner(dense, target, owner)
+            with target.cursor(dense.open_db(_ITEMS, txn=target)) as cursor:
+                _, copied = cursor.putmulti(source.cursor().iternext(), append=True)
+            if copied != trees[1]["entries"]:
+                raise lmdb.CorruptedError(f"{copied} items were found, of {trees[1]['entries']}")
     except (OSError, lmdb.Error) as error:
         _log.info("%s was not compacted: %s", environment.path(), error)
         with suppress(OSError):

@@ -1,8 +1,7 @@
-"""One open environment per data file and process, shared by all containers on it: its reads, its writes, its growth.
+"""An open environment and what all containers on it do with it: its reads, its writes, its growth.
 
-LMDB allows no more than one, and replacing the memory map of that one ends all reading. So reading is done in steps
-under one lock, which is held for a step only, and before the map is replaced each open scan takes what it has yet to
-give into memory.
+Replacing the memory map ends all reading. So reading is done in steps under one lock, which is held for a step only, and
+before the map is replaced each open scan takes what it has yet to give into memory.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Condition, Lock, RLock
+from threading import Condition, RLock
 from typing import Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 from aimstore.abc import Item
-from aimstore.errors import ClosedError, CorruptionError, FencedError, StorageError
-from aimstore.forking import track_forks
+from aimstore.errors import AimstoreError, ClosedError, CorruptionError, FencedError, StorageError
 from aimstore_lmdb import engine, files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.integrity import seek
@@ -49,7 +46,7 @@ class Scan(Protocol):
 
 
 class SharedEnvironment:
-    """An environment that is open in this process; obtained from `acquire` and given back to `release`.
+    """An environment that is open in this process; see `aimstore_lmdb.registry`.
 
     Args:
         directory: where it lies.
@@ -91,14 +88,14 @@ class SharedEnvironment:
         if self._generation and (found is None or found.identity != self.identity):
             raise StorageError(f"{self._path} was deleted")
         if found is None:
-            raise _missing(self._path, self._directory)
+            raise FileNotFoundError(errno.ENOENT, f"no container {self._path}", os.fspath(self._directory))
         self.identity = found.identity
         self._length = files.check(self._directory)
         self._environment, self._items = engine.open_environment(
             self._directory,
             self._path,
             writable=self._writable,
-            map_size=self._map_size,
+            map_size=max(self._map_size, 2 * self._length),
             sync=self._options.sync == "batch",
         )
         self._map_size = self._environment.info()["map_size"]
@@ -133,7 +130,7 @@ class SharedEnvironment:
             alone = self._presence.alone()
             compacted = False
             if self._environment is not None:
-                if alone and owner is not None:
+                if alone and owner is not None and self._is_whole():
                     compacted = engine.compact(self._environment, self._items, owner, self._presence.directory)
                 self._environment.close()
                 self._environment = None
@@ -196,15 +193,20 @@ class SharedEnvironment:
 
     def _check_length(self) -> None:
         """Raise `CorruptionError` where the file was cut off; reading what is missing would kill this process."""
+        if not self._is_whole():
+            raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
+        self._check_due = time.monotonic() + _CHECK_AFTER
+
+    def _is_whole(self) -> bool:
         try:
             stat = os.stat(self._file)  # noqa: PTH116  Path.stat takes twice as long
         except OSError:
-            return  # deleted: what is open stays
+            return True  # deleted: what is open stays
         if (stat.st_dev, stat.st_ino) == self.identity:
             if stat.st_size < self._length:
-                raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
+                return False
             self._length = stat.st_size
-        self._check_due = time.monotonic() + _CHECK_AFTER
+        return True
 
     def begin(self, scan: Scan) -> None:
         """Give `scan` a read transaction, which lasts until `end(scan, …)`."""
@@ -280,10 +282,19 @@ class SharedEnvironment:
                     again = False
                     self._renew(self._map_size)
                 except engine.Error as error:
-                    raise engine.error_of(error, self._path, doing) from error
+                    raise self._failure(error, doing, nbytes) from error
             self._transactions += 1
             if self._transactions % _CHECK_EVERY == 0:
                 environment.reader_check()
+
+    def _failure(self, error: engine.Error, doing: str, nbytes: int) -> AimstoreError:
+        failure = engine.error_of(error, self._path, doing)
+        cut_short = isinstance(failure, StorageError) and failure.errno == errno.EIO  # as LMDB says of such a write
+        if not cut_short or files.has_room(self._directory, nbytes):
+            return failure
+        full = StorageError(f"{self._path}: {doing}: no space left in {self._directory}; nothing of it is stored")
+        full.errno = errno.ENOSPC
+        return full
 
     def flush(self) -> None:
         """Put all that was written on the disk."""
@@ -330,61 +341,3 @@ class SharedEnvironment:
 def _last_transaction(environment: engine.Environment) -> int:
     with environment.begin() as transaction:
         return transaction.id()
-
-
-def _missing(path: str, directory: Path) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
-
-
-# Sharing
-
-
-class _Registry:
-    """The environments that are open in this process, by device and inode of their data files."""
-
-    def __init__(self) -> None:
-        self._after_fork_in_child()
-        track_forks(self)
-
-    def _after_fork_in_child(self) -> None:
-        self.mutex = Lock()
-        self.open: WeakValueDictionary[tuple[int, int], SharedEnvironment] = WeakValueDictionary()
-
-
-_registry = _Registry()
-
-
-def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool) -> SharedEnvironment:
-    """The environment in `directory`, opened where it is not open yet; for writing it is made where it is missing.
-
-    Raises:
-        FileNotFoundError: for reading, and there is none.
-        CorruptionError, StorageError: it cannot be opened.
-    """
-    with _registry.mutex:
-        if writable:
-            files.make(directory)
-        found = files.state(directory)
-        if found is None:
-            raise _missing(path, directory)
-        shared = _registry.open.get(found.identity)
-        if shared is None:
-            shared = SharedEnvironment(directory, path, options, writable)
-            _registry.open[shared.identity] = shared
-        shared.users += 1
-    try:
-        if writable:
-            shared.upgrade(options)
-    except BaseException:
-        release(shared)
-        raise
-    return shared
-
-
-def release(shared: SharedEnvironment, owner: bytes | None = None) -> None:
-    """Give back what `acquire` gave; the last one closes it, see `SharedEnvironment.close`."""
-    with _registry.mutex:
-        shared.users -= 1
-        if not shared.users:
-            del _registry.open[shared.identity]
-            shared.close(owner)

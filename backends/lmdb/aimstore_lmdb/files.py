@@ -179,7 +179,7 @@ def _parse(page: bytes) -> Meta | None:
     page_size, free_root = trees[0], trees[7]
     if magic != _MAGIC or version != _VERSION or not flags & _IS_META:
         return None
-    if page_size & (page_size - 1) or not 256 <= page_size <= 65536:
+    if page_size & (page_size - 1) or not 256 <= page_size <= 65536 or max(last_page, transaction) >> 62:
         return None
     return Meta(transaction, last_page, page_size, free_root)
 
@@ -247,3 +247,10 @@ def settle(directory: int, compacted: bool) -> None:
             os.rename(COMPACTED, DATA, src_dir_fd=directory, dst_dir_fd=directory)
         # last: what a crash leaves of it beside the new file is made anew by whoever is the first to open it
         os.unlink(LOCK, dir_fd=directory)
+
+
+def has_room(directory: Path, nbytes: int) -> bool:
+    """Whether `nbytes` and the pages above them find room on the disk, as far as the file system tells."""
+    with storage_error(directory):
+        free = os.statvfs(directory)
+    return free.f_bavail * free.f_frsize > 2 * nbytes + 64 * PAGE

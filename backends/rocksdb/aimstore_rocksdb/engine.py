@@ -154,6 +154,8 @@ def _block_cache(nbytes: int, _pid: int) -> Cache:
 
 
 def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
+    global _threads_started
+    _threads_started = True
     # The options are given twice, since rocksdict would take those of the column family from an OPTIONS file. The
     # database looks the family up for each key, 1.9 µs in all; the family itself takes 1.3.
     return Rdict(os.fspath(directory), options, {"default": options}, access).get_column_family("default")
@@ -166,10 +168,8 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
         LockedError: another process has it open for writing.
         CorruptionError, StorageError: it cannot be opened.
     """
-    global _threads_started
     with storage_error(directory):
         files.make(directory)
-    _threads_started = True
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -263,7 +263,8 @@ def release(database: Rdict, path: str) -> None:
 # Forks
 #
 # RocksDB writes logs out as tables, and merges tables, in background threads that a forked child lacks though it
-# believes to have them: where the parent has had a database open for writing, a flush in the child would wait for ever.
+# believes to have them: where the parent has had a database open, if only for reading, a flush in the child would wait
+# for ever.
 # A child therefore writes to the log only. Opening a database writes its log out in the calling thread, so that opening
 # it anew takes the place of flushing.
 

@@ -29,7 +29,7 @@ from aimstore.testing.containers.snapshot import SnapshotTests
 from aimstore.testing.harness import Harness
 from aimstore.testing.stateful import StatefulTests
 
-settings.register_profile("first fault", phases=[Phase.generate], database=None)
+settings.register_profile("first fault", phases=[Phase.generate], database=None, derandomize=True)
 settings.load_profile("first fault")
 waiting.PATIENCE = 5
 
@@ -71,5 +71,7 @@ def _open(self: Harness, root: Path) -> Backend:
 
 for _name, _parts in FAULTS.items():
     globals()[f"Test{_name}"] = type(
-        f"Test{_name}", _parts, {"factory": f"broken:{_name}", "open_backend": _open, "__module__": __name__}
+        f"Test{_name}",
+        _parts,
+        {"factory": f"broken:{_name}", "open_backend": _open, "examples": 50, "__module__": __name__},
     )

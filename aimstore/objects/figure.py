@@ -1,0 +1,106 @@
+"""`Figure`: a chart of Plotly, or one of Matplotlib as a picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from aimstore.errors import UnsupportedError
+from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text, described
+
+PLOTLY: Final = "plotly"
+PICTURES: Final = ("svg", "png")
+"""What a Matplotlib figure can be stored as."""
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Figure(StoredObject):
+    """A chart.
+
+        Figure(plotly_figure)                        # stored as its JSON, and a Plotly figure again when read
+        Figure(matplotlib_figure, format="png")      # stored as a picture
+
+    Attributes:
+        format: "plotly", "svg" or "png".
+        caption: "" where there is none.
+        data: Plotly's JSON, in UTF-8, or the bytes of the picture.
+    """
+
+    format: str
+    caption: str
+    data: bytes
+
+    def __init__(self, source: Any, *, caption: str = "", format: str = "svg") -> None:  # noqa: A002  # as in Image
+        """
+        Args:
+            source: a Plotly figure, or one of Matplotlib, as it is now.
+            caption: a text that belongs to it.
+            format: what a Matplotlib figure is stored as: "svg", or "png", which is smaller where there are many points.
+
+        Raises:
+            TypeError: `source` or `caption` is none of these.
+            ValueError: the format is another.
+        """
+        caption = checked_text(caption, "the caption of a figure")
+        if format not in PICTURES:
+            raise ValueError(f"the format of a Matplotlib figure is one of {', '.join(PICTURES)}, not {format!r:.60}")
+        if _is_a(source, "plotly.basedatatypes", "BaseFigure"):
+            name, data = PLOTLY, source.to_json().encode()
+        elif _is_a(source, "matplotlib.figure", "Figure"):
+            buffer = BytesIO()
+            source.savefig(buffer, format=format)
+            name, data = format, buffer.getvalue()
+        else:
+            raise TypeError(
+                f"a figure is one of Plotly or Matplotlib, not {source!r:.60} ({type(source).__name__}); "
+                "of axes give axes.figure, of pyplot plt.gcf(), of a picture an Image"
+            )
+        self._set(format=name, caption=caption, data=data)
+
+    def plotly(self) -> Any:
+        """The `plotly.graph_objects.Figure`, a new one at each call.
+
+        Raises:
+            ValueError: this is a picture of a Matplotlib figure.
+            UnsupportedError: Plotly is not installed.
+        """
+        if self.format != PLOTLY:
+            raise ValueError(
+                f"this figure was made with Matplotlib and is a picture of format {self.format}; save() writes it"
+            )
+        try:
+            import plotly.io
+        except ImportError as error:
+            raise UnsupportedError("plotly() needs Plotly: pip install 'aimstore[figures]'") from error
+        return plotly.io.from_json(self.data.decode())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the figure to a file: a picture as it is; one of Plotly as JSON, or as a page that stands alone where the name
+        ends in ".html", for which Plotly is needed (`UnsupportedError`)."""
+        if self.format == PLOTLY and Path(path).suffix.lower() in (".html", ".htm"):
+            self.plotly().write_html(path)
+        else:
+            Path(path).write_bytes(self.data)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows."""
+        if self.format == PLOTLY:
+            bundle: dict[str, Any] = self.plotly()._repr_mimebundle_(include, exclude)
+            return bundle
+        return {"image/png": self.data} if self.format == "png" else {"image/svg+xml": self.data.decode()}
+
+    def __repr__(self) -> str:
+        return described("Figure", self.format, self.data, self.caption)
+
+
+codec = FieldsCodec(Figure, format=str, caption=str, data=bytes)
+
+
+def _is_a(value: object, module: str, name: str) -> bool:
+    """Whether `value` is of a class of a library that need not be there: who has such an object has imported it."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
