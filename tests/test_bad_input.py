@@ -431,6 +431,11 @@ while len(errors) < 5:
         refused.append(i)
         errors.append(error)
     i += 1
+    if i % 8 == 0:  # before more is pending than there will be room for
+        try:
+            run.flush()
+        except StorageError as error:
+            errors.append(error)
 for action in (run.flush, lambda: run.flush(sync=True), run.close, run.close):
     fill_up()
     try:

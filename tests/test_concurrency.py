@@ -74,7 +74,6 @@ def test_thirty_two_processes_that_finalize_at_once_are_all_indexed(repo: Repo, 
 ready, told = os.pipe()
 gate, opened = os.pipe()
 def work(number):
-    os.close(opened)
     run = Run(repo=".")
     run["number"] = number
     run.track(float(number), name="loss")
@@ -83,6 +82,7 @@ def work(number):
     os.read(gate, 1)
     run.close()
 if not os.fork():
+    os.close(opened)
     together(32, work)
     sys.exit()
 os.close(gate)

@@ -182,7 +182,7 @@ class SequenceWriter:
                     f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
                 )
             if make:
-                with suppress(TypeError):  # a context with values that cannot be hashed is looked up the long way each time
+                with suppress(TypeError):  # a context that cannot be hashed is looked up the long way each time
                     self._series[name if context is None else (name, *context.items())] = series
             return series
 

@@ -21,12 +21,12 @@ from aimstore.plugins import (
     plugins,
 )
 
-OFFERS_LMDB = """
+OFFERS_OtherDB = """
 from aimstore.plugins import BackendSpec, hookimpl
 
 @hookimpl
 def aimstore_backends():
-    return [BackendSpec(name="lmdb", summary="s", extra="lmdb", factory="no_engine.backend:Backend")]
+    return [BackendSpec(name="otherdb", summary="s", extra="otherdb", factory="no_engine.backend:Backend")]
 """
 
 
@@ -63,10 +63,10 @@ def test_a_built_in_plug_in_can_be_disabled_like_any_other() -> None:
 
 
 def test_an_installed_plug_in_is_found(install: Callable[[str, str, str], None]) -> None:
-    install("lmdb", "lmdb_plugin", OFFERS_LMDB)
+    install("otherdb", "otherdb_plugin", OFFERS_OtherDB)
     manager = PluginManager(disabled=())
-    assert "lmdb" in manager.names
-    assert manager.backend("lmdb").factory == "no_engine.backend:Backend"
+    assert "otherdb" in manager.names
+    assert manager.backend("otherdb").factory == "no_engine.backend:Backend"
     assert "no_engine" not in sys.modules
 
 
@@ -79,21 +79,21 @@ def test_an_installed_plug_in_is_found(install: Callable[[str, str, str], None])
             "from aimstore.plugins import hookimpl\n@hookimpl\ndef aimstore_backend(): ...",
             "did you mean 'aimstore_back",
         ),
-        (OFFERS_LMDB.replace("aimstore_backends()", "aimstore_backends(path)"), "path"),
-        (OFFERS_LMDB.replace("@hookimpl", "@hookimpl(wrapper=True)") + "    yield\n", "is a wrapper"),
-        (OFFERS_LMDB.replace("return [", "return 1 / 0 or ["), "ZeroDivisionError"),
-        (OFFERS_LMDB.replace("return [", "return 5 or ["), "aimstore_backends returns a list of BackendSpec, not 5"),
-        (OFFERS_LMDB.replace('name="lmdb"', 'name="LMDB!"'), "backend name 'LMDB!'"),
-        (OFFERS_LMDB.replace("no_engine.backend:", ""), "factory is 'module:attribute', not 'Backend'"),
+        (OFFERS_OtherDB.replace("aimstore_backends()", "aimstore_backends(path)"), "path"),
+        (OFFERS_OtherDB.replace("@hookimpl", "@hookimpl(wrapper=True)") + "    yield\n", "is a wrapper"),
+        (OFFERS_OtherDB.replace("return [", "return 1 / 0 or ["), "ZeroDivisionError"),
+        (OFFERS_OtherDB.replace("return [", "return 5 or ["), "aimstore_backends returns a list of BackendSpec, not 5"),
+        (OFFERS_OtherDB.replace('name="otherdb"', 'name="OtherDB!"'), "backend name 'OtherDB!'"),
+        (OFFERS_OtherDB.replace("no_engine.backend:", ""), "factory is 'module:attribute', not 'Backend'"),
     ],
 )
 def test_a_broken_plug_in_is_recorded_and_the_others_work(
     install: Callable[[str, str, str], None], caplog: pytest.LogCaptureFixture, source: str, error: str
 ) -> None:
     install("bad", "bad_plugin", source)
-    install("good", "good_plugin", OFFERS_LMDB)
+    install("good", "good_plugin", OFFERS_OtherDB)
     manager = PluginManager(disabled=())
-    assert manager.backend("lmdb").name == "lmdb"
+    assert manager.backend("otherdb").name == "otherdb"
     [broken] = [plugin for plugin in manager.broken if plugin.name == "bad"]
     assert error in broken.error
     assert "bad" not in manager.names
@@ -105,13 +105,13 @@ def test_a_missing_name_shows_the_nearest_the_known_the_disabled_and_the_broken(
     install: Callable[[str, str, str], None],
 ) -> None:
     install("bad", "bad_plugin", "import no_such_library")
-    manager = PluginManager(disabled=["other", "rocksdb"])
-    manager.register(Offering(backend("lmdb"), backend("leveldb")), "mine")
+    manager = PluginManager(disabled=["lmdb", "rocksdb"])
+    manager.register(Offering(backend("otherdb"), backend("leveldb")), "mine")
     with pytest.raises(PluginError) as caught:
-        manager.backend("lmbd")
+        manager.backend("othredb")
     assert str(caught.value) == (
-        "no backend named 'lmbd'; did you mean 'lmdb'? Known: leveldb, lmdb. "
-        "Disabled by AIMSTORE_DISABLED_PLUGINS: other, rocksdb. "
+        "no backend named 'othredb'; did you mean 'otherdb'? Known: leveldb, otherdb. "
+        "Disabled by AIMSTORE_DISABLED_PLUGINS: lmdb, rocksdb. "
         "Plug-in 'bad' is not used: ModuleNotFoundError: No module named 'no_such_library'."
     )
 
@@ -137,31 +137,31 @@ def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
 
 
 def test_two_plug_ins_that_offer_one_name_raise(manager: PluginManager) -> None:
-    manager.register(Offering(backend("lmdb")), "one")
-    manager.register(Offering(backend("lmdb")), "two")
-    with pytest.raises(PluginError, match=r"backend named 'lmdb': 'one' and 'two'; .*AIMSTORE_DISABLED_PLUGINS=two"):
+    manager.register(Offering(backend("otherdb")), "one")
+    manager.register(Offering(backend("otherdb")), "two")
+    with pytest.raises(PluginError, match=r"backend named 'otherdb': 'one' and 'two'; .*AIMSTORE_DISABLED_PLUGINS=two"):
         manager.backends()
 
 
 def test_two_distributions_with_one_entry_point_name_raise(
     install: Callable[[str, str, str], None],
 ) -> None:
-    install("lmdb", "first_plugin", OFFERS_LMDB)
-    install("lmdb", "second_plugin", OFFERS_LMDB)
-    with pytest.raises(PluginError, match="two plug-ins named 'lmdb'") as caught:
+    install("otherdb", "first_plugin", OFFERS_OtherDB)
+    install("otherdb", "second_plugin", OFFERS_OtherDB)
+    with pytest.raises(PluginError, match="two plug-ins named 'otherdb'") as caught:
         PluginManager(disabled=())
     assert "first_plugin" in str(caught.value)
     assert "second_plugin" in str(caught.value)
-    assert "lmdb" not in PluginManager(disabled=["lmdb"]).names
+    assert "otherdb" not in PluginManager(disabled=["otherdb"]).names
 
 
 def test_the_environment_disables_plug_ins(
     install: Callable[[str, str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("bad", "bad_plugin", "raise RuntimeError")
-    monkeypatch.setenv("AIMSTORE_DISABLED_PLUGINS", " bad, rocksdb,")
+    monkeypatch.setenv("AIMSTORE_DISABLED_PLUGINS", " bad, lmdb, rocksdb,")
     manager = PluginManager()
-    assert manager.disabled == {"bad", "rocksdb"}
+    assert manager.disabled == {"bad", "lmdb", "rocksdb"}
     assert manager.broken == ()
     assert manager.names == ("defaults",)
 
@@ -169,22 +169,22 @@ def test_the_environment_disables_plug_ins(
 def test_a_registered_name_is_taken_and_a_refused_plug_in_leaves_nothing(manager: PluginManager) -> None:
     manager.register(Offering(), "mine")
     with pytest.raises(PluginError, match="two plug-ins named 'mine'"):
-        manager.register(Offering(backend("lmdb")), "mine")
+        manager.register(Offering(backend("otherdb")), "mine")
 
     class Misspelt(Offering):
         @hookimpl
         def aimstore_run_open(self) -> None: ...
 
     with pytest.raises(PluginError, match="did you mean 'aimstore_run_opened'"):
-        manager.register(Misspelt(backend("lmdb")), "other")
+        manager.register(Misspelt(backend("otherdb")), "other")
     assert manager.names == ("defaults", "mine")
     assert manager.backends() == {}
 
 
 def test_what_is_registered_later_is_seen(manager: PluginManager) -> None:
     assert manager.backends() == {}
-    manager.register(Offering(backend("lmdb")), "mine")
-    assert list(manager.backends()) == ["lmdb"]
+    manager.register(Offering(backend("otherdb")), "mine")
+    assert list(manager.backends()) == ["otherdb"]
 
 
 def test_each_plug_in_is_told_of_an_event_with_the_arguments_it_takes(manager: PluginManager) -> None:

@@ -103,7 +103,9 @@ def test_each_subject_has_its_own_names(expression, subject, reason, hint):
 
 
 def test_sequence_is_a_name_like_any_other_where_it_is_no_subject():
-    assert PythonQuery().compile("any(sequence.last > 1 for sequence in run.metrics)").attributes == {("run", "metrics")}
+    assert PythonQuery().compile("any(sequence.last > 1 for sequence in run.metrics)").attributes == {
+        ("run", "metrics")
+    }
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,9 @@ def test_attributes_that_a_run_query_reads(expression, paths):
 )
 def test_attributes_that_a_metric_query_reads(expression, paths):
     assert PythonQuery().compile(expression, "metric").attributes == paths
-    renamed = None if paths is None else {tuple("sequence" if key == "metric" else key for key in path) for path in paths}
+    renamed = (
+        None if paths is None else {tuple("sequence" if key == "metric" else key for key in path) for path in paths}
+    )
     assert PythonQuery().compile(expression.replace("metric.", "sequence."), "sequence").attributes == renamed
 
 

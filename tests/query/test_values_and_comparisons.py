@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 from aimstore.errors import QueryRuntimeError
-from aimstore.query import MISSING, Loadable, MetricView, PythonQuery, QueryLimitError, RunView
+from aimstore.query import MISSING, Loadable, MetricView, PythonQuery, QueryLimitError, RunView, SequenceView
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,15 @@ def test_sequence_queries_see_the_kind_and_what_a_metric_has(record):
         "sequence",
     )
     source = SimpleNamespace(
-        kind="image", name="samples", context={"subset": "val"}, count=3, first_step=0, last_step=2, last=None, min=None, max=None
+        kind="image",
+        name="samples",
+        context={"subset": "val"},
+        count=3,
+        first_step=0,
+        last_step=2,
+        last=None,
+        min=None,
+        max=None,
     )
     assert query.matches(SequenceView(source, RunView(record)))
     source.kind = "text"
