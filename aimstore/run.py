@@ -91,11 +91,14 @@ class Run:
             self._begin(replace(created, created_at=now, tags=tuple(sorted(set(tags)))))
         else:
             self._begin(None)
-            self._update(finalized_at=None)
-            given = {"experiment": experiment, "name": name, "description": description}
-            self._update(**{key: value for key, value in given.items() if value is not None})
-            for tag in tags:
-                self.add_tag(tag)
+            try:
+                given = {"experiment": experiment, "name": name, "description": description}
+                self._update(finalized_at=None, **{key: value for key, value in given.items() if value is not None})
+                for tag in tags:
+                    self.add_tag(tag)
+            except BaseException:
+                self.close()
+                raise
 
     def _begin(self, created: RunProperties | None) -> None:
         session = RunSession(self._repo.parts, self._hash)

@@ -149,11 +149,10 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_broken_configuration_is_refused_with_the_place(repo: Repo, text: str, message: str) -> None:
-    with Run(repo=repo) as run:
-        pass
+    Run(repo=repo).close()
     (Path(repo.path) / "config.toml").write_text(text)
     before = snapshot(Path(repo.path))
-    for action in (lambda: Repo(repo.path).query_runs("run.x == 1").count(), lambda: Run(run.hash, repo=repo.path)):
+    for action in (lambda: Repo(repo.path).query_runs("run.x == 1").count(), lambda: Repo.init(repo.path).query_runs()):
         with pytest.raises((ConfigError, PluginError), match=message):
             action()
     assert snapshot(Path(repo.path)) == before

@@ -7,6 +7,7 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
+from aimstore.sequences.sequence import Metric, Sequence
 
 
 @pytest.fixture
@@ -42,6 +43,55 @@ def test_metrics_are_found_and_know_their_run(repo: Repo) -> None:
     assert sorted(metric.run["i"] for metric in found) == [2, 3]
     assert sorted(metric.numpy()[1].tolist() for metric in found) == [[0.5], [0.75]]
     assert repo.query_metrics("metric.name == 'note'").count() == 0
+
+
+def test_sequences_of_any_kind_are_found(repo: Repo) -> None:
+    with Run(repo=repo, experiment="even") as run:
+        run["i"] = 4
+        run.track([1, 2], name="note", context={"subset": "val"})
+        run.track(b"raw", name="data")
+    found = list(repo.query_sequences("sequence.name == 'note' and run.experiment == 'even'"))
+    assert sorted((each.run["i"], each.kind, each.context.get("subset")) for each in found) == [
+        (0, "text", None),
+        (2, "text", None),
+        (4, "record", "val"),
+    ]
+    assert sorted(str(record.value) for each in found for record in each) == ["[1, 2]", "text 0", "text 2"]
+    assert repo.query_sequences().count() == 10
+    assert repo.query_sequences("sequence.kind == 'bytes'").count() == 1
+    assert repo.query_sequences("sequence.run.i > 1 and sequence.last_step == 0 and sequence.count == 1").count() == 6
+
+
+def test_sequences_of_one_kind_are_found_and_the_others_not_asked(repo: Repo) -> None:
+    texts = repo.query_sequences("run.i > 1", kind="text")
+    assert {(each.name, type(each)) for each in texts} == {("note", Sequence)}
+    assert (texts.progress.runs, texts.progress.evaluated, texts.progress.matched) == (4, 4, 2)
+    assert texts.explain().startswith("kind       text\n")
+    numbers = repo.query_sequences("sequence.last > 0.4 and sequence.max == sequence.last", kind="number")
+    assert {(each.name, type(each)) for each in numbers} == {("loss", Metric)}
+    assert sorted(each.run["i"] for each in numbers) == [2, 3]
+    assert repo.query_sequences(kind="hologram").count() == 0
+    assert repo.query_sequences("sequence.last > 0", kind="text").progress.errors == 0
+    with pytest.raises(TypeError, match="kind is a str"):
+        repo.query_sequences(kind=5)  # type: ignore[arg-type]
+
+
+def test_sequences_of_live_and_archived_runs(repo: Repo) -> None:
+    with Run(repo=repo) as live:
+        live.track("now", name="note")
+        assert repo.query_sequences("sequence.name == 'note'", kind="text").count() == 5
+    [archived] = repo.query_runs("run.i == 1")
+    archived.archived = True
+    assert repo.query_sequences(kind="text").count() == 4
+    assert repo.query_sequences("run.archived", kind="text").count() == 1
+
+
+def test_an_error_of_a_sequence_query_names_the_sequence(repo: Repo) -> None:
+    results = repo.query_sequences("1 / run.divisor > 0", kind="text")
+    assert (results.count(), results.progress.errors) == (3, 1)
+    assert results.progress.first_error.startswith("text sequence 'note' {} of run ")
+    with pytest.raises(QueryRuntimeError):
+        list(repo.query_sequences("1 / run.divisor > 0", on_error="raise"))
 
 
 def test_results_are_lazy_and_can_be_read_again(repo: Repo) -> None:

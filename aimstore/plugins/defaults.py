@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from aimstore.plugins.hookspecs import hookimpl
-from aimstore.plugins.specs import CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec
+from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec
+
+
+@hookimpl
+def aimstore_backends() -> list[BackendSpec]:
+    return [
+        BackendSpec(
+            name="memory",
+            summary="the memory of one process, gone at its end; for tests and notebooks",
+            factory="aimstore.storage.memory:open_shared",
+            options="aimstore.storage.memory:MemoryOptions",
+        )
+    ]
 
 
 @hookimpl

@@ -10,12 +10,14 @@ import socket
 import time
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from threading import Condition, RLock
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from aimstore.abc import Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
-from aimstore.errors import ClosedError, FencedError, LockedError, LockOwner
+from aimstore.errors import ClosedError, ConfigError, FencedError, LockedError, LockOwner
 from aimstore.forking import track_forks
 
 _versions = itertools.count(1)
@@ -223,3 +225,31 @@ class MemoryLock(Lock):
             if self._backend._held.get(self.path) is self:
                 del self._backend._held[self.path]
                 self._backend._changed.notify_all()
+
+
+_shared: dict[str, MemoryBackend] = {}
+_shared_mutex = RLock()
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """The options of the memory backend: none."""
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> MemoryOptions:
+        """Raises `ConfigError` where there are options."""
+        if options:
+            names = ", ".join(sorted(options))
+            raise ConfigError(f"the memory backend has no options; remove {names} from [storage.options]")
+        return cls()
+
+
+def open_shared(root: Path | str, options: Mapping[str, Any] | None = None) -> MemoryBackend:
+    """The backend of the repository at `root`: the same one for all who open it in this process, as long as it lives.
+
+    Raises:
+        ConfigError: there are no options.
+    """
+    MemoryOptions.parse(options or {})
+    with _shared_mutex:
+        return _shared.setdefault(os.path.realpath(root), MemoryBackend())

@@ -63,7 +63,9 @@ def test_a_matplotlib_figure_is_a_picture(matplotlib_figure: matplotlib.figure.F
 
 def test_other_sources_and_formats_are_refused(matplotlib_figure: matplotlib.figure.Figure) -> None:
     for source in (None, b"data", "plot.png", {"data": []}, matplotlib_figure.axes[0]):
-        with pytest.raises(TypeError, match="a figure is one of Plotly or Matplotlib, not .* of axes give axes.figure"):
+        with pytest.raises(
+            TypeError, match=r"a figure is one of Plotly or Matplotlib, not .* of axes give axes\.figure"
+        ):
             Figure(source)
     for wrong in ("pdf", "plotly", None):
         with pytest.raises(ValueError, match="is one of svg, png"):

@@ -18,7 +18,7 @@ from aimstore.plugins import plugins
 from aimstore.plugins.objects import _codec_or_none
 from aimstore.storage.layout import OBJECT
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
 """Does not compress, so its image is too large for a chunk, and for the index."""
 
 

@@ -54,7 +54,7 @@ def test_built_in_plug_ins_offer_the_defaults(manager: PluginManager) -> None:
     assert manager.names == ("defaults",)
     assert manager.indexer("container").factory == "aimstore.index.indexer:ContainerIndexer"
     assert manager.query_engine("python").factory == "aimstore.query.engine:PythonQuery"
-    assert manager.backends() == {}
+    assert list(manager.backends()) == ["memory"]
 
 
 def test_a_built_in_plug_in_can_be_disabled_like_any_other() -> None:
@@ -110,7 +110,7 @@ def test_a_missing_name_shows_the_nearest_the_known_the_disabled_and_the_broken(
     with pytest.raises(PluginError) as caught:
         manager.backend("othredb")
     assert str(caught.value) == (
-        "no backend named 'othredb'; did you mean 'otherdb'? Known: leveldb, otherdb. "
+        "no backend named 'othredb'; did you mean 'otherdb'? Known: leveldb, memory, otherdb. "
         "Disabled by AIMSTORE_DISABLED_PLUGINS: lmdb, rocksdb. "
         "Plug-in 'bad' is not used: ModuleNotFoundError: No module named 'no_such_library'."
     )
@@ -178,13 +178,13 @@ def test_a_registered_name_is_taken_and_a_refused_plug_in_leaves_nothing(manager
     with pytest.raises(PluginError, match="did you mean 'aimstore_run_opened'"):
         manager.register(Misspelt(backend("otherdb")), "other")
     assert manager.names == ("defaults", "mine")
-    assert manager.backends() == {}
+    assert list(manager.backends()) == ["memory"]
 
 
 def test_what_is_registered_later_is_seen(manager: PluginManager) -> None:
-    assert manager.backends() == {}
+    assert list(manager.backends()) == ["memory"]
     manager.register(Offering(backend("otherdb")), "mine")
-    assert list(manager.backends()) == ["otherdb"]
+    assert list(manager.backends()) == ["memory", "otherdb"]
 
 
 def test_each_plug_in_is_told_of_an_event_with_the_arguments_it_takes(manager: PluginManager) -> None:
@@ -239,5 +239,5 @@ def test_a_broken_plug_in_is_plain_data() -> None:
 
 def test_a_spec_of_another_kind_is_refused(manager: PluginManager) -> None:
     manager.register(Offering(IndexerSpec(name="x", summary="s", factory="m:f")), "mine")
-    assert manager.backends() == {}
+    assert list(manager.backends()) == ["memory"]
     assert [plugin.name for plugin in manager.broken] == ["mine"]

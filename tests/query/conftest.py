@@ -22,6 +22,7 @@ class Metric:
     last: Any = 0.5
     min: Any = 0.25
     max: Any = 1.0
+    kind: str = "number"
 
 
 @dataclass

@@ -13,12 +13,13 @@ import pytest
 
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
 from aimstore.query import (
-    METRIC_PROPERTIES,
     MISSING,
     RUN_PROPERTIES,
+    SEQUENCE_PROPERTIES,
     MetricView,
     PythonQuery,
     RunView,
+    SequenceView,
     namespace,
     values,
     views,
@@ -117,7 +118,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("subject", ["run", "metric"])
+@pytest.mark.parametrize("subject", ["run", "metric", "sequence"])
 @pytest.mark.parametrize("expression", REFUSED)
 def test_known_ways_out_are_refused_when_compiled(expression, subject):
     with pytest.raises(QuerySyntaxError):
@@ -126,7 +127,7 @@ def test_known_ways_out_are_refused_when_compiled(expression, subject):
 
 PLAIN = {bool, int, float, complex, str, bytes, type(None), datetime, date, timedelta, tuple}
 VIEWS = {values.DictView, values.ListView, values.MissingValue, values.OpaqueView}
-VIEWS |= {views.RunView, views.MetricsView, views.MetricView}
+VIEWS |= {views.RunView, views.MetricsView, views.MetricView, views.SequenceView}
 
 
 def test_everything_reachable_is_a_plain_value_or_a_view(record):
@@ -139,9 +140,12 @@ def test_everything_reachable_is_a_plain_value_or_a_view(record):
     run = RunView(record)
     python_names = {name for value in ("", 1, 1.5, [], {}, (), run, sys, datetime.now(), dict) for name in dir(value)}
     python_names |= {"gi_frame", "cr_frame", "tb_frame", "f_globals", "load", "_source", "_run", "_mapping", "_items"}
-    names = sorted(RUN_PROPERTIES | METRIC_PROPERTIES | python_names | set(record.attributes) | {"lr", "opt", "subset"})
+    names = sorted(
+        RUN_PROPERTIES | SEQUENCE_PROPERTIES | python_names | set(record.attributes) | {"lr", "opt", "subset"}
+    )
     keys = [*names, 0, -1, 1, slice(None), (), ("hparams", "opt"), ("__class__",), None, 1.5, True, ("loss", {})]
     waiting: list[tuple[object, int]] = [(run, 0), (MetricView(record.metrics[0], run), 0), (MISSING, 0)]
+    waiting.append((SequenceView(record.metrics[0], run), 0))
     kinds = set()
     while waiting:
         value, depth = waiting.pop()
