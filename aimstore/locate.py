@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from aimstore.config import RepoConfig, read_config, write_config
-from aimstore.errors import RepositoryError, RepositoryNotFoundError, StorageError
+from aimstore.errors import ConfigError, RepositoryError, RepositoryNotFoundError, StorageError
 
 DIRECTORY: Final = ".aim"
 CONFIG: Final = "config.toml"
+BACKEND: Final = "backend"
+"""Name of the engine that made what is stored, beside the configuration, which somebody may edit."""
 
 _LAYOUT: Final = tuple(f"{area}/{kind}" for area in ("meta", "seqs") for kind in ("chunks", "progress", "locks"))
 
@@ -58,6 +60,7 @@ def create(directory: Path, config: RepoConfig) -> None:
         for part in _LAYOUT:
             (draft / part).mkdir(parents=True)
         write_config(draft / CONFIG, config)
+        note_backend(draft, config.backend)
         draft.rename(directory)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
@@ -71,13 +74,38 @@ def read_own_config(directory: Path) -> RepoConfig:
 
     Raises:
         RepositoryError: it is not a repository of aimstore.
-        ConfigError: its configuration is broken.
+        ConfigError: its configuration is broken, or names another engine than the one that its runs are stored by.
     """
     if (directory / CONFIG).exists():
-        return read_config(directory / CONFIG)
+        config = read_config(directory / CONFIG)
+        _check_backend(directory, config.backend)
+        return config
     if (directory / "VERSION").exists() or (directory / "meta").exists():
         raise RepositoryError(
             f"{directory} was made by Aim itself, or has lost its {CONFIG}; aimstore does not touch it. "
             f"Use another folder, or move it out of the way"
         )
     raise RepositoryError(f"{directory} is not a repository: it has no {CONFIG}. `aimstore init` makes one elsewhere")
+
+
+def note_backend(directory: Path, backend: str) -> None:
+    """Note which engine makes what is stored in the repository at `directory`."""
+    (directory / BACKEND).write_text(f"{backend}\n")
+
+
+def noted_backend(directory: Path) -> str | None:
+    """The engine that was noted; None where there is no note."""
+    try:
+        return (directory / BACKEND).read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _check_backend(directory: Path, configured: str) -> None:
+    noted = noted_backend(directory)
+    if noted not in (None, configured):
+        raise ConfigError(
+            f"{directory / CONFIG} names the backend {configured!r}, but what is stored there was made by {noted!r}: "
+            f"set [storage] backend = {noted!r} again; `aimstore convert` brings runs to another engine, and "
+            f"`aimstore config storage.backend {configured}` changes it where there are no runs"
+        )

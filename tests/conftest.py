@@ -99,7 +99,7 @@ class Process:
     """A Python program in a process of its own, which tells what it does line by line."""
 
     def __init__(self, channel: socket.socket, program: str, arguments: tuple[object, ...], cwd: Path) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  stop() closes it
         theirs_in, self._in = os.pipe()
         self._out, theirs_out = os.pipe()
         self._state, theirs_state = os.pipe()

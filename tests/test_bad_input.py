@@ -66,7 +66,7 @@ def test_what_is_no_hash_is_refused_everywhere(repo: Repo, name: Any) -> None:
         lambda: repo.reindex(name),
     ]
     for action in actions:
-        with pytest.raises(InvalidRunHashError, match="not a run hash: .*24 lower-case hexadecimal digits"):
+        with pytest.raises(InvalidRunHashError, match=r"not a run hash: .*24 lower-case hexadecimal digits"):
             action()
     assert snapshot(Path(repo.path)) == before
 
@@ -90,7 +90,7 @@ def test_an_unknown_hash_is_named_with_the_repository_and_nothing_is_made(repo: 
 
 def test_no_repository_is_an_error_that_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RepositoryNotFoundError, match="no repository at .*nowhere/.aim; `aimstore init"):
+    with pytest.raises(RepositoryNotFoundError, match=r"no repository at .*nowhere/\.aim; `aimstore init"):
         Repo(tmp_path / "nowhere")
     with pytest.raises(RepositoryNotFoundError, match="`aimstore init`"):
         Repo()
@@ -129,7 +129,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".aim").mkdir()
     (tmp_path / ".aim/notes.txt").write_text("mine")
     for action in (lambda: Repo(tmp_path), lambda: Repo.init(tmp_path), lambda: Run(repo=tmp_path)):
-        with pytest.raises(RepositoryError, match="is not a repository: it has no config.toml"):
+        with pytest.raises(RepositoryError, match=r"is not a repository: it has no config\.toml"):
             action()
     assert snapshot(tmp_path / ".aim") == {str(tmp_path / ".aim/notes.txt"): b"mine"}
 
@@ -330,7 +330,9 @@ assert run.hash == name
 assert run.metrics()[0].numpy()[1].tolist() == [1.0]
 assert run.name == "mine" and run["big"] == "y" * 10000
 assert repo.status().stalled == []
-for action in (lambda: Run(repo=repo), lambda: Run(name, repo=repo), lambda: repo.delete_run(name), lambda: setattr(run, "name", "x")):
+def rename():
+    run.name = "x"
+for action in (lambda: Run(repo=repo), lambda: Run(name, repo=repo), lambda: repo.delete_run(name), rename):
     try:
         action()
     except StorageError as error:

@@ -11,7 +11,7 @@ import pytest
 
 from aimstore import Repo, Run
 
-TOP = {"config.toml", "meta", "seqs"}
+TOP = {"config.toml", "backend", "meta", "seqs"}
 PARTS = {f"{area}/{kind}" for area in ("meta", "seqs") for kind in ("chunks", "progress", "locks")}
 
 KILLED = """
@@ -48,14 +48,19 @@ def layout(repo: Repo) -> Callable[[], dict[str, Any]]:
 
 
 def expected(
-    *, open: str | None = None, marked: str | None = None, stored: str | None = None, index: bool, database: bool = True
+    *,
+    locked: str | None = None,
+    marked: str | None = None,
+    stored: str | None = None,
+    index: bool,
+    database: bool = True,
 ) -> dict[str, Any]:
     """The layout with at most one run: whether it holds locks, has progress markers, has containers."""
     layout: dict[str, Any] = {}
     for area in ("meta", "seqs"):
         layout[f"{area}/chunks"] = [stored] if stored else []
         layout[f"{area}/progress"] = [marked] if marked else []
-        layout[f"{area}/locks"] = [open] if open else []
+        layout[f"{area}/locks"] = [locked] if locked else []
     return {**layout, "index": index, "database": database, "other": []}
 
 
@@ -68,7 +73,7 @@ def test_an_empty_repository_has_its_directories_its_configuration_and_its_datab
 
 def test_an_open_run_has_containers_locks_and_markers_until_it_is_closed(repo: Repo, layout: Any) -> None:
     run = Run(repo=repo)
-    opened = expected(open=run.hash, marked=run.hash, stored=run.hash, index=False)
+    opened = expected(locked=run.hash, marked=run.hash, stored=run.hash, index=False)
     assert layout() == opened
     run["x"] = 1
     run.track(1.0, name="loss")
@@ -92,7 +97,7 @@ def test_a_resumed_run_has_locks_and_markers_again(repo: Repo, layout: Any) -> N
     with Run(repo=repo) as run:
         pass
     with Run(run.hash, repo=repo):
-        assert layout() == expected(open=run.hash, marked=run.hash, stored=run.hash, index=True)
+        assert layout() == expected(locked=run.hash, marked=run.hash, stored=run.hash, index=True)
     assert layout() == expected(stored=run.hash, index=True)
 
 
@@ -117,7 +122,7 @@ def test_a_killed_run_keeps_its_markers_until_it_is_reindexed(
     assert repo.reindex().indexed == [run]
     assert layout() == expected(stored=run, index=True)
     with Run(run, repo=repo):
-        assert layout() == expected(open=run, marked=run, stored=run, index=True)
+        assert layout() == expected(locked=run, marked=run, stored=run, index=True)
     repo.delete_run(run)
     assert layout() == expected(index=True)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from aimstore.config import RepoConfig
-from aimstore.errors import RepositoryError, RepositoryNotFoundError, StorageError
-from aimstore.locate import create, directory_of, find, is_empty, read_own_config
+from aimstore.config import RepoConfig, write_config
+from aimstore.errors import ConfigError, RepositoryError, RepositoryNotFoundError, StorageError
+from aimstore.locate import create, directory_of, find, is_empty, note_backend, read_own_config
 
 
 def test_a_path_means_the_folder_or_the_directory_in_it(tmp_path: Path) -> None:
@@ -28,10 +28,20 @@ def test_creation_makes_the_whole_layout_at_one_stroke(tmp_path: Path) -> None:
     create(tmp_path / ".aim", RepoConfig(backend="rocksdb"))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
         ".aim",
+        ".aim/backend",
         ".aim/config.toml",
         *[f".aim/{area}{kind}" for area in ("meta", "seqs") for kind in ("", "/chunks", "/locks", "/progress")],
     ]
     assert read_own_config(tmp_path / ".aim") == RepoConfig()
+
+
+def test_a_configuration_that_names_another_engine_is_refused(tmp_path: Path) -> None:
+    create(tmp_path / ".aim", RepoConfig(backend="rocksdb"))
+    write_config(tmp_path / ".aim" / "config.toml", RepoConfig(backend="other"))
+    with pytest.raises(ConfigError, match=r"names the backend 'other'.* was made by 'rocksdb'.*aimstore convert"):
+        read_own_config(tmp_path / ".aim")
+    note_backend(tmp_path / ".aim", "other")
+    assert read_own_config(tmp_path / ".aim").backend == "other"
 
 
 def test_of_two_that_create_the_first_one_holds(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aimstore import Repo, Run
-from aimstore.errors import ClosedError
+from aimstore.errors import ClosedError, EncodingError
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -508,6 +508,9 @@ def test_whatever_is_done_with_a_run_it_holds_what_a_plain_model_holds(
             case "object", text:
                 run.track(text, "text")
                 model.track("text", text)
+            case "set", ("p", "q") as place, value if not isinstance(model.parameters.get("p", {}), dict):
+                with pytest.raises(EncodingError, match="takes no items"):
+                    run[place] = value
             case "set", place, value:
                 run[place] = value
                 model.set(place, value)
@@ -572,18 +575,22 @@ def test_what_threads_track_while_the_run_is_closed_is_stored_or_refused(
         "text": str,
         "dict": lambda i: {"x": i, "y": float(i)},
     }
-    for attempt in range(15):
+    for attempt in range(6):
         run = Run(repo=repo)
         accepted: list[list[int]] = [[] for _ in range(4)]
         begun = threading.Barrier(5)
+        enough = 100 * attempt
 
-        def work(thread: int, run: Run = run, accepted: list[list[int]] = accepted, begun: Any = begun) -> None:
-            begun.wait()
+        def work(
+            thread: int, run: Run = run, accepted: Any = accepted, begun: Any = begun, enough: int = enough
+        ) -> None:
             try:
                 for i in range(thread, 10**9, 4):
                     value = make[number](i)
                     run.track(value, name=None if isinstance(value, dict) else "x", step=i)
                     accepted[thread].append(i)
+                    if len(accepted[thread]) == enough + 1:
+                        begun.wait()
             except ClosedError:
                 pass
 
@@ -591,8 +598,6 @@ def test_what_threads_track_while_the_run_is_closed_is_stored_or_refused(
         for each in threads:
             each.start()
         begun.wait()
-        while not all(len(each) > attempt * 10 for each in accepted):
-            pass
         run.close()
         for each in threads:
             each.join()
@@ -617,7 +622,7 @@ def test_a_run_can_be_written_and_read_by_many_threads_at_once(repo: Repo) -> No
             lambda i: run.track(float(i), name="x"),
             lambda i: run.flush(),
             lambda i: run.__setitem__(("p", i), i),
-            lambda i: run["p"] if "p" in run else None,
+            lambda i: run.get("p"),
             lambda i: run.metrics()[0].numpy(),
             lambda i: repo.query_runs("run.p != None").count(),
             lambda i: setattr(run, "name", f"n{i}") if i % 20 == 0 else None,

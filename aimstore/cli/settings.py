@@ -82,7 +82,7 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
     accept it. VALUE is read as TOML where it is TOML, else as text.
     """
     from aimstore.config import get_value, parse_value, read_config, set_value
-    from aimstore.locate import CONFIG, find, read_own_config
+    from aimstore.locate import CONFIG, find, note_backend, read_own_config
 
     directory = find(repo)
     file = directory / CONFIG
@@ -97,7 +97,9 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
     if value is not None:
         former = read_config(file)
         _check(directory, former, key, parse_value(value))
-        if set_value(file, key, parse_value(value)).metadata_url != former.metadata_url:
+        changed = set_value(file, key, parse_value(value))
+        note_backend(directory, changed.backend)
+        if changed.metadata_url != former.metadata_url:
             say("names, experiments and tags that the former metadata database holds are not moved to the new one")
     found = get_value(file, key)
     if as_json:
@@ -112,6 +114,8 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
 
 def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
     """Return if everyone concerned accepts a value. That the key exists and takes such a value is for `set_value` to say."""
+    from aimstore.locate import noted_backend
+
     tables = deepcopy(config.as_tables())
     *above, last = key.split(".")
     table: Any = tables
@@ -121,7 +125,7 @@ def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
         return
     table[last] = value
     manager = plugins()
-    if key == "storage.backend" and value != config.backend:
+    if key == "storage.backend" and value not in (config.backend, noted_backend(directory)):
         _refuse_runs(directory, config.backend)
     if key.startswith("storage."):
         options = manager.load_options(manager.backend(tables["storage"]["backend"]))
