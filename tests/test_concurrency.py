@@ -1,7 +1,8 @@
-"""Many processes on one repository at the same instant."""
+"""Many threads on one run, and many processes on one repository, at the same instant."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,114 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
-from aimstore.errors import LockedError
+from aimstore.errors import ClosedError, LockedError
+
+Values = Callable[..., list[tuple[int, Any]]]
+
+# Threads
+
+
+@pytest.mark.parametrize("shape", ["one sequence", "separate sequences", "new sequences"])
+@pytest.mark.parametrize("number", [float, int])
+def test_eight_threads_track_at_once_and_nothing_is_lost(repo: Repo, shape: str, number: Any) -> None:
+    count = 3000
+    start = threading.Barrier(8)
+
+    def work(thread: int) -> None:
+        start.wait()
+        for i in range(count):
+            name = {"one sequence": "x", "separate sequences": f"x{thread}", "new sequences": f"x{i % 100}"}[shape]
+            run.track(number(thread * count + i), name=name)
+
+    with Run(repo=repo) as run:
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    metrics = run.metrics()
+    assert len(metrics) == {"one sequence": 1, "separate sequences": 8, "new sequences": 100}[shape]
+    found: list[float] = []
+    for metric in metrics:
+        steps, numbers = metric.numpy()
+        assert steps.tolist() == list(range(len(steps)))
+        found += numbers.tolist()
+    assert sorted(found) == list(map(float, range(8 * count)))
+
+
+@pytest.mark.parametrize("number", ["float", "int", "text", "dict"])
+def test_what_threads_track_while_the_run_is_closed_is_stored_or_refused(
+    repo: Repo, values: Values, number: str
+) -> None:
+    make: dict[str, Callable[[int], Any]] = {
+        "float": float,
+        "int": int,
+        "text": str,
+        "dict": lambda i: {"x": i, "y": float(i)},
+    }
+    for attempt in range(6):
+        run = Run(repo=repo)
+        accepted: list[list[int]] = [[] for _ in range(4)]
+        begun = threading.Barrier(5)
+        enough = 100 * attempt
+
+        def work(
+            thread: int, run: Run = run, accepted: Any = accepted, begun: Any = begun, enough: int = enough
+        ) -> None:
+            try:
+                for i in range(thread, 10**9, 4):
+                    value = make[number](i)
+                    run.track(value, name=None if isinstance(value, dict) else "x", step=i)
+                    accepted[thread].append(i)
+                    if len(accepted[thread]) == enough + 1:
+                        begun.wait()
+            except ClosedError:
+                pass
+
+        threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
+        for each in threads:
+            each.start()
+        begun.wait()
+        run.close()
+        for each in threads:
+            each.join()
+        expected = sorted(step for each in accepted for step in each)
+        for name in ("x", "y") if number == "dict" else ("x",):
+            assert [step for step, _ in values(run, name)] == expected
+
+
+def test_a_run_can_be_written_and_read_by_many_threads_at_once(repo: Repo) -> None:
+    errors: list[BaseException] = []
+    with Run(repo=repo) as run:
+        run.track(0.0, name="x")
+
+        def attempt(work: Callable[[int], Any]) -> None:
+            try:
+                for i in range(100):
+                    work(i)
+            except BaseException as error:
+                errors.append(error)
+
+        works: list[Callable[[int], Any]] = [
+            lambda i: run.track(float(i), name="x"),
+            lambda i: run.flush(),
+            lambda i: run.__setitem__(("p", i), i),
+            lambda i: run.get("p"),
+            lambda i: run.metrics()[0].numpy(),
+            lambda i: repo.query_runs("run.p != None").count(),
+            lambda i: setattr(run, "name", f"n{i}") if i % 20 == 0 else None,
+        ]
+        threads = [threading.Thread(target=attempt, args=(work,)) for work in works]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert errors == []
+    assert run["p"] == {i: i for i in range(100)}
+    assert run.metrics()[0].count == 101
+
+
+# Processes
 
 TOGETHER = """
 import traceback

@@ -224,6 +224,41 @@ os.kill(os.getpid(), signal.SIGTERM)
     assert finalized(repo)
 
 
+def test_a_handler_over_ours_works_in_a_forked_child_too(repo: Repo, python: Callable[..., Any]) -> None:
+    process = python(
+        OPENED
+        + """
+ours = signal.getsignal(signal.SIGTERM)
+def chained(number, frame):
+    print("chained")
+    ours(number, frame)
+signal.signal(signal.SIGTERM, chained)
+pid = os.fork()
+if not pid:
+    os.kill(os.getpid(), signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    )
+    assert process.ends() == ["chained", str(DIED)]
+    assert finalized(repo)
+
+
+def test_a_signal_that_comes_right_after_a_fork_is_not_lost(repo: Repo, python: Callable[..., Any]) -> None:
+    process = python(
+        OPENED
+        + """
+for _ in range(50):
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+"""
+    )
+    process.ends()
+    assert finalized(repo)
+
+
 def test_an_ignored_sigterm_stays_ignored(repo: Repo, python: Callable[..., Any]) -> None:
     process = python(
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
@@ -377,6 +412,30 @@ def test_sigterm_at_any_moment_finalizes_and_ends_the_process_as_ever(
         assert reached <= metric.count <= reached + 1
         assert metric.numpy()[0].tolist() == list(range(metric.count))
         repo.delete_run(metric.run.hash)
+
+
+CREATING = """
+repo = Repo(".")
+print("ready")
+while True:
+    with Run(repo=repo) as run:
+        run.track(1.0, name="loss")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_runs_begin_and_end_leaves_no_run_half_way(
+    repo: Repo, python: Callable[..., Any], number: int
+) -> None:
+    chance = random.Random(number)
+    for _ in range(10):
+        process = python(CREATING)
+        process.expect("ready")
+        time.sleep(chance.random() * 0.1)  # the moment is what is tested
+        process.send(number)
+        process.ends(-number)
+        status = repo.status()
+        assert (status.active, status.stalled, status.indexed) == ([], [], status.runs)
 
 
 INTERRUPTED = """

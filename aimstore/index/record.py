@@ -5,7 +5,7 @@ A msgpack map (see `aimstore.encoding.records`) with
     attrs   the user's tree, nested
     props   the mirrored structured properties
     seqs    a list [id, name, context, kind, summary or None] for each sequence
-    lazy    paths of leaves too large to be packed; they stay in the run's meta container
+    lazy    paths of leaves too large to be packed, None in `attrs`; they stay in the run's meta container
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import Any, Final
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
+from aimstore.encoding.records import encode_record
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
 from aimstore.types import TreePath
+
+_HOLDS_THE_PLACE: Final = encode_record(None)
 
 LARGE_LEAF: Final = 4096
 """Bytes of an encoded leaf from which it is left in the run's meta container."""
@@ -100,8 +103,8 @@ def pack(meta: Container) -> dict[str, Any]:
         path = decode_path(key)[1:]
         if len(value) > LARGE_LEAF:
             lazy.append(path)
-        else:
-            leaves.append((path, value))
+            value = _HOLDS_THE_PLACE
+        leaves.append((path, value))
     sequences = [
         [info.id, info.name, info.context, info.kind, None if info.summary is None else list(info.summary)]
         for info in read_sequences(meta)
@@ -128,5 +131,5 @@ def _copy(value: Any) -> Any:
 
 def _place(tree: dict[str | int, Any], path: list[str | int], leaf: LazyLeaf) -> None:
     for part in path[:-1]:
-        tree = tree.setdefault(part, {})
+        tree = tree[part]
     tree[path[-1]] = leaf
