@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from aimstore.abc import Lock, Mode
+from aimstore.abc import Container, Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
 from aimstore.plugins import plugins
@@ -55,17 +55,24 @@ def reindex(parts: Parts, run: str | None, *, rebuild: bool, advance: Advance | 
         runs = sorted(marked.union(_all_runs(parts)))
     else:
         runs = sorted(marked)
+    index_runs(parts, runs, marked, report, advance)
+    if rebuild:
+        _end_rebuild(parts, report)
+    return report
+
+
+def index_runs(
+    parts: Parts, runs: list[str], marked: Collection[str], report: ReindexReport, advance: Advance | None = None
+) -> None:
+    """Index runs, batch by batch; those of `marked`, which were not ended, are finalized first."""
     done = 0
     for chosen in _batches(runs):
         _index_batch(parts, chosen, marked, report)
         done += len(chosen)
         if advance is not None:
             advance(done, len(runs))
-    if rebuild:
-        _end_rebuild(parts, report)
     for each in report.indexed:
         plugins().notify("aimstore_run_indexed", run=each, repo=parts.path)
-    return report
 
 
 def _batches(runs: list[str]) -> Iterator[list[str]]:
@@ -128,7 +135,7 @@ class _Pending:
     removed: bool = False
 
 
-def _index_batch(parts: Parts, runs: list[str], marked: set[str], report: ReindexReport) -> None:
+def _index_batch(parts: Parts, runs: list[str], marked: Collection[str], report: ReindexReport) -> None:
     with shield, ExitStack() as held:
         pending: list[_Pending] = []
         try:
@@ -162,7 +169,7 @@ def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
             undo.pop_all()  # its process died before it had made its containers
             return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
         with parts.backend.open(meta_path(run)) as meta:
-            if meta.exists(DELETED_KEY):
+            if is_remains(meta):
                 parts.indexer.remove(run)
                 undo.pop_all()
                 return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
@@ -186,6 +193,11 @@ def _end_removal(parts: Parts, run: str, lock: Lock, committed: bool) -> None:
     with lock:
         if committed:
             _remove(parts, run)
+
+
+def is_remains(meta: Container) -> bool:
+    """Whether a meta container is that of a run that is being deleted, or of which nothing was written yet."""
+    return meta.exists(DELETED_KEY) or meta.first() is None
 
 
 def delete(parts: Parts, run: str, lock: Lock) -> None:

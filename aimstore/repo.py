@@ -36,6 +36,7 @@ from aimstore.sequences.drainer import drain_all
 from aimstore.session import Parts, put_properties
 from aimstore.storage.layout import DELETED_KEY, attributes
 from aimstore.storage.pool import ReaderPool
+from aimstore.transfer import copy_run, move_run
 from aimstore.types import INDEX_PATH, META_PREFIX, TreePath, check_run_hash, meta_path, seqs_path
 
 logger = logging.getLogger("aimstore")
@@ -215,6 +216,37 @@ class Repo:
             self.check_exists(run_hash)
             delete(self.parts, run_hash, lock)
 
+    def copy_run(self, run_hash: str, destination: Repo, *, new_hash: bool = False) -> str:
+        """Copy a run into another repository, whose engine may be another one, and return the hash of the copy.
+
+        Its parameters, sequences, structured properties and notes are copied as they are, read back, compared and indexed. A
+        run whose process died stays one that `reindex` is to finalize. Until all is done nobody sees the copy; what a crash
+        leaves of it, the next `reindex` of the destination removes.
+
+        Args:
+            run_hash: of a run that nobody writes.
+            destination: another repository; or this one, with `new_hash`.
+            new_hash: give the copy a hash of its own.
+
+        Raises:
+            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
+            LockedError: somebody writes it, with who has it since when.
+            RepositoryError: the destination has a run of that hash already.
+            UnsupportedError: a key is too long for the destination's engine.
+            CorruptionError: the run cannot be read, or the copy did not read back as it was written.
+        """
+        self.check_exists(check_run_hash(run_hash))
+        return copy_run(self.parts, destination.parts, run_hash, new_hash=new_hash)
+
+    def move_run(self, run_hash: str, destination: Repo) -> None:
+        """Copy a run into another repository, as `copy_run` does, and then delete it here.
+
+        A crash in between leaves it in both; moving it again then deletes it here, if both are still the same. Errors as
+        `copy_run`; the run is still here then.
+        """
+        self.check_exists(check_run_hash(run_hash))
+        move_run(self.parts, destination.parts, run_hash)
+
     def properties(self, run: str) -> RunProperties:
         """The structured properties of a run; the defaults where the database has no row."""
         with shield:
@@ -330,7 +362,10 @@ class Repo:
         if known is not None and known[0] == version:
             return known[1]
         with self.reading_meta(run) as meta:
-            record = self._record_of(run, pack(meta))
+            tree = pack(meta)
+        if not tree["props"]:  # written before anything else of a run
+            raise RunNotFoundError(f"run {run} in {self.path} has not begun")
+        record = self._record_of(run, tree)
         if version is not None:
             self._records[run] = version, record
             while len(self._records) > MAX_RECORDS:

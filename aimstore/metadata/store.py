@@ -305,6 +305,24 @@ class MetadataStore:
             assert key is not None
             return int(key[0])
 
+    def replace_notes(self, run: str, replacement: Iterable[Note]) -> None:
+        """Give a run these notes, with their times, instead of those it has; they get ids of their own."""
+        check_run_hash(run)
+        rows = [
+            {
+                "run": run,
+                "text": check_text(note.text, "note"),
+                "created_at": note.created_at,
+                "updated_at": note.updated_at,
+            }
+            for note in replacement
+        ]
+        with self._write() as connection:
+            ensure_run(connection, run)
+            connection.execute(delete(notes).where(notes.c.run == run))
+            if rows:
+                connection.execute(insert(notes), rows)
+
     def notes(self, run: str) -> list[Note]:
         """The notes of a run, oldest first."""
         if not self._readable():

@@ -17,8 +17,9 @@ from threading import Condition, RLock
 from typing import Any, ClassVar
 
 from aimstore.abc import Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
-from aimstore.errors import ClosedError, ConfigError, FencedError, LockedError, LockOwner
+from aimstore.errors import ClosedError, FencedError, LockedError, LockOwner
 from aimstore.forking import track_forks
+from aimstore.plugins.options import Options
 
 _versions = itertools.count(1)
 
@@ -232,16 +233,8 @@ _shared_mutex = RLock()
 
 
 @dataclass(frozen=True)
-class MemoryOptions:
+class MemoryOptions(Options, engine="memory"):
     """The options of the memory backend: none."""
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> MemoryOptions:
-        """Raises `ConfigError` where there are options."""
-        if options:
-            names = ", ".join(sorted(options))
-            raise ConfigError(f"the memory backend has no options; remove {names} from [storage.options]")
-        return cls()
 
 
 def open_shared(root: Path | str, options: Mapping[str, Any] | None = None) -> MemoryBackend:

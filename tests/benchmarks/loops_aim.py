@@ -70,8 +70,8 @@ def index(folder: str) -> dict[str, Any]:
 def read(folder: str, points: int) -> dict[str, Any]:
     """Open the repository and take steps and values of its run.
 
-    `values.sparse_numpy()` would take half the time, but gives hashes of the steps, and the values in their order;
-    `data.numpy()` would take twice the time, for it reads epochs and times too. This is what gives what aimstore gives.
+    `data.numpy()` is the documented call. It reads epochs and times too; the quickest call that gives steps and values in
+    order is timed after it. (`values.sparse_numpy()` gives hashes of the steps.)
     """
     from aim.storage.context import Context
 
@@ -79,10 +79,17 @@ def read(folder: str, points: int) -> dict[str, Any]:
     repo = Repo.from_path(folder)
     metric = repo.get_run(repo.list_all_runs()[0]).get_metric("loss", Context({}))
     opened = time.perf_counter()
-    steps, (values,) = metric.data.view("val").numpy()
+    metric.data.numpy()
     done = time.perf_counter()
+    steps, (values,) = metric.data.view("val").numpy()
+    quickest = time.perf_counter() - done
     assert len(steps) == len(values) == points
-    return {"ms": (done - begun) * 1e3, "points_ms": (done - opened) * 1e3, "sum": float(values.sum())}
+    return {
+        "ms": (done - begun) * 1e3,
+        "points_ms": (done - opened) * 1e3,
+        "quickest_ms": quickest * 1e3,
+        "sum": float(values.sum()),
+    }
 
 
 def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def read(folder: str, points: int) -> dict[str, Any]:
     steps, values = metric.numpy()
     done = time.perf_counter()
     assert len(steps) == len(values) == points
-    return {"ms": (done - begun) * 1e3, "points_ms": (done - opened) * 1e3, "sum": float(values.sum())}
+    took = (done - opened) * 1e3
+    return {"ms": (done - begun) * 1e3, "points_ms": took, "quickest_ms": took, "sum": float(values.sum())}
 
 
 def memory(folder: str, sequences: int, steps: int) -> dict[str, Any]:

@@ -1,0 +1,277 @@
+"""Making a copy of a whole repository with another engine, in any number of attempts.
+
+How far it has come lies in a container of the destination, `CONVERSION`, until it is complete::
+
+    ("source",)         path of the repository that is converted
+    ("runs", hash)      [checksum of meta, of seqs, version of meta in the source, of seqs], once the run is copied
+
+A run without such a record, or that has changed in the source since then, is copied from the beginning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from aimstore.abc import Backend, Container, Mode
+from aimstore.config import get_value, set_value
+from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.encoding.records import decode_record, encode_record
+from aimstore.errors import AimstoreError, ConfigError, LockedError, LockOwner, RepositoryError
+from aimstore.lifecycle import shield
+from aimstore.locate import CONFIG, directory_of, is_empty
+from aimstore.maintenance import Advance, ReindexReport, delete, index_runs, is_remains
+from aimstore.repo import Repo
+from aimstore.session import Parts
+from aimstore.transfer import Checksums, compare, copy, copy_labels
+from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
+
+CONVERSION: Final = "meta/conversion"
+
+Progress: TypeAlias = Callable[[str], AbstractContextManager[Advance]]
+"""Called with what is done next, for the time it takes; gives a function for the number of runs done and that of all."""
+
+_SOURCE: Final = encode_path(("source",))
+_RUNS: Final = encode_path(("runs",))
+
+
+@dataclass
+class ConversionReport:
+    """What a conversion did.
+
+    Attributes:
+        path: the new `.aim` directory.
+        copied: runs that were copied now.
+        present: runs that an earlier attempt had copied.
+        stalled: those of both whose process died; they are stalled in the copy, and `reindex` there finalizes them.
+        skipped: runs left out, because some process writes them.
+        failed: runs that could not be copied, or whose copy differs, and why. They are not in the copy; the next attempt tries
+            them again.
+    """
+
+    path: str
+    copied: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    stalled: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def _silently(_: str) -> Iterator[Advance]:
+    yield lambda done, total: None
+
+
+def convert(
+    source: Repo,
+    path: str | os.PathLike[str],
+    *,
+    backend: str,
+    options: Mapping[str, Any] | None = None,
+    metadata_url: str | None = None,
+    skip_active: bool = False,
+    progress: Progress = _silently,
+) -> ConversionReport:
+    """Copy all runs of a repository into a new one with another engine, or go on with that where an attempt was interrupted.
+
+    What is in the containers is copied as it is and compared by checksums at the end; so are the rows of runs, experiments,
+    tags and notes. The index is made anew.
+
+    Args:
+        source: what is to be copied; nothing in it is changed.
+        path: the folder that is to hold the new `.aim`.
+        backend, options, metadata_url: of the new repository; as for `Repo.init`.
+        skip_active: leave out runs that some process writes.
+        progress: told how far it has come.
+
+    Raises:
+        LockedError: some process writes runs, and `skip_active` is false; or another conversion into `path` is going on.
+            Nothing was written.
+        RepositoryError: `path` is in `source`, or holds a repository that is no interrupted conversion of `source`.
+        ConfigError: settings that are no good, or not those of the interrupted conversion.
+        StorageError: the destination could not be written. What was copied stays, for the next attempt.
+    """
+    _check_places(source, path, metadata_url)
+    live = _live_runs(source.parts.backend)
+    if live and not skip_active:
+        listed = "\n".join(f"  {run}  {_described(owner)}" for run, owner in live.items())
+        raise LockedError(
+            f"runs in {source.path} are being written:\n{listed}\nwait until they end, or leave them out (--skip-active)"
+        )
+    destination = _destination(source, path, backend, options, metadata_url)
+    try:
+        report = ConversionReport(os.fspath(destination.path))
+        with destination.parts.backend.lock(CONVERSION) as lock:
+            _check_destination(source, destination)
+            with destination.parts.backend.open(CONVERSION, Mode.WRITE, lock=lock) as state:
+                state.put(_SOURCE, encode_record(os.path.realpath(source.path)))
+                _convert(source.parts, destination.parts, state, report, skip_active, progress)
+            if not report.failed:
+                with shield:
+                    destination.parts.backend.delete(CONVERSION)
+        return report
+    finally:
+        destination.close()
+
+
+def _check_places(source: Repo, path: str | os.PathLike[str], metadata_url: str | None) -> None:
+    given, own = (os.path.realpath(each) for each in (directory_of(path), source.path))
+    if given == own:
+        raise RepositoryError(f"{own} cannot be converted in its place; choose another folder for the copy")
+    if os.path.commonpath((given, own)) == own:
+        raise RepositoryError(f"{given} lies within {own}, which is to be copied; choose another folder")
+    if metadata_url and metadata_url == source.config.metadata_url:
+        raise ConfigError("the copy needs a metadata database of its own: metadata_url is that of the repository to be copied")
+
+
+def _live_runs(backend: Backend) -> dict[str, LockOwner]:
+    paths = sorted({*backend.list(META_PREFIX), *backend.marked(META_PREFIX)})
+    owners = {path.removeprefix(META_PREFIX): backend.lock_owner(path) for path in paths}
+    return {run: owner for run, owner in owners.items() if owner is not None}
+
+
+def _described(owner: LockOwner) -> str:
+    if not owner.pid:
+        return "by another process"
+    return f"by process {owner.pid} on {owner.host} since {datetime.fromtimestamp(owner.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _destination(
+    source: Repo,
+    path: str | os.PathLike[str],
+    backend: str,
+    options: Mapping[str, Any] | None,
+    metadata_url: str | None,
+) -> Repo:
+    directory = directory_of(path)
+    if not is_empty(directory):
+        found = Repo(directory)
+        _check_destination(source, found)
+        found.close()
+    made = Repo.init(directory, backend=backend, options=options, metadata_url=metadata_url)
+    file = made.path / CONFIG
+    for key, value in (("indexer.name", source.config.indexer), ("query.engine", source.config.query)):
+        if get_value(file, key) != value:
+            set_value(file, key, value)
+    made.close()
+    return Repo(directory)
+
+
+def _check_destination(source: Repo, destination: Repo) -> None:
+    """Return if the destination holds nothing, or an interrupted conversion of `source`."""
+    backend = destination.parts.backend
+    if backend.exists(CONVERSION):
+        with backend.open(CONVERSION) as state:
+            known = state.get(_SOURCE)
+        if known is None or decode_record(known) == os.path.realpath(source.path):
+            return
+        raise RepositoryError(
+            f"{destination.path} is an interrupted conversion of {decode_record(known)}; choose another folder"
+        )
+    if backend.list(META_PREFIX) or backend.marked(META_PREFIX):
+        raise RepositoryError(
+            f"{destination.path} holds runs, and is no interrupted conversion of {source.path}; choose an empty folder"
+        )
+
+
+def _convert(
+    source: Parts,
+    destination: Parts,
+    state: Container,
+    report: ConversionReport,
+    skip_active: bool,
+    progress: Progress,
+) -> None:
+    backend = destination.backend
+    with backend.lock(INDEX_PATH, timeout=60.0):
+        backend.mark(INDEX_PATH)  # until the end queries look into every run's own container
+    with shield:
+        copy_labels(
+            source,
+            destination,
+            {each.name for each in source.database.experiments()},
+            {each.name for each in source.database.tags()},
+        )
+    runs = [path.removeprefix(META_PREFIX) for path in source.backend.list(META_PREFIX)]
+    known = dict(_records(state))
+    for gone in sorted(set(known).difference(runs)):
+        _drop(destination, state, gone)
+    with progress("copying runs") as advance:
+        for done, run in enumerate(runs, 1):
+            _copy_one(source, destination, state, known.get(run), run, report, skip_active)
+            advance(done, len(runs))
+    known = dict(_records(state))
+    with progress("comparing runs") as advance:
+        for done, (run, (meta, seqs, *_)) in enumerate(known.items(), 1):
+            try:
+                compare(backend, run, Checksums(meta, seqs))
+            except (AimstoreError, OSError) as error:
+                report.failed[run] = str(error)
+                _drop(destination, state, run)
+            advance(done, len(known))
+    _index(destination, [run for run in known if run not in report.failed], report, progress)
+    for runs in (report.copied, report.present):
+        runs[:] = [run for run in runs if run not in report.failed]
+
+
+def _records(state: Container) -> Iterator[tuple[str, list[str]]]:
+    return ((str(decode_path(key)[1]), decode_record(value)) for key, value in state.items(_RUNS))
+
+
+def _copy_one(
+    source: Parts,
+    destination: Parts,
+    state: Container,
+    known: list[str] | None,
+    run: str,
+    report: ConversionReport,
+    skip_active: bool,
+) -> None:
+    try:
+        with source.backend.lock(meta_path(run)):
+            with source.backend.open(meta_path(run)) as meta:
+                if is_remains(meta):
+                    if known is not None:
+                        _drop(destination, state, run)
+                    return
+            versions = [source.backend.version(path) or "" for path in (meta_path(run), seqs_path(run))]
+            if known is not None and known[2:] == versions and destination.backend.exists(meta_path(run)):
+                report.present.append(run)
+                return
+            if destination.backend.exists(meta_path(run)):
+                _drop(destination, state, run)
+            found = copy(source, destination, run, run, bulk=True)
+            state.put(encode_path(("runs", run)), encode_record([found.meta, found.seqs, *versions]))
+        report.copied.append(run)
+    except LockedError as error:
+        if skip_active and source.backend.lock_owner(meta_path(run)) is not None:
+            report.skipped.append(run)
+        else:
+            report.failed[run] = str(error)
+    except (AimstoreError, OSError) as error:
+        report.failed[run] = str(error)
+
+
+def _drop(destination: Parts, state: Container, run: str) -> None:
+    """Remove a run from the copy, with the record that it is there."""
+    with shield, destination.backend.lock(meta_path(run)) as lock:
+        state.delete(encode_path(("runs", run)))
+        delete(destination, run, lock)
+
+
+def _index(destination: Parts, runs: list[str], report: ConversionReport, progress: Progress) -> None:
+    backend = destination.backend
+    marked = {path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)}
+    report.stalled = [run for run in runs if run in marked]
+    indexed = ReindexReport()
+    with progress("indexing runs") as advance:
+        index_runs(destination, [run for run in runs if run not in marked], (), indexed, advance)
+    report.failed.update(indexed.failed)
+    report.failed.update((run, "is locked by another process") for run in indexed.live)
+    if not report.failed:
+        with backend.lock(INDEX_PATH, timeout=60.0):
+            backend.unmark(INDEX_PATH)

@@ -1,0 +1,94 @@
+"""Typed options of engines: a frozen dataclass whose fields say which values they take.
+
+@dataclass(frozen=True)
+class LMDBOptions(Options, engine="lmdb"):
+    map_size: int = size(1 << 30, least=64 << 10, most=1 << 45)
+    sync: Literal["batch", "flush"] = choice("batch", "flush")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Final, Self
+
+from aimstore.errors import ConfigError
+from aimstore.suggestions import did_you_mean
+
+_UNITS: Final = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40} | {
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
+_SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)")
+
+Check = Callable[[Any], Any]
+"""Gives the value that an option has, or raises `ValueError` with what it takes."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of the options of one engine, made by `parse` from what `[storage.options]` says."""
+
+    engine: ClassVar[str]
+
+    def __init_subclass__(cls, *, engine: str) -> None:
+        cls.engine = engine
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> Self:
+        """The options given by name, the rest at their defaults.
+
+        Raises:
+            ConfigError: an option that does not exist, or a value that it does not take.
+        """
+        checks: dict[str, Check] = {each.name: each.metadata["check"] for each in fields(cls)}
+        values = {}
+        for name, value in options.items():
+            if name not in checks:
+                known = f"it has {', '.join(checks)}" if checks else "it has none"
+                raise ConfigError(f"{cls.engine} has no option {name!r}{did_you_mean(str(name), checks)} ({known})")
+            try:
+                values[name] = checks[name](value)
+            except ValueError as error:
+                raise ConfigError(f"{cls.engine} option {name} is {error}, not {value!r}") from None
+        return cls(**values)
+
+
+def option(default: Any, check: Check) -> Any:
+    """A field with a default and a check of its own."""
+    return field(default=default, metadata={"check": check})
+
+
+def choice(default: str, *others: str) -> Any:
+    """A field that takes one of some words."""
+    allowed = (default, *others)
+
+    def check(value: Any) -> str:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise ValueError(f"one of {', '.join(map(repr, allowed))}")
+
+    return option(default, check)
+
+
+def size(default: int, *, least: int, most: int) -> Any:
+    """A field that takes a number of bytes, or text with a unit, such as "4MiB"."""
+
+    def check(value: Any) -> int:
+        found = _bytes(value)
+        if found is not None and least <= found <= most:
+            return found
+        raise ValueError(f'a number of bytes or text such as "4MiB", from {least} to {most}')
+
+    return option(default, check)
+
+
+def _bytes(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())) and match[2].upper() in _UNITS:
+        return int(match[1]) * _UNITS[match[2].upper()]
+    return None

@@ -1,0 +1,1 @@
+"""The SQLite engine of aimstore, as an example: one database per container."""

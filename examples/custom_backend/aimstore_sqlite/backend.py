@@ -1,0 +1,38 @@
+"""The SQLite backend: databases in the directory layout of every embedded engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aimstore.abc import Container, Lock, Mode
+from aimstore.errors import ConfigError
+from aimstore.storage.filesystem import FilesystemBackend
+from aimstore_sqlite import engine
+from aimstore_sqlite.container import SQLiteContainer
+
+
+class SQLiteBackend(FilesystemBackend):
+    """Containers as SQLite databases, one directory each. It has no options."""
+
+    capability = SQLiteContainer.capability
+
+    def __init__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(Path(root))
+        if options:
+            raise ConfigError(f"sqlite has no option {', '.join(sorted(options))}")
+
+    def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
+        file = directory / engine.FILE
+        if mode is Mode.READ and not file.exists():
+            raise FileNotFoundError(f"no container {path}")
+        return SQLiteContainer(path, file, mode, lock)
+
+    def _is_container(self, directory: Path) -> bool:
+        return (directory / engine.FILE).is_file()
+
+    def version(self, path: str) -> str | None:
+        """The number that each batch raises. A database changes in place, often without a change of its size."""
+        file = self._place(path).directory / engine.FILE
+        return str(engine.version(path, file)) if file.is_file() else None

@@ -1,0 +1,95 @@
+"""A container as an SQLite database: one table, and a checksum in front of each value."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, ClassVar
+
+from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
+from aimstore.errors import CorruptionError
+from aimstore_sqlite import engine
+
+
+class SQLiteContainer(Container):
+    """One database. A reader sees at each call what is committed by then; a scan copies what it will give."""
+
+    capability: ClassVar[Capability] = Capability(
+        persistent=True, multi_process=True, durable_sync=True, native_range_delete=True
+    )
+
+    def __init__(self, path: str, file: Path, mode: Mode = Mode.WRITE, lock: Lock | None = None) -> None:
+        self._file = file
+        with engine.calling(path):  # nor does a fork come before the base class knows of the database
+            if mode is Mode.WRITE and not file.exists():
+                engine.make(file)
+            self._open(mode)
+            super().__init__(path, mode, lock)
+
+    def _open(self, mode: Mode) -> None:
+        self._inode = self._file.stat().st_ino
+        self._database = engine.connect(self._file, writing=mode is Mode.WRITE)
+
+    @contextmanager
+    def _calling(self) -> Iterator[Connection]:
+        with engine.calling(self.path):
+            if self._unusable is not None:  # another thread closed it while this one waited
+                self._refuse()
+            if self.mode is Mode.READ and self._file.stat().st_ino != self._inode:  # deleted, and made anew
+                self._database.close()
+                self._open(self.mode)
+            yield self._database
+
+    def _get(self, key: bytes) -> bytes | None:
+        return self._get_many([key])[0]
+
+    def _get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        with self._calling() as database, database:
+            database.execute("BEGIN")
+            rows = [database.execute("SELECT key, value FROM items WHERE key = ?", (key,)).fetchone() for key in keys]
+        return [None if row is None else self._item(*row)[1] for row in rows]
+
+    def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
+        where, bounds = _where(keys)
+        with self._calling() as database:
+            rows = database.execute(
+                f"SELECT key, value FROM items WHERE {where} ORDER BY key {'DESC' if reverse else 'ASC'}", bounds
+            ).fetchall()
+        for row in rows:
+            yield self._item(*row)
+
+    def _item(self, key: Any, stored: Any) -> Item:
+        if not (type(key) is type(stored) is bytes and stored[:4] == _checksum(key, stored[4:])):
+            raise CorruptionError(f"{self.path}: the item with key {key!r:.80} is damaged")
+        return key, stored[4:]
+
+    def _write(self, batch: WriteBatch) -> None:
+        with self._calling() as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            for op, key, value in batch.ops:
+                if op is Op.DELETE_RANGE:
+                    where, bounds = _where(KeyRange(key, value))
+                    database.execute(f"DELETE FROM items WHERE {where}", bounds)
+                elif op is Op.DELETE:
+                    database.execute("DELETE FROM items WHERE key = ?", (key,))
+                elif value is not None:
+                    database.execute("REPLACE INTO items VALUES (?, ?)", (key, _checksum(key, value) + value))
+            database.execute(f"PRAGMA user_version = {engine.read_version(database) + 1 & 0x7FFFFFFF}")
+
+    def _close(self) -> None:
+        with engine.calling(self.path):
+            self._database.close()
+
+    def _handles(self) -> Iterable[object]:
+        return (self._database,)
+
+
+def _checksum(key: bytes, value: bytes) -> bytes:
+    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
+
+
+def _where(keys: KeyRange) -> tuple[str, tuple[bytes, ...]]:
+    return ("key >= ?", (keys.start,)) if keys.stop is None else ("key >= ? AND key < ?", (keys.start, keys.stop))

@@ -1,0 +1,14 @@
+"""Registers the SQLite backend."""
+
+from aimstore.plugins import BackendSpec, hookimpl
+
+
+@hookimpl
+def aimstore_backends() -> list[BackendSpec]:
+    return [
+        BackendSpec(
+            name="sqlite",
+            summary="one SQLite database per container; an example of an engine of one's own",
+            factory="aimstore_sqlite.backend:SQLiteBackend",
+        )
+    ]
