@@ -125,7 +125,9 @@ def _check_places(source: Repo, path: str | os.PathLike[str], metadata_url: str 
     if os.path.commonpath((given, own)) == own:
         raise RepositoryError(f"{given} lies within {own}, which is to be copied; choose another folder")
     if metadata_url and metadata_url == source.config.metadata_url:
-        raise ConfigError("the copy needs a metadata database of its own: metadata_url is that of the repository to be copied")
+        raise ConfigError(
+            "the copy needs a metadata database of its own: metadata_url is that of the repository to be copied"
+        )
 
 
 def _live_runs(backend: Backend) -> dict[str, LockOwner]:
@@ -137,7 +139,9 @@ def _live_runs(backend: Backend) -> dict[str, LockOwner]:
 def _described(owner: LockOwner) -> str:
     if not owner.pid:
         return "by another process"
-    return f"by process {owner.pid} on {owner.host} since {datetime.fromtimestamp(owner.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"by process {owner.pid} on {owner.host} since {datetime.fromtimestamp(owner.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def _destination(
@@ -233,11 +237,10 @@ def _copy_one(
 ) -> None:
     try:
         with source.backend.lock(meta_path(run)):
-            with source.backend.open(meta_path(run)) as meta:
-                if is_remains(meta):
-                    if known is not None:
-                        _drop(destination, state, run)
-                    return
+            if not _is_run(source.backend, run):
+                if known is not None:
+                    _drop(destination, state, run)
+                return
             versions = [source.backend.version(path) or "" for path in (meta_path(run), seqs_path(run))]
             if known is not None and known[2:] == versions and destination.backend.exists(meta_path(run)):
                 report.present.append(run)
@@ -250,10 +253,19 @@ def _copy_one(
     except LockedError as error:
         if skip_active and source.backend.lock_owner(meta_path(run)) is not None:
             report.skipped.append(run)
+            if known is not None:  # it was resumed after an earlier attempt
+                _drop(destination, state, run)
         else:
             report.failed[run] = str(error)
     except (AimstoreError, OSError) as error:
         report.failed[run] = str(error)
+
+
+def _is_run(backend: Backend, run: str) -> bool:
+    if not backend.exists(meta_path(run)):
+        return False
+    with backend.open(meta_path(run)) as meta:
+        return not is_remains(meta)
 
 
 def _drop(destination: Parts, state: Container, run: str) -> None:

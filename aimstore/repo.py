@@ -7,46 +7,35 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from aimstore.abc import Backend, Container, Indexer, Mode, Query, WriteBatch
+from aimstore.abc import Backend, Indexer, Mode, Query, WriteBatch
+from aimstore.catalog import Catalog, RunSource
 from aimstore.config import RepoConfig
 from aimstore.errors import (
     ConfigError,
     LockedError,
     RepositoryNotFoundError,
-    RunNotFoundError,
-    StorageError,
 )
 from aimstore.forking import track_forks
-from aimstore.index.record import RunRecord, pack
 from aimstore.lifecycle import shield
 from aimstore.locate import CONFIG, create, directory_of, find, is_empty, read_own_config
 from aimstore.maintenance import Advance, ReindexReport, delete, reindex
-from aimstore.metadata import RunProperties, open_store
+from aimstore.metadata import open_store
 from aimstore.plugins import plugins
-from aimstore.results import MetricResults, OnError, RunResults, RunSource, SequenceResults
+from aimstore.results import MetricResults, OnError, RunResults, SequenceResults
 from aimstore.run import Run
-from aimstore.sequences.drainer import drain_all
 from aimstore.session import Parts, put_properties
-from aimstore.storage.layout import DELETED_KEY, attributes
-from aimstore.storage.pool import ReaderPool
 from aimstore.transfer import copy_run, move_run
-from aimstore.types import INDEX_PATH, META_PREFIX, TreePath, check_run_hash, meta_path, seqs_path
+from aimstore.types import INDEX_PATH, META_PREFIX, check_run_hash, meta_path, seqs_path
 
 logger = logging.getLogger("aimstore")
 
-MAX_RECORDS: Final = 2000
-"""Decoded records of unfinished runs that are kept for the next query."""
-
 DATABASE: Final = "run_metadata.sqlite"
-
-UNREADABLE: Final = "the index cannot be read, every run is; `aimstore reindex --rebuild` mends it: %s"
 
 _shared: WeakValueDictionary[Path, Repo] = WeakValueDictionary()
 _shared_lock = threading.Lock()
@@ -149,8 +138,7 @@ class Repo:
     def _forget_handles(self) -> None:
         self._mutex = threading.RLock()
         self._parts: Parts | None = None
-        self._pool: ReaderPool | None = None
-        self._records: dict[str, tuple[str, RunRecord]] = {}
+        self._catalog: Catalog | None = None
 
     @property
     def parts(self) -> Parts:
@@ -164,6 +152,14 @@ class Repo:
                 open_database = partial(open_store, url, lock=partial(backend.lock, "meta/database", timeout=60.0))
                 self._parts = Parts(os.fspath(self.path), backend, indexer, open_database)
             return self._parts
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of the runs."""
+        with self._mutex:
+            if self._catalog is None:
+                self._catalog = Catalog(self.parts)
+            return self._catalog
 
     @cached_property
     def query_engine(self) -> Query:
@@ -179,7 +175,7 @@ class Repo:
 
     def list_runs(self) -> list[str]:
         """Hashes of all runs, sorted."""
-        return [path.removeprefix(META_PREFIX) for path in self.parts.backend.list(META_PREFIX)]
+        return self.catalog.list_runs()
 
     def iter_runs(self) -> Iterator[Run]:
         """All runs, archived ones too, to be read."""
@@ -191,17 +187,8 @@ class Repo:
         Raises:
             InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
         """
-        self.check_exists(check_run_hash(run_hash))
+        self.catalog.check_exists(check_run_hash(run_hash))
         return Run._reading(self, run_hash)
-
-    def check_exists(self, run: str) -> None:
-        """Return if there is such a run; raises `RunNotFoundError`."""
-        if not self.parts.backend.exists(meta_path(run)):
-            raise RunNotFoundError(f"no run {run} in {self.path}; `aimstore runs ls` shows those there are")
-
-    def is_active(self, run: str) -> bool:
-        """Whether some process has the run open for writing."""
-        return self.parts.backend.lock_owner(meta_path(run)) is not None
 
     def delete_run(self, run_hash: str) -> None:
         """Remove a run and all that is known of it. A crash in the middle leaves a run that nobody sees, and that the next
@@ -213,7 +200,7 @@ class Repo:
         """
         check_run_hash(run_hash)
         with shield, self.parts.backend.lock(meta_path(run_hash)) as lock:
-            self.check_exists(run_hash)
+            self.catalog.check_exists(run_hash)
             delete(self.parts, run_hash, lock)
 
     def copy_run(self, run_hash: str, destination: Repo, *, new_hash: bool = False) -> str:
@@ -235,7 +222,7 @@ class Repo:
             UnsupportedError: a key is too long for the destination's engine.
             CorruptionError: the run cannot be read, or the copy did not read back as it was written.
         """
-        self.check_exists(check_run_hash(run_hash))
+        self.catalog.check_exists(check_run_hash(run_hash))
         return copy_run(self.parts, destination.parts, run_hash, new_hash=new_hash)
 
     def move_run(self, run_hash: str, destination: Repo) -> None:
@@ -244,20 +231,15 @@ class Repo:
         A crash in between leaves it in both; moving it again then deletes it here, if both are still the same. Errors as
         `copy_run`; the run is still here then.
         """
-        self.check_exists(check_run_hash(run_hash))
+        self.catalog.check_exists(check_run_hash(run_hash))
         move_run(self.parts, destination.parts, run_hash)
-
-    def properties(self, run: str) -> RunProperties:
-        """The structured properties of a run; the defaults where the database has no row."""
-        with shield:
-            return self.parts.database.get_run(run) or default_properties(run)
 
     def mirror(self, run: str) -> None:
         """Repeat the properties of a run in its meta container, unless a writer has it open, who does so at its end."""
         path = meta_path(run)
         with contextlib.suppress(LockedError), shield, self.parts.backend.open(path, Mode.WRITE) as meta:
             batch = WriteBatch()
-            put_properties(batch, self.properties(run))
+            put_properties(batch, self.catalog.properties(run))
             meta.write(batch)
 
     # Queries
@@ -294,113 +276,13 @@ class Repo:
         return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, kind)
 
     def sources(self) -> Iterator[RunSource]:
-        """What queries are asked of: every run once, from the index, or from its own container where that may be newer.
-
-        The markers are listed first, and the index read after them: a run that is finalized in between is seen by both.
-        """
-        drain_all()
-        parts = self.parts
-        marked = parts.backend.marked("meta/")
-        own = {path.removeprefix(META_PREFIX) for path in marked if path.startswith(META_PREFIX)}
-        complete = self._refresh_index() and INDEX_PATH not in marked
-        if not complete:
-            own.update(self.list_runs())
-        with shield:
-            rows = parts.database.all_runs()
-        given: set[str] = set()
-        try:
-            for run, tree in parts.indexer.trees() if complete else ():
-                if tree is None:
-                    own.add(run)
-                elif run not in own:
-                    given.add(run)
-                    yield RunSource(self._record_of(run, tree), rows.get(run) or default_properties(run), _inactive)
-        except StorageError as error:
-            logger.warning(UNREADABLE, error)
-            own.update(set(self.list_runs()) - given)
-        for run in sorted(own):
-            record = self._shadowing_record(run)
-            if record is not None:
-                row = rows.get(run) or default_properties(run)
-                yield RunSource(record, row, partial(self.is_active, run))
-
-    def _refresh_index(self) -> bool:
-        """Whether the index is there and can be read."""
-        indexer = self.parts.indexer
-        try:
-            indexer.refresh()
-            next(iter(indexer.runs()), None)
-        except StorageError as error:
-            logger.warning(UNREADABLE, error)
-            return False
-        return self.parts.backend.exists(INDEX_PATH)
-
-    def _shadowing_record(self, run: str) -> RunRecord | None:
-        """The record of a run from its own container; where that is gone or cannot be read, from the index."""
-        try:
-            return self.record(run)
-        except RunNotFoundError:
-            if self.parts.backend.exists(meta_path(run)):
-                return None  # it is being deleted
-        except StorageError as error:
-            logger.warning("run %s cannot be read; what the index says of it is shown, if anything: %s", run, error)
-        try:
-            tree = self.parts.indexer.tree(run)
-        except StorageError:
-            return None
-        return None if tree is None else self._record_of(run, tree)
-
-    def record(self, run: str) -> RunRecord:
-        """What is known of a run, from its own meta container; decoded anew only when that has changed.
-
-        Raises:
-            RunNotFoundError: there is no such run, or it is being deleted.
-            StorageError: it cannot be read.
-        """
-        version = self.parts.backend.version(meta_path(run))
-        known = self._records.get(run)
-        if known is not None and known[0] == version:
-            return known[1]
-        with self.reading_meta(run) as meta:
-            tree = pack(meta)
-        if not tree["props"]:  # written before anything else of a run
-            raise RunNotFoundError(f"run {run} in {self.path} has not begun")
-        record = self._record_of(run, tree)
-        if version is not None:
-            self._records[run] = version, record
-            while len(self._records) > MAX_RECORDS:
-                self._records.pop(next(iter(self._records)), None)
-        return record
-
-    def _record_of(self, run: str, tree: Mapping[str, Any]) -> RunRecord:
-        return RunRecord(run, tree, partial(self._load_leaf, run))
-
-    def _load_leaf(self, run: str, path: TreePath) -> Any:
-        with self.reading_meta(run) as meta:
-            return attributes(meta)[path]
+        """What queries are asked of: every run once; see `Catalog.sources`."""
+        return self.catalog.sources()
 
     def run_of(self, source: RunSource) -> Run:
         """A run to be read, with what a query knows of it; one that may be changing is read afresh each time."""
-        final = source.active is _inactive
-        return Run._reading(self, source.hash, source.record if final else None, source.row if final else None)
-
-    @contextmanager
-    def reading_meta(self, run: str) -> Iterator[Container]:
-        """Lend the meta container of a run; raises `RunNotFoundError` where there is none, or it is being deleted."""
-        try:
-            with self.reading(meta_path(run)) as meta:
-                if meta.exists(DELETED_KEY):
-                    raise RunNotFoundError(f"run {run} in {self.path} is being deleted")
-                yield meta
-        except FileNotFoundError as error:
-            raise RunNotFoundError(f"no run {run} in {self.path}") from error
-
-    def reading(self, path: str) -> AbstractContextManager[Container]:
-        """Lend a container, open for reading, for the time of a `with` block."""
-        with self._mutex:
-            if self._pool is None:
-                self._pool = ReaderPool(self.parts.backend)
-        return self._pool.reading(path)
+        known = (source.record, source.row) if source.final else (None, None)
+        return Run._reading(self, source.hash, *known)
 
     # Care
 
@@ -418,7 +300,7 @@ class Repo:
             InvalidRunHashError, RunNotFoundError: `run` is not a run hash, or there is no such run.
         """
         if run is not None and meta_path(check_run_hash(run)) not in self.parts.backend.marked(META_PREFIX):
-            self.check_exists(run)
+            self.catalog.check_exists(run)
         return reindex(self.parts, run, rebuild=rebuild, advance=advance)
 
     def status(self) -> RepoStatus:
@@ -426,14 +308,14 @@ class Repo:
         backend = self.parts.backend
         runs = self.list_runs()
         marked = [path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)]
-        active = [run for run in marked if self.is_active(run)]
+        active = [run for run in marked if self.catalog.is_active(run)]
         return RepoStatus(
             path=os.fspath(self.path),
             backend=self.config.backend,
             runs=len(runs),
             active=active,
             stalled=sorted(set(marked).difference(active)),
-            indexed=sum(1 for _ in self.parts.indexer.runs()) if self._refresh_index() else 0,
+            indexed=sum(1 for _ in self.parts.indexer.runs()) if self.catalog.index_is_whole() else 0,
             nbytes=backend.size(INDEX_PATH)
             + sum(backend.size(meta_path(run)) + backend.size(seqs_path(run)) for run in runs),
         )
@@ -441,8 +323,8 @@ class Repo:
     def close(self) -> None:
         """Release what is open for reading. Runs that are being written stay open; a later use opens again what it needs."""
         with self._mutex:
-            if self._pool is not None:
-                self._pool.close()
+            if self._catalog is not None:
+                self._catalog.close()
             if self._parts is not None:
                 self._parts.close()
             self._forget_handles()
@@ -480,15 +362,6 @@ def _check_settings(config: RepoConfig) -> None:
     options = manager.load_options(manager.backend(config.backend))
     if options is not None:
         options.parse(config.options)
-
-
-def default_properties(run: str) -> RunProperties:
-    """The structured properties of a run of which the metadata database says nothing."""
-    return RunProperties(run, name=f"Run: {run}", experiment="default")
-
-
-def _inactive() -> bool:
-    return False
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
 from aimstore.abc import CompiledQuery, View
+from aimstore.catalog import RunSource
 from aimstore.errors import QueryRuntimeError
-from aimstore.index.record import LazyLeaf, RunRecord
-from aimstore.metadata import RunProperties
+from aimstore.index.record import LazyLeaf
 from aimstore.query import Loadable, MetricView, RunView, SequenceView
-from aimstore.run import Run, from_microseconds
+from aimstore.run import Run
 from aimstore.storage.layout import NUMBER, SequenceInfo
 
 if TYPE_CHECKING:
@@ -31,51 +30,6 @@ OnError: TypeAlias = Literal["count", "raise"]
 ARCHIVED: Final = ("run", "archived")
 
 _R = TypeVar("_R")
-
-
-class RunSource:
-    """One run as a query sees it.
-
-    Attributes:
-        record: what the index or the run's meta container says.
-        row: what the metadata database says.
-        active: tells whether some process writes it.
-    """
-
-    def __init__(self, record: RunRecord, row: RunProperties, active: Callable[[], bool]) -> None:
-        self.record = record
-        self.row = row
-        self.active = active
-
-    @property
-    def hash(self) -> str:
-        return self.record.hash
-
-    @property
-    def attributes(self) -> Mapping[str, Any]:
-        return self.record.attributes  # type: ignore[no-any-return]
-
-    @cached_property
-    def metrics(self) -> list[SequenceInfo]:
-        """The sequences of numbers."""
-        return [info for info in self.record.sequences if info.kind == NUMBER]
-
-    @cached_property
-    def properties(self) -> Mapping[str, Any]:
-        """The structured properties by the names of the query language."""
-        row, active = self.row, self.active()
-        created, finalized = from_microseconds(row.created_at), from_microseconds(row.finalized_at)
-        return {
-            "name": row.name,
-            "experiment": row.experiment,
-            "description": row.description,
-            "tags": row.tags,
-            "archived": row.archived,
-            "created_at": created,
-            "finalized_at": None if active else finalized,
-            "active": active,
-            "duration": None if active or not (created and finalized) else (finalized - created).total_seconds(),
-        }
 
 
 _Found: TypeAlias = tuple[RunSource, SequenceInfo | None]

@@ -11,10 +11,11 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from aimstore.abc import Container
+from aimstore.catalog import default_properties
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
 from aimstore.index.record import RunRecord
 from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties
+from aimstore.metadata import RunProperties, from_microseconds
 from aimstore.plugins import plugins
 from aimstore.sequences.drainer import close_later
 from aimstore.session import RunSession, mirrored_properties
@@ -70,7 +71,7 @@ class Run:
             LockedError: the run is open for writing elsewhere, with who has it since when.
             RepositoryError, ConfigError: the repository cannot be used.
         """
-        from aimstore.repo import Repo, default_properties  # a repository makes runs, and a run finds its repository
+        from aimstore.repo import Repo  # a repository makes runs, and a run finds its repository
 
         if run_hash is not None:
             check_run_hash(run_hash)
@@ -81,7 +82,7 @@ class Run:
         self._record: RunRecord | None = None
         self._row: RunProperties | None = None
         if read_only:
-            self._repo.check_exists(self._hash)
+            self._repo.catalog.check_exists(self._hash)
             return
         if run_hash is None:
             now = int(datetime.now(UTC).timestamp() * 1e6)
@@ -131,7 +132,7 @@ class Run:
     def active(self) -> bool:
         """Whether some process has the run open for writing."""
         here = self._session is not None and self._session.closed is None
-        return here or self._repo.is_active(self._hash)
+        return here or self._repo.catalog.is_active(self._hash)
 
     @property
     def name(self) -> str:
@@ -195,7 +196,7 @@ class Run:
         return None if self.active else from_microseconds(self._properties().finalized_at)
 
     def _properties(self) -> RunProperties:
-        return self._row if self._row is not None else self._repo.properties(self._hash)
+        return self._row if self._row is not None else self._repo.catalog.properties(self._hash)
 
     def _update(self, **fields: Any) -> None:
         if fields:
@@ -214,9 +215,9 @@ class Run:
     def _mirror(self) -> None:
         """Repeat the properties in the run's own container, here or by whoever has it open, at its end."""
         if self._row is not None:
-            self._row = self._repo.properties(self._hash)
+            self._row = self._repo.catalog.properties(self._hash)
         if self._session is not None and self._session.closed is None:
-            self._session.mirror(self._repo.properties(self._hash))
+            self._session.mirror(self._repo.catalog.properties(self._hash))
         else:
             self._repo.mirror(self._hash)
 
@@ -342,7 +343,7 @@ class Run:
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._session.closed is None:
             self._session.flush()
-        record = self._record or self._repo.record(self._hash)
+        record = self._record or self._repo.catalog.record(self._hash)
         return record.sequences
 
     @contextmanager
@@ -351,11 +352,11 @@ class Run:
             with shield:  # the writer thread may need what reading holds
                 yield self._session.meta
         else:
-            with self._repo.reading_meta(self._hash) as meta:
+            with self._repo.catalog.reading_meta(self._hash) as meta:
                 yield meta
 
     def _seqs(self) -> AbstractContextManager[Container]:
-        return self._repo.reading(seqs_path(self._hash))
+        return self._repo.catalog.reading(seqs_path(self._hash))
 
     # Lifecycle
 
@@ -399,8 +400,3 @@ def _path(place: Place) -> tuple[str | int, ...]:
     if place is ...:
         return ()
     return place if isinstance(place, tuple) else (place,)
-
-
-def from_microseconds(value: int | None) -> datetime | None:
-    """An aware datetime in UTC from int64 microseconds since the epoch."""
-    return None if value is None else datetime.fromtimestamp(value / 1e6, UTC)

@@ -11,6 +11,8 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.errors import ClosedError, LockedError
+from aimstore.sequences import writer
+from aimstore.sequences.values import admit
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -43,6 +45,40 @@ def test_eight_threads_track_at_once_and_nothing_is_lost(repo: Repo, shape: str,
         assert steps.tolist() == list(range(len(steps)))
         found += numbers.tolist()
     assert sorted(found) == list(map(float, range(8 * count)))
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("value", [1, "text", {"x": 1, "y": 2.0}])
+def test_what_a_thread_was_about_to_track_when_the_run_was_closed_is_refused(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, value: Any, known: bool
+) -> None:
+    run = Run(repo=repo)
+    name = None if isinstance(value, dict) else "x"
+    if known:
+        run.track(value, name)
+    inside, closed = threading.Event(), threading.Event()
+    refused: list[Exception] = []
+
+    def waits(value: Any, name: str) -> Any:
+        inside.set()
+        closed.wait()
+        return admit(value, name)
+
+    def work() -> None:
+        try:
+            run.track(value, name)
+        except ClosedError as error:
+            refused.append(error)
+
+    monkeypatch.setattr(writer, "admit", waits)
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait()
+    run.close()
+    closed.set()
+    thread.join()
+    assert len(refused) == 1
+    assert [sequence.count for sequence in run.sequences()] == [1] * (known * (2 if name is None else 1))
 
 
 @pytest.mark.parametrize("number", ["float", "int", "text", "dict"])

@@ -118,7 +118,7 @@ def test_a_killed_run_keeps_its_markers_until_it_is_reindexed(
     for area in ("meta", "seqs"):  # the files of the locks remain, and are free
         found[f"{area}/locks"] = []
     assert found == expected(marked=run, stored=run, index=False)
-    assert repo.is_active(run) is False
+    assert not repo.get_run(run).active
     assert repo.reindex().indexed == [run]
     assert layout() == expected(stored=run, index=True)
     with Run(run, repo=repo):

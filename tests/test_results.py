@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.catalog import Catalog
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
 from aimstore.sequences.sequence import Metric, Sequence
 
@@ -30,7 +31,7 @@ def test_runs_are_found_by_parameters_and_properties(repo: Repo) -> None:
 
 def test_a_result_answers_from_what_the_query_read(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     [run] = repo.query_runs("run.i == 3")
-    monkeypatch.setattr(Repo, "reading", None)
+    monkeypatch.setattr(Catalog, "reading", None)
     assert run["i"] == 3
     assert run.get(("no", "such"), "default") == "default"
     assert "i" in run

@@ -21,6 +21,7 @@ COMMANDS: Final = (
     CommandSpec(name="runs", summary="List, show and delete runs.", factory="aimstore.cli.runs:runs"),
     CommandSpec(name="query", summary="Find runs or metrics by an expression.", factory="aimstore.cli.query:query"),
     CommandSpec(name="reindex", summary="Finalize and index runs.", factory="aimstore.cli.maintain:reindex"),
+    CommandSpec(name="convert", summary="Copy a repository to another engine.", factory="aimstore.cli.convert:convert"),
     CommandSpec(name="config", summary="Show or change the configuration.", factory="aimstore.cli.settings:config"),
     CommandSpec(name="backends", summary="List the storage engines.", factory="aimstore.cli.settings:backends"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -70,6 +70,20 @@ def json_option(command: _F) -> _F:
     return _json(command)
 
 
+def engine_options(texts: Iterable[str]) -> dict[str, Any]:
+    """The options of an engine that `--option KEY=VALUE`, repeated, stands for."""
+    return dict(_key_value(text) for text in texts)
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    from aimstore.config import parse_value
+
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="'--option'")
+    return key.strip(), parse_value(value.strip())
+
+
 def example(*lines: str) -> str:
     """Command lines to show at the end of a command's help, as its `epilog`."""
     title = "Example:" if len(lines) == 1 else "Examples:"
@@ -99,7 +113,7 @@ def resolve_run(repo: Repo, prefix: str, *, more: Collection[str] = ()) -> str:
         return found[0]
     if not found:
         raise RunNotFoundError(f"no run {prefix} in {repo.path}; `aimstore runs ls --all` shows those there are")
-    listed = [f"  {run}  {repo.properties(run).name or ''}".rstrip() for run in found[:CANDIDATES]]
+    listed = [f"  {run}  {repo.catalog.properties(run).name or ''}".rstrip() for run in found[:CANDIDATES]]
     if len(found) > CANDIDATES:
         listed.append(f"  and {len(found) - CANDIDATES} more")
     raise InvalidRunHashError("\n".join([f"{prefix} may be any of {len(found)} runs; give more digits:", *listed]))

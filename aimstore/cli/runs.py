@@ -137,7 +137,7 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
     _refuse_live(opened, chosen)
     if not yes:
         for run in chosen:
-            properties = opened.properties(run)
+            properties = opened.catalog.properties(run)
             say(f"{run}  {properties.name or ''}  {properties.experiment or ''}".rstrip())
         if not click.confirm(f"Delete {'this run' if len(chosen) == 1 else f'these {len(chosen)} runs'}?", err=True):
             raise click.Abort

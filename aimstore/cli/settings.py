@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aimstore.cli.options import example, json_option, repo_option, traceback_option
+from aimstore.cli.options import engine_options, example, json_option, repo_option, traceback_option
 from aimstore.cli.output import Column, print_json, print_table, say
 from aimstore.cli.program import warnings_hidden
 from aimstore.errors import ConfigError, PluginError
@@ -43,7 +43,7 @@ def init(
     from aimstore.locate import directory_of, is_empty
     from aimstore.repo import Repo
 
-    given = dict(_option(text) for text in options)
+    given = engine_options(options)
     new = is_empty(directory_of(repo or "."))
     made = Repo.init(repo or ".", backend=backend, options=given or None, metadata_url=metadata_url)
     if as_json:
@@ -52,15 +52,6 @@ def init(
         click.echo(f"made the repository {made.path} ({made.config.backend})")
     else:
         click.echo(f"the repository {made.path} ({made.config.backend}) is there already")
-
-
-def _option(text: str) -> tuple[str, Any]:
-    from aimstore.config import parse_value
-
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="'--option'")
-    return key.strip(), parse_value(value.strip())
 
 
 @click.command(

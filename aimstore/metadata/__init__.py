@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from aimstore.metadata.store import MetadataStore
 
-__all__ = ["Experiment", "Note", "RunProperties", "Tag", "open_store"]
+__all__ = ["Experiment", "Note", "RunProperties", "Tag", "from_microseconds", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,8 @@ def open_store(
     from aimstore.metadata.store import MetadataStore  # costs 180 ms: SQLAlchemy
 
     return MetadataStore(url, lock=lock, timeout=timeout)
+
+
+def from_microseconds(value: int | None) -> datetime | None:
+    """An aware datetime in UTC from int64 microseconds since the epoch."""
+    return None if value is None else datetime.fromtimestamp(value / 1e6, UTC)

@@ -1,1 +1,1 @@
-"""The SQLite engine of aimstore, as an example: one database per container."""
+"""The SQLite engine of aimstore, built step by step in the tutorial "Write a storage engine"."""

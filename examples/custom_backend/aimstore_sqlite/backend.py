@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aimstore.abc import Container, Lock, Mode
-from aimstore.errors import ConfigError
+from aimstore.errors import ConfigError, StorageError
 from aimstore.storage.filesystem import FilesystemBackend
 from aimstore_sqlite import engine
 from aimstore_sqlite.container import SQLiteContainer
@@ -35,4 +35,9 @@ class SQLiteBackend(FilesystemBackend):
     def version(self, path: str) -> str | None:
         """The number that each batch raises. A database changes in place, often without a change of its size."""
         file = self._place(path).directory / engine.FILE
-        return str(engine.version(path, file)) if file.is_file() else None
+        try:
+            return str(engine.version(path, file))
+        except StorageError:
+            if file.exists():
+                raise
+            return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,8 @@ class SQLiteContainer(Container):
             super().__init__(path, mode, lock)
 
     def _open(self, mode: Mode) -> None:
-        self._inode = self._file.stat().st_ino
-        self._database = engine.connect(self._file, writing=mode is Mode.WRITE)
+        inode = self._file.stat().st_ino
+        self._database, self._inode = engine.connect(self._file, writing=mode is Mode.WRITE), inode
 
     @contextmanager
     def _calling(self) -> Iterator[Connection]:
@@ -39,8 +40,9 @@ class SQLiteContainer(Container):
             if self._unusable is not None:  # another thread closed it while this one waited
                 self._refuse()
             if self.mode is Mode.READ and self._file.stat().st_ino != self._inode:  # deleted, and made anew
-                self._database.close()
+                outdated = self._database
                 self._open(self.mode)
+                outdated.close()
             yield self._database
 
     def _get(self, key: bytes) -> bytes | None:
@@ -49,30 +51,34 @@ class SQLiteContainer(Container):
     def _get_many(self, keys: list[bytes]) -> list[bytes | None]:
         with self._calling() as database, database:
             database.execute("BEGIN")
-            rows = [database.execute("SELECT key, value FROM items WHERE key = ?", (key,)).fetchone() for key in keys]
-        return [None if row is None else self._item(*row)[1] for row in rows]
+            return [self._look_up(database, key) for key in keys]
+
+    def _look_up(self, database: Connection, key: bytes) -> bytes | None:
+        row = database.execute("SELECT key, value FROM items WHERE key = ?", (key,)).fetchone()
+        if row is None:  # or is damaged, and then one of those beside it
+            deque(self._checked(_rows(database, KeyRange(key, key + b"\x00"))), maxlen=0)
+            return None
+        return next(self._checked([row]))[1]
 
     def _scan(self, keys: KeyRange, reverse: bool) -> Generator[Item, None, None]:
-        where, bounds = _where(keys)
         with self._calling() as database:
-            rows = database.execute(
-                f"SELECT key, value FROM items WHERE {where} ORDER BY key {'DESC' if reverse else 'ASC'}", bounds
-            ).fetchall()
-        for row in rows:
-            yield self._item(*row)
+            rows = _rows(database, keys)
+        for item in self._checked(rows[::-1] if reverse else rows):
+            if item[0] in keys:
+                yield item
 
-    def _item(self, key: Any, stored: Any) -> Item:
-        if not (type(key) is type(stored) is bytes and stored[:4] == _checksum(key, stored[4:])):
-            raise CorruptionError(f"{self.path}: the item with key {key!r:.80} is damaged")
-        return key, stored[4:]
+    def _checked(self, rows: Iterable[tuple[Any, Any]]) -> Iterator[Item]:
+        for key, stored in rows:
+            if not (type(key) is type(stored) is bytes and stored[:4] == _checksum(key, stored[4:])):
+                raise CorruptionError(f"{self.path}: the item with key {key!r:.80} is damaged")
+            yield key, stored[4:]
 
     def _write(self, batch: WriteBatch) -> None:
         with self._calling() as database, database:
             database.execute("BEGIN IMMEDIATE")
             for op, key, value in batch.ops:
                 if op is Op.DELETE_RANGE:
-                    where, bounds = _where(KeyRange(key, value))
-                    database.execute(f"DELETE FROM items WHERE {where}", bounds)
+                    database.execute("DELETE FROM items WHERE key >= ? AND (? IS NULL OR key < ?)", (key, value, value))
                 elif op is Op.DELETE:
                     database.execute("DELETE FROM items WHERE key = ?", (key,))
                 elif value is not None:
@@ -91,5 +97,10 @@ def _checksum(key: bytes, value: bytes) -> bytes:
     return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
 
 
-def _where(keys: KeyRange) -> tuple[str, tuple[bytes, ...]]:
-    return ("key >= ?", (keys.start,)) if keys.stop is None else ("key >= ? AND key < ?", (keys.start, keys.stop))
+def _rows(database: Connection, keys: KeyRange) -> list[tuple[Any, Any]]:
+    """The rows of a range in order, with the one before and the one behind it: a damaged key leaves it there at most."""
+    where, bounds = "key >= coalesce((SELECT max(key) FROM items WHERE key < ?), ?)", [keys.start] * 2
+    if keys.stop is not None:
+        where += " AND key <= coalesce((SELECT min(key) FROM items WHERE key >= ?), ?)"
+        bounds += [keys.stop] * 2
+    return database.execute(f"SELECT key, value FROM items WHERE {where} ORDER BY key", bounds).fetchall()

@@ -11,10 +11,11 @@ from pathlib import Path
 from threading import RLock
 
 from aimstore.errors import CorruptionError, StorageError
+from aimstore.storage.locks import storage_error
 
 FILE = "items.sqlite"
 _SCHEMA = "CREATE TABLE items (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_TOOBIG")  # an error in our SQL: not our schema
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_TOOBIG")  # "error": there is no such table
 
 # A lock that SQLite has on a file ends with a fork, but the child's copy of SQLite believes to hold it still. So there is
 # one call at a time, no lock outlasts a call, and a fork waits for the call to end.
@@ -25,14 +26,12 @@ os.register_at_fork(before=_calls.acquire, after_in_parent=_calls.release, after
 @contextmanager
 def calling(path: str) -> Iterator[None]:
     """One call of SQLite at a time, its errors as ours. `path` is the container's."""
-    with _calls:
+    with _calls, storage_error(Path(path)):
         try:
             yield
         except sqlite3.Error as error:
             kind = CorruptionError if getattr(error, "sqlite_errorname", "").startswith(_DAMAGE) else StorageError
             raise kind(f"{path}: {error}") from error
-        except FileNotFoundError as error:
-            raise StorageError(f"{path} was deleted") from error
 
 
 def make(file: Path) -> None:
@@ -50,7 +49,7 @@ def connect(file: Path, *, writing: bool) -> sqlite3.Connection:
     database = _connect(file, "rw")
     try:
         problem = database.execute("PRAGMA quick_check(1)").fetchone()
-        if problem != (b"ok",):
+        if problem != ("ok",):
             raise CorruptionError(f"{file}: {problem}")
         if writing:
             database.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL")
@@ -72,5 +71,5 @@ def read_version(database: sqlite3.Connection) -> int:
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
     address = f"{file.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=60, check_same_thread=False)
-    database.text_factory = bytes  # damaged text is to be read, and found out
+    database.text_factory = lambda text: text.decode("latin-1")  # all is readable; an item that is text is damaged
     return database
