@@ -90,7 +90,7 @@ def test_dropping_the_last_reference_finalizes(repo: Repo, python: Callable[...,
 from aimstore import Repo
 repo, name = run.repo, run.hash
 del run
-while repo.catalog.is_active(name):
+while repo.get_run(name).active:
     pass
 print(repo.status().stalled, repo.get_run(name).get_metric("loss").count)
 print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)

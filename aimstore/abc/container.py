@@ -93,6 +93,7 @@ class Container(ABC):
         """A generator over the items of a range, one consistent snapshot, released when the generator is closed.
 
         The snapshot must be taken at the first `next()` at the latest; the base class asks for the first item at once.
+        It keeps no writer waiting, in this process or another: an engine without old versions copies the range.
         """
 
     @abstractmethod
@@ -101,7 +102,9 @@ class Container(ABC):
 
     @abstractmethod
     def _close(self) -> None:
-        """Release the engine's handle. Called once; no scan is open."""
+        """Release the engine's handle. Called once; no scan is open, but another thread may be inside `_get` or a scan's first
+        step: an engine that cannot take that serializes its calls, and raises `ClosedError` (`_refuse`) in the late one.
+        """
 
     def _flush(self, sync: bool) -> None:  # noqa: B027  an engine that writes through has nothing to do
         """Make what was written survive the process (`sync=False`) or the machine (`sync=True`)."""
@@ -110,7 +113,10 @@ class Container(ABC):
         """Let a reader see what is committed now."""
 
     def _handles(self) -> Iterable[object]:
-        """Engine objects that must never be released in a forked child."""
+        """Engine objects that must never be released in a forked child.
+
+        Asked for in the child. `__init__` of this class registers for that: until then a fork must not find an open handle.
+        """
         return ()
 
     # Reading

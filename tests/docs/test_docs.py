@@ -3,10 +3,12 @@
 The blocks of a page run in order, in one process and a folder of its own:
 
     python                   executed, all of a page in one namespace
-    python title="train.py"  saved as that file, for a later console line to run
+    python title="train.py"  saved as that file, for a later console line to run; so is any other block with a title, and
+                             the title may begin with a folder: then a console line names the folder
     console                  each line that begins with "$ " is run by bash, benchmarks excepted; the lines below it are in its
                              output, in that order, where "…" stands for anything, and so does
-                             what differs from run to run (see `VARYING`)
+                             what differs from run to run (see `VARYING`). "pip install -e './folder[extra]'" does what it
+                             would, without the network: the folder and its entry points are on the path of what follows
     toml, json               parsed
     bash                     commands that set up an environment: only their form is checked
     text, mermaid            for people
@@ -56,13 +58,26 @@ VARYING = (
 SECONDS_PER_PAGE = 200  # so many only on a machine that does much else
 
 RUNNER = r"""
-import json, re, subprocess, sys
+import json, os, re, subprocess, sys, tomllib
 from pathlib import Path
+
+def install(folder):
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+    groups = project.get("entry-points", {}).items()
+    lines = (line for group, points in groups for line in (f"[{group}]", *map(" = ".join, points.items())))
+    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    sys.path.insert(0, str(folder))
 
 namespace = {"__name__": "__main__"}
 for block in json.load(sys.stdin):
     where = f"{block['page']}, line {block['line']}"
     if block["title"]:
+        Path(block["title"]).parent.mkdir(parents=True, exist_ok=True)
         Path(block["title"]).write_text(block["text"], encoding="utf-8")
     elif block["language"] == "python":
         exec(compile("\n" * block["line"] + block["text"], block["page"], "exec", dont_inherit=True), namespace)
@@ -70,6 +85,9 @@ for block in json.load(sys.stdin):
         for command in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
             line, _, expected = command.partition("\n")
             if re.fullmatch(sys.argv[1], line):
+                continue
+            if installed := re.fullmatch(r"pip install -e '\./([\w-]+)(?:\[\w+\])?'", line):
+                install(Path(installed[1]).absolute())
                 continue
             done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], stdin=subprocess.DEVNULL, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -106,7 +124,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
         elif opened is None:
             opened, lines = (number, line), []
         else:
-            fence = re.fullmatch(r'```(\w*)(?: title="([\w.-]+)")?', opened[1])
+            fence = re.fullmatch(r'```(\w*)(?: title="((?:[\w-]+/)*[\w.-]+)")?', opened[1])
             assert fence, f"{name}, line {opened[0]}: a fence is ```language, at the beginning of the line"
             yield Block(name, opened[0], fence[1], fence[2] or "", "\n".join(lines) + "\n")
             opened = None
@@ -115,12 +133,12 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
-    blocks = [block for block in blocks_of(page) if block.language in RUN]
+    blocks = [block for block in blocks_of(page) if block.language in RUN or block.title]
     if not blocks:
         return
     commands = "".join(block.text for block in blocks if block.language == "console")
     for block in blocks:
-        assert not block.title or block.title in commands, (
+        assert not block.title or block.title.partition("/")[0] in commands, (
             f"{block.page}, line {block.line}: nothing runs {block.title}"
         )
     home, folder = tmp_path / "home", tmp_path / "work"
