@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -153,9 +153,8 @@ def _destination(
 ) -> Repo:
     directory = directory_of(path)
     if not is_empty(directory):
-        found = Repo(directory)
-        _check_destination(source, found)
-        found.close()
+        with closing(Repo(directory)) as found:
+            _check_destination(source, found)
     made = Repo.init(directory, backend=backend, options=options, metadata_url=metadata_url)
     file = made.path / CONFIG
     for key, value in (("indexer.name", source.config.indexer), ("query.engine", source.config.query)):

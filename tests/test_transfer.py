@@ -482,7 +482,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize(("engine", "stride"), [("lmdb", 11), pytest.param("rocksdb", 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("engine", "stride"), [("lmdb", 11), pytest.param("rocksdb", 3, marks=pytest.mark.slow)])
 def test_killed_in_the_middle_a_conversion_goes_on_when_it_is_started_again(
     repo: Repo, tmp_path: Path, each_moment: Moments, stalled: str, engine: str, stride: int
 ) -> None:

@@ -46,7 +46,8 @@ def status(repo: str | None, as_json: bool) -> None:
     with working("measuring"):
         state = opened.status()
     running = [
-        properties_of(opened.catalog.properties(run), active=active, stalled=not active) | {"held_by": owner_of(opened, run)}
+        properties_of(opened.catalog.properties(run), active=active, stalled=not active)
+        | {"held_by": owner_of(opened, run)}
         for runs, active in ((state.active, True), (state.stalled, False))
         for run in runs
     ]

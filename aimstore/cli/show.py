@@ -34,7 +34,9 @@ def show(run_hash: str, repo: str | None, as_json: bool) -> None:
     opened = open_repo(repo)
     run = opened.get_run(resolve_run(opened, run_hash))
     owner = owner_of(opened, run.hash)
-    known = properties_of(opened.catalog.properties(run.hash), active=owner is not None, stalled=run.hash in unfinished(opened))
+    known = properties_of(
+        opened.catalog.properties(run.hash), active=owner is not None, stalled=run.hash in unfinished(opened)
+    )
     parameters, sequences = run[...], [describe_sequence(each) for each in run.sequences()]
     if as_json:
         print_json(known | {"held_by": owner, "parameters": parameters, "sequences": sequences})
