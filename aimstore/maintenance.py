@@ -13,7 +13,7 @@ from aimstore.abc import Container, Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
 from aimstore.plugins import plugins
-from aimstore.session import Parts, RunSession, mirrored_properties
+from aimstore.session import Parts, RunSession, mirrored_properties, unmark
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
@@ -173,10 +173,10 @@ def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
                 parts.indexer.remove(run)
                 undo.pop_all()
                 return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
-            if not marked and meta.exists(property_key("finalized_at")):
+            if meta.exists(property_key("finalized_at")):  # all is said; only the index may lack it
                 parts.indexer.index(run, meta)
                 undo.pop_all()
-                return _Pending(run, lambda _: lock.release())
+                return _Pending(run, partial(_end_indexing, parts, run, lock))
     session = RunSession(parts, run)
     session.begin()  # a resume: it recomputes from the records what a dead process left unsaid
     with ExitStack() as undo:
@@ -187,6 +187,12 @@ def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
         session.close_containers()
         undo.pop_all()
     return _Pending(run, lambda committed: session.release(indexed=committed))
+
+
+def _end_indexing(parts: Parts, run: str, lock: Lock, committed: bool) -> None:
+    with lock:
+        if committed:
+            unmark(parts, run)
 
 
 def _end_removal(parts: Parts, run: str, lock: Lock, committed: bool) -> None:

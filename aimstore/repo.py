@@ -19,6 +19,7 @@ from aimstore.config import RepoConfig
 from aimstore.errors import (
     ConfigError,
     LockedError,
+    PluginError,
     RepositoryNotFoundError,
 )
 from aimstore.forking import track_forks
@@ -70,7 +71,10 @@ class Repo:
         self.path = directory
         self.config = read_own_config(directory)
         self._identity = _identity(directory)
-        self._backend_spec = plugins().backend(self.config.backend)
+        try:
+            _check_settings(self.config)
+        except (ConfigError, PluginError) as error:
+            raise ConfigError(f"{directory / CONFIG}: {error}") from error
         self._forget_handles()
         track_forks(self)
 
@@ -146,7 +150,9 @@ class Repo:
         with shield, self._mutex:
             if self._parts is None:
                 manager = plugins()
-                backend: Backend = manager.load(self._backend_spec)(self.path, dict(self.config.options))
+                backend: Backend = manager.load(manager.backend(self.config.backend))(
+                    self.path, dict(self.config.options)
+                )
                 indexer: Indexer = manager.load(manager.indexer(self.config.indexer))(backend)
                 url = self.config.metadata_url or self.path / DATABASE
                 open_database = partial(open_store, url, lock=partial(backend.lock, "meta/database", timeout=60.0))
@@ -357,11 +363,13 @@ class RepoStatus:
 
 
 def _check_settings(config: RepoConfig) -> None:
-    """Return if an engine of that name takes those options, before anything is made."""
+    """Return if there are plug-ins of those names, and the engine takes those options. Loads no engine."""
     manager = plugins()
     options = manager.load_options(manager.backend(config.backend))
     if options is not None:
         options.parse(config.options)
+    manager.indexer(config.indexer)
+    manager.query_engine(config.query)
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:

@@ -108,7 +108,7 @@ class RunSession:
         if created is None and not backend.exists(meta):
             raise RunNotFoundError(f"no run {self.run} in {self.parts.path}")
         if created is not None or meta not in backend.marked(META_PREFIX):
-            undo.callback(self._unmark)
+            undo.callback(unmark, self.parts, self.run)
         backend.mark(meta)
         backend.mark(seqs)
         if created is not None:
@@ -127,11 +127,9 @@ class RunSession:
         self.seqs = undo.enter_context(backend.open(seqs, Mode.WRITE))
         unclean = created is None and self._unclean()
         self.mirror(created)
+        if created is None:
+            self.meta.flush(sync=True)  # before any record: a crash of the machine must not bring back the noted end
         self.writer = SequenceWriter(self.run, self.meta, self.seqs, recover=unclean)
-
-    def _unmark(self) -> None:
-        self.parts.backend.unmark(seqs_path(self.run))
-        self.parts.backend.unmark(meta_path(self.run))
 
     def _forget(self) -> None:
         """Remove what a run that could not begin has left."""
@@ -185,9 +183,9 @@ class RunSession:
     def finish(self) -> None:
         """First step of the end: everything is written, and on the disk."""
         self.writer.close()
+        self.seqs.flush(sync=True)  # before the end is noted: whoever reads that trusts the summaries
         self._note_end(time.time_ns() // 1000)
         self.meta.flush(sync=True)
-        self.seqs.flush(sync=True)
 
     def close_containers(self) -> None:
         """Step after the record was handed to the indexer: only the locks are held now."""
@@ -202,7 +200,7 @@ class RunSession:
         """Last step. `indexed`: the index has committed the record, so the progress markers go."""
         try:
             if indexed:
-                self._unmark()
+                unmark(self.parts, self.run)
         finally:
             self.lock.release()
             unwatch(self)  # after the last step, so that a signal leaves nothing half ended
@@ -243,6 +241,12 @@ def mirrored_properties(run: str, mirrored: Mapping[str, Any]) -> RunProperties:
     """The structured properties as the run's own container repeats them, see `read_properties`."""
     known = {name: value for name, value in mirrored.items() if name in MIRRORED}
     return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
+
+
+def unmark(parts: Parts, run: str) -> None:
+    """Remove the progress markers of a run; its own container goes last, for it decides what queries see."""
+    parts.backend.unmark(seqs_path(run))
+    parts.backend.unmark(meta_path(run))
 
 
 def put_properties(batch: WriteBatch, properties: RunProperties) -> None:
