@@ -25,8 +25,11 @@ TIMEOUT = 60.0
 PROCESSES = """
 import faulthandler, json, os, signal, socket, sys
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore.sequences.sequence
-import aimstore.query.engine, filelock, tomlkit
+import aimstore.query.engine, difflib, filelock, tomlkit
 from aimstore import Repo, Run
+from aimstore.plugins import plugins
+# a program that gives up its permissions may find nothing importable any more
+plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().record_types()
 
 def receive(channel):
     '''The next program; in the process that is to run it, and nowhere else, this returns.'''

@@ -347,11 +347,11 @@ def _keys(tables: dict[str, Any], above: tuple[str, ...] = ()) -> set[tuple[str,
 
 
 def test_options_of_rocksdb_and_their_defaults() -> None:
-    known = RocksDBOptions.__dataclass_fields__
+    known = {field.name for field in fields(RocksDBOptions)}
     given = {
         row[0]: tomllib.loads(f"value = {row[1]}")["value"]
         for row in table_rows("reference/configuration.md", 3)
         if row[0] in known
     }
-    assert given.keys() == known.keys()
+    assert given.keys() == known
     assert RocksDBOptions.parse(given) == RocksDBOptions()
