@@ -319,9 +319,15 @@ def test_a_run_opened_for_reading_refuses_to_be_written(repo: Repo) -> None:
 # Places that cannot be written
 
 UNPRIVILEGED = """
-import logging
+import logging, tempfile
 from aimstore.errors import StorageError
 logging.basicConfig()
+with tempfile.TemporaryDirectory() as warm:  # imports all that is needed; it may not be readable any more
+    with Run(repo=warm) as run:
+        run[...] = {"x": 1}
+        run.track(1.0, name="loss")
+    assert [run.metrics()[0].numpy()[1].tolist() for run in Repo(warm).query_runs("run.x == 1")] == [[1.0]]
+    Repo(warm).delete_run(run.hash)
 os.setgid(65534); os.setuid(65534)
 path, name = sys.argv[1:]
 repo = Repo(path)
