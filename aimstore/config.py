@@ -34,7 +34,6 @@ from typing import Any, Final
 from aimstore.errors import ConfigError, StorageError
 from aimstore.suggestions import did_you_mean
 
-FILE_NAME: Final = "config.toml"
 FORMAT_VERSION: Final = 1
 """The format of repositories that this version of aimstore writes, and the newest that it reads."""
 

@@ -1,4 +1,4 @@
-"""`Run`: one training job, written or read."""
+"""`Run`: one training job, written or read. Long because it is one public class, most of it docstrings; the work is elsewhere."""
 
 from __future__ import annotations
 
@@ -84,20 +84,19 @@ class Run:
         if read_only:
             self._repo.catalog.check_exists(self._hash)
             return
+        named = {"experiment": experiment, "name": name, "description": description}
+        given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         if run_hash is None:
             now = int(datetime.now(UTC).timestamp() * 1e6)
-            created = default_properties(self._hash)
-            given = {"experiment": experiment, "name": name, "description": description}
-            created = replace(created, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+            created = replace(default_properties(self._hash), **given)
             self._begin(replace(created, created_at=now, tags=tuple(sorted(set(tags)))))
         else:
             self._begin(None)
             try:
-                given = {"experiment": experiment, "name": name, "description": description}
-                self._update(finalized_at=None, **{key: value for key, value in given.items() if value is not None})
+                self._update(finalized_at=None, **given)
                 for tag in tags:
                     self.add_tag(tag)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nobody gets hold of this run to close it
                 self.close()
                 raise
 
@@ -332,13 +331,14 @@ class Run:
 
     def get_sequence(self, name: str, context: Context | None = None) -> Sequence | None:
         """The sequence of a name and context; None where there is none."""
-        wanted = context or {}
-        return next((each for each in self.sequences() if each.name == name and each.context == wanted), None)
+        return next((self.sequence_of(info) for info in self._named(name, context)), None)
 
     def get_metric(self, name: str, context: Context | None = None) -> Metric | None:
         """The sequence of numbers of a name and context; None where there is none."""
-        wanted = context or {}
-        return next((each for each in self.metrics() if each.name == name and each.context == wanted), None)
+        return next((self.metric_of(info) for info in self._named(name, context) if info.kind == NUMBER), None)
+
+    def _named(self, name: str, context: Context | None) -> Iterator[SequenceInfo]:
+        return (info for info in self._infos() if info.name == name and info.context == (context or {}))
 
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._session.closed is None:

@@ -202,18 +202,13 @@ class SequenceWriter:
 
     # Draining: the writer thread, or whoever flushes
 
-    def drain(self, *, everything: bool = False, seal: bool = False) -> None:
-        """Write what is pending; an error is kept for the next call of the user's.
-
-        Args:
-            everything: also all summaries.
-            seal: leave no fresh chunks.
-        """
+    def drain(self) -> None:
+        """Write what is pending, and some of the summaries; an error is kept for the next call of the user's."""
         with shield, self._lock:
             if isinstance(self._error, ClosedError):
                 return
             try:
-                self._drain(everything=everything, seal=seal)
+                self._drain(everything=False, seal=False)
             except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
                 if self._error is None:
                     logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
@@ -222,6 +217,7 @@ class SequenceWriter:
                 self._error = None
 
     def _drain(self, *, everything: bool, seal: bool, only: Iterable[Series] | None = None) -> None:
+        """Write what is pending; with `everything` all summaries, with `seal` leaving no fresh chunks."""
         chosen = list(self._by_context.values() if only is None else only)
         passes = max((len(series.pending) for series in chosen), default=0) // MOST + 1
         for _ in range(passes):
