@@ -96,7 +96,8 @@ class Catalog:
 
     def is_active(self, run: str) -> bool:
         """Whether some process has the run open for writing."""
-        return self._parts.backend.lock_owner(meta_path(run)) is not None
+        owner = self._parts.backend.lock_owner(meta_path(run))
+        return owner is not None and not owner.brief
 
     def properties(self, run: str) -> RunProperties:
         """The structured properties of a run; the defaults where the database has no row."""

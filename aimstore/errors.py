@@ -70,12 +70,20 @@ class SequenceTypeError(EncodingError):
 
 @dataclass(frozen=True)
 class LockOwner:
-    """Who holds a lock. `since` is seconds since the epoch, UTC; `token` is unique per acquisition."""
+    """Who holds a lock.
+
+    Attributes:
+        host, pid: the holder's process.
+        since: seconds since the epoch, UTC.
+        token: unique per acquisition.
+        brief: it is held for care, such as indexing, and soon released; otherwise somebody writes as long as they like.
+    """
 
     host: str
     pid: int
     since: float
     token: str
+    brief: bool = False
 
 
 class LockedError(AimstoreError):

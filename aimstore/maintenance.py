@@ -13,7 +13,7 @@ from aimstore.abc import Container, Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
 from aimstore.plugins import plugins
-from aimstore.session import Parts, RunSession, mirrored_properties, unmark
+from aimstore.session import Parts, RunSession, lock_run, mirrored_properties, unmark
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
@@ -113,7 +113,7 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
         parts.database.upsert_runs(lost)
     try:
         for run in existing.intersection(report.failed):  # queries look into these themselves, and into no others
-            with parts.backend.lock(meta_path(run)):
+            with lock_run(parts.backend, run, brief=True):
                 parts.backend.mark(meta_path(run))
     except LockedError:
         return
@@ -162,7 +162,7 @@ def _index_batch(parts: Parts, runs: list[str], marked: Collection[str], report:
 def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
     """Hand the record of `run` to the open batch."""
     with ExitStack() as undo:
-        lock = undo.enter_context(parts.backend.lock(meta_path(run)))
+        lock = undo.enter_context(lock_run(parts.backend, run, brief=True, patience=0.0))
         if not parts.backend.exists(meta_path(run)):
             if not marked:
                 raise RunNotFoundError(f"no run {run} in {parts.path}")
@@ -177,7 +177,7 @@ def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
                 parts.indexer.index(run, meta)
                 undo.pop_all()
                 return _Pending(run, partial(_end_indexing, parts, run, lock))
-    session = RunSession(parts, run)
+    session = RunSession(parts, run, brief=True)
     session.begin()  # a resume: it recomputes from the records what a dead process left unsaid
     with ExitStack() as undo:
         undo.callback(session.release, indexed=False)

@@ -30,7 +30,7 @@ from aimstore.metadata import open_store
 from aimstore.plugins import plugins
 from aimstore.results import MetricResults, OnError, RunResults, SequenceResults
 from aimstore.run import Run
-from aimstore.session import Parts, put_properties
+from aimstore.session import Parts, lock_run, put_properties
 from aimstore.transfer import copy_run, move_run
 from aimstore.types import INDEX_PATH, META_PREFIX, check_run_hash, meta_path, seqs_path
 
@@ -205,7 +205,7 @@ class Repo:
             LockedError: somebody writes it, with who has it since when.
         """
         check_run_hash(run_hash)
-        with shield, self.parts.backend.lock(meta_path(run_hash)) as lock:
+        with shield, lock_run(self.parts.backend, run_hash, brief=True) as lock:
             self.catalog.check_exists(run_hash)
             delete(self.parts, run_hash, lock)
 
@@ -242,8 +242,13 @@ class Repo:
 
     def mirror(self, run: str) -> None:
         """Repeat the properties of a run in its meta container, unless a writer has it open, who does so at its end."""
-        path = meta_path(run)
-        with contextlib.suppress(LockedError), shield, self.parts.backend.open(path, Mode.WRITE) as meta:
+        backend = self.parts.backend
+        with (
+            contextlib.suppress(LockedError),
+            shield,
+            lock_run(backend, run, brief=True) as lock,
+            backend.open(meta_path(run), Mode.WRITE, lock=lock) as meta,
+        ):
             batch = WriteBatch()
             put_properties(batch, self.catalog.properties(run))
             meta.write(batch)

@@ -291,13 +291,14 @@ class Run:
         if session is None:
             raise self._refusal()
         writer = session.writer
-        try:
-            writer.track(value, name, step, epoch, context)
-        except ClosedError:
-            if session.writer is writer:
-                raise
-            # a signal handler closed the run meanwhile, and opened it again
-            session.writer.track(value, name, step, epoch, context)
+        while True:
+            try:
+                writer.track(value, name, step, epoch, context)
+                return
+            except ClosedError:
+                if session.writer is writer:
+                    raise
+                writer = session.writer  # a signal handler closed the run meanwhile, and opened it again
 
     def flush(self, *, sync: bool = False) -> None:
         """Return when all that was tracked is in the engine's log, which outlives the process; with `sync`, when it is on

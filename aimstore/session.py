@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aimstore.abc import Backend, Container, Indexer, Lock, Mode, WriteBatch
 from aimstore.encoding.records import encode_record
-from aimstore.errors import AimstoreError, ClosedError, RunNotFoundError
+from aimstore.errors import AimstoreError, ClosedError, LockedError, RunNotFoundError
 from aimstore.forking import track_forks
 from aimstore.lifecycle import shield, unwatch, watch
 from aimstore.metadata import RunProperties
@@ -33,6 +33,9 @@ logger = logging.getLogger("aimstore")
 
 MIRRORED = ("name", "experiment", "description", "archived", "tags", "created_at", "finalized_at")
 """Structured properties that the meta container repeats, so that the metadata database can be rebuilt."""
+
+PATIENCE = 20.0
+"""Seconds to wait for a run that is held for care, by indexing perhaps, before it is refused as one that is written."""
 
 CLOSED = "is closed; open it again with Run(run_hash=…) to go on"
 
@@ -77,9 +80,11 @@ class RunSession:
     seqs: Container
     writer: SequenceWriter
 
-    def __init__(self, parts: Parts, run: str) -> None:
+    def __init__(self, parts: Parts, run: str, *, brief: bool = False) -> None:
+        """`brief`: the run is only taken care of and soon released, so that who wants to write it waits."""
         self.parts = parts
         self.run = run
+        self._brief = brief
         self.closed: str | None = "is not open yet"
         track_forks(self)
 
@@ -104,7 +109,7 @@ class RunSession:
         from aimstore.sequences.writer import SequenceWriter  # loads NumPy
 
         backend, meta, seqs = self.parts.backend, meta_path(self.run), seqs_path(self.run)
-        self.lock = undo.enter_context(backend.lock(meta))
+        self.lock = undo.enter_context(lock_run(backend, self.run, brief=self._brief))
         if created is None and not backend.exists(meta):
             raise RunNotFoundError(f"no run {self.run} in {self.parts.path}")
         if created is not None or meta not in backend.marked(META_PREFIX):
@@ -235,6 +240,25 @@ class RunSession:
         if self.closed is None:
             self.closed = "was opened by the parent process; a forked child opens a run of its own"
             self.writer.abandon(self.closed)
+
+
+def lock_run(backend: Backend, run: str, *, brief: bool = False, patience: float = PATIENCE) -> Lock:
+    """The lock of a run, waited for up to `patience` seconds where somebody has it for care only.
+
+    Raises:
+        LockedError: somebody writes the run; at once.
+    """
+    path = meta_path(run)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return backend.lock(path, brief=brief)
+        except LockedError as error:
+            passing = error.owner is None or error.owner.brief
+            if not passing or time.monotonic() >= deadline:
+                raise
+        with suppress(LockedError):
+            return backend.lock(path, timeout=0.05, brief=brief)
 
 
 def mirrored_properties(run: str, mirrored: Mapping[str, Any]) -> RunProperties:

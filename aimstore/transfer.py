@@ -20,7 +20,7 @@ from aimstore.errors import AimstoreError, CorruptionError, RepositoryError, Run
 from aimstore.lifecycle import shield
 from aimstore.maintenance import delete, is_remains
 from aimstore.plugins import plugins
-from aimstore.session import Parts, mirrored_properties
+from aimstore.session import Parts, lock_run, mirrored_properties
 from aimstore.storage.layout import ATTRS, DELETED_KEY, read_properties
 from aimstore.types import META_PREFIX, meta_path, new_run_hash, seqs_path
 
@@ -56,7 +56,7 @@ def copy_run(source: Parts, destination: Parts, run: str, *, new_hash: bool) -> 
     if source.path == destination.path and not new_hash:
         raise RepositoryError(f"{source.path} is the same repository; a copy of a run in it needs a new hash")
     target = new_run_hash() if new_hash else run
-    with source.backend.lock(meta_path(run)):
+    with lock_run(source.backend, run):
         _copy_alone(source, destination, run, target)
     return target
 
@@ -65,7 +65,7 @@ def move_run(source: Parts, destination: Parts, run: str) -> None:
     """See `Repo.move_run`."""
     if source.path == destination.path:
         raise RepositoryError(f"{source.path} is the same repository; nothing is to be moved")
-    with source.backend.lock(meta_path(run)) as lock:
+    with lock_run(source.backend, run) as lock:
         check_is_run(source, run)
         if not _is_there(source, destination, run):
             _copy_alone(source, destination, run, run)

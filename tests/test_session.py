@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -422,3 +423,29 @@ def test_a_child_forked_while_the_writer_is_busy_and_signals_come_can_write_its_
     assert repo.status().indexed == 9
     assert sorted(own.last for own in repo.query_metrics("metric.name == 'own'")) == list(map(float, range(8)))
     assert [metric.count for metric in repo.query_metrics("metric.name == 'loss'")] == [16_000]
+
+
+# A run held for care
+
+
+def test_who_wants_to_write_a_run_waits_while_it_is_taken_care_of(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        run["x"] = 1
+    with ThreadPoolExecutor(1) as pool:
+        for act in (lambda: Run(run.hash, repo=repo).close(), lambda: repo.delete_run(run.hash)):
+            care = repo.parts.backend.lock(meta_path(run.hash), brief=True)
+            assert not run.active
+            waiting = pool.submit(act)
+            while not care.contended():
+                assert not waiting.done()
+            care.release()
+            waiting.result()
+    assert repo.list_runs() == []
+
+
+def test_who_wants_to_write_a_run_that_is_written_is_refused_at_once(repo: Repo) -> None:
+    with Run(repo=repo) as run, pytest.raises(LockedError) as refused:
+        Run(run.hash, repo=repo)
+    assert refused.value.owner is not None
+    assert refused.value.owner.pid == os.getpid()
+    assert not refused.value.owner.brief

@@ -4,13 +4,15 @@ from aimstore.abc.backend import Backend, Lock
 from aimstore.abc.batch import KeyRange, Op, WriteBatch
 from aimstore.abc.capability import Capability
 from aimstore.abc.container import Container, Item, Mode
-from aimstore.abc.indexer import Indexer
-from aimstore.abc.query import AllOf, AnyOf, CompiledQuery, Hint, Query, Subject, Term, View
+from aimstore.abc.indexer import Candidates, Indexer
+from aimstore.abc.query import AllOf, Among, AnyOf, CompiledQuery, Hint, Query, Subject, Term, View
 
 __all__ = [
     "AllOf",
+    "Among",
     "AnyOf",
     "Backend",
+    "Candidates",
     "Capability",
     "CompiledQuery",
     "Container",

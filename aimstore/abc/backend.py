@@ -113,8 +113,8 @@ class Backend(ABC):
         """Bytes that the container occupies; 0 where there is none."""
 
     @abstractmethod
-    def lock(self, path: str, *, timeout: float = 0.0) -> Lock:
-        """Take the lock of `path`, waiting at most `timeout` seconds.
+    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+        """Take the lock of `path`, waiting at most `timeout` seconds. `brief` is told to others by `LockOwner.brief`.
 
         Raises:
             LockedError: somebody else holds it, with who and since when.

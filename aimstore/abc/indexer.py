@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from aimstore.abc.container import Container
 from aimstore.abc.query import Hint
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Runs that may match.
+
+    Attributes:
+        runs: hashes, each once, in no order.
+        exact: the hints hold of every one of them.
+    """
+
+    runs: Collection[str]
+    exact: bool
 
 
 class Indexer(ABC):
@@ -68,8 +82,12 @@ class Indexer(ABC):
         """
 
     @abstractmethod
-    def candidates(self, hints: Hint | None) -> Iterable[str] | None:
-        """Hashes of runs of which `hints` may hold; None means every run."""
+    def candidates(self, hints: Hint | None) -> Candidates | None:
+        """The indexed runs of which `hints` may hold; None means every run.
+
+        Terms on structured properties (`("props", …)`) are not for the index: who asks has put an `Among` in their place, or they
+        may hold of any run. Raises as `trees`.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -11,12 +11,26 @@ from aimstore.types import TreePath
 Subject: TypeAlias = Literal["run", "metric", "sequence"]
 """What a query selects: runs, metrics of runs, or sequences of any kind."""
 
-Operator: TypeAlias = Literal["==", "<", "<=", ">", ">=", "in", "startswith", "true", "defined"]
+Operator: TypeAlias = Literal["==", "<", "<=", ">", ">=", "in", "has", "startswith", "true", "defined"]
 
 
 @dataclass(frozen=True)
 class Term:
-    """One comparison of an attribute with a constant: `("run", "hparams", "lr") < 0.1`."""
+    """One fact about an attribute: `Term(("attrs", "hparams", "lr"), "<", 0.1)`.
+
+    Attributes:
+        attribute: begins with what kind of attribute it is:
+
+            - `("attrs", *path)`: a place in the user's tree; an int is a key of a dict, never a place in a list;
+            - `("props", name)`: a structured property, such as `experiment` or `created_at`;
+            - `("seqs", name, ...)`: of some sequence called `name`: nothing more (there is one), or one of `last`, `min`,
+              `max`, `count`, `first_step`, `last_step`, `kind`, or `context` and its keys;
+            - `("any", ...)`: of some sequence, the same or `name`.
+        operator: a comparison of the attribute with `value`; `in`: it equals one of the constants in the tuple `value`;
+            `has`: `value` is one of its elements; `startswith`: it is a str that begins with `value`; `true`: it is there
+            and counts as true; `defined`: it is there.
+        value: a bool, int, float, str or aware datetime (not NaN), or for `in` a tuple of these.
+    """
 
     attribute: TreePath
     operator: Operator
@@ -24,8 +38,15 @@ class Term:
 
 
 @dataclass(frozen=True)
+class Among:
+    """The run is one of these, by hash."""
+
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True)
 class AllOf:
-    """Every hint holds."""
+    """Every hint holds. Terms about sequences may each hold of another one."""
 
     hints: tuple[Hint, ...]
 
@@ -37,7 +58,7 @@ class AnyOf:
     hints: tuple[Hint, ...]
 
 
-Hint: TypeAlias = Term | AllOf | AnyOf
+Hint: TypeAlias = Term | Among | AllOf | AnyOf
 """What every match of a query satisfies; an index may answer it with a superset."""
 
 
@@ -54,7 +75,7 @@ class CompiledQuery(ABC):
         expression: the text it was compiled from.
         hints: what every match satisfies, or None where nothing is known. A full scan with `matches` and an index
             answering `hints` give the same result.
-        exact: the hints decide alone; `matches` may be skipped for their exact candidates.
+        exact: the hints say the same as the expression; for candidates that are exact too, `matches` may be skipped.
         attributes: attribute paths that the expression reads, as far as they are known beforehand; None if they are not.
     """
 

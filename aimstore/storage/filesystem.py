@@ -143,8 +143,8 @@ class FilesystemBackend(Backend):
 
     # Locks
 
-    def lock(self, path: str, *, timeout: float = 0.0) -> Lock:
-        return FilesystemLock.acquire(path, self._place(path).lock, timeout=timeout)
+    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+        return FilesystemLock.acquire(path, self._place(path).lock, timeout=timeout, brief=brief)
 
     def lock_owner(self, path: str) -> LockOwner | None:
         return owner_of(self._place(path).lock)

@@ -51,13 +51,14 @@ class FilesystemLock(Lock):
         track_forks(self)
 
     @classmethod
-    def acquire(cls, path: str, file: Path, *, timeout: float = 0.0) -> Self:
+    def acquire(cls, path: str, file: Path, *, timeout: float = 0.0, brief: bool = False) -> Self:
         """Lock `file` for the container `path`; its directory is created where it is missing.
 
         Args:
             path: the container's path, for errors.
             file: the lock file.
             timeout: seconds to wait for it. Those who wait get it one after another, before any that come later.
+            brief: see `LockOwner`.
 
         Raises:
             LockedError: somebody else holds it.
@@ -67,11 +68,11 @@ class FilesystemLock(Lock):
         with storage_error(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             if timeout <= 0:
-                taken = _attempt(name)
-            elif not _is_held(_queue(name)) and (first := _attempt(name)) is not None:
+                taken = _attempt(name, brief)
+            elif not _is_held(_queue(name)) and (first := _attempt(name, brief)) is not None:
                 taken = first
             else:
-                taken = _wait(name, time.monotonic() + timeout)
+                taken = _wait(name, time.monotonic() + timeout, brief)
         if taken is None:
             owner = lock_owner(file)
             raise LockedError(f"{path} is locked {_describe(owner)}", owner)
@@ -149,20 +150,20 @@ def storage_error(path: Path) -> Iterator[None]:
 _Taken = tuple["UnixFileLock", LockOwner, tuple[int, int]]
 
 
-def _attempt(file: str) -> _Taken | None:
+def _attempt(file: str, brief: bool = False) -> _Taken | None:
     """Take the lock, or None where somebody holds it. A look at it, by `_is_held`, is not taken for a holder."""
     deadline = time.monotonic() + _PATIENCE
-    while (taken := _try(file)) is None:
+    while (taken := _try(file, brief)) is None:
         if _is_held(file) or time.monotonic() > deadline:
             return None
         time.sleep(secrets.randbelow(1000) / 1e6)
     return taken
 
 
-def _try(file: str) -> _Taken | None:
+def _try(file: str, brief: bool) -> _Taken | None:
     from filelock import Timeout, UnixFileLock  # takes 30 ms to import
 
-    owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8))
+    owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), brief)
     identity = (0, 0)
 
     def acquired(descriptor: int) -> None:
@@ -181,14 +182,14 @@ def _try(file: str) -> _Taken | None:
     return held, owner, identity
 
 
-def _wait(file: str, deadline: float) -> _Taken | None:
+def _wait(file: str, deadline: float, brief: bool) -> _Taken | None:
     """Take the lock by `deadline`, or None. Of all waiters the one that holds the queue's own lock is next."""
     while (place := _attempt(_queue(file))) is None:
         if time.monotonic() > deadline:
             return None
         time.sleep(_POLL)
     try:
-        while (taken := _try(file)) is None and time.monotonic() < deadline:
+        while (taken := _try(file, brief)) is None and time.monotonic() < deadline:
             time.sleep(_POLL)
         return taken
     finally:

@@ -103,6 +103,14 @@ class LockTests(Harness):
         with backend.lock(PATH, timeout=PATIENCE) as lock:
             assert not lock.contended()
 
+    def test_a_lock_held_for_care_says_so(self, backend: Backend, elsewhere: Backend) -> None:
+        for brief in (False, True):
+            with backend.lock(PATH, brief=brief) as lock:
+                owner = elsewhere.lock_owner(PATH)
+                assert owner == lock.owner
+                assert owner is not None
+                assert owner.brief is brief
+
     def test_a_thread_may_release_the_lock_of_another(self, backend: Backend) -> None:
         lock = backend.lock(PATH)
         Background(lock.release).result()

@@ -180,11 +180,11 @@ class WritesWithoutItsLock(InMemory):
 
 
 class LockAdmitsTwo(InMemory):
-    def lock(self, path: str, *, timeout: float = 0.0) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
         if path in self._held and timeout > 0:  # breaks what it takes for stale
             self._held[path] = MemoryLock(self, path, self._held[path].owner)
             return self._held[path]
-        return super().lock(path, timeout=timeout)
+        return super().lock(path, timeout=timeout, brief=brief)
 
 
 class ForgetsMarkers(InMemory):
@@ -261,7 +261,7 @@ class _PidLock(Lock):
 
 
 class LocksAreFilesLeftBehind(LogBackend):
-    def lock(self, path: str, *, timeout: float = 0.0) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
         file = self._place(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)
@@ -278,7 +278,7 @@ class LocksAreFilesLeftBehind(LogBackend):
 class LocksAreLookedAtFirst(LogBackend):
     """Between looking and making there is time for another."""
 
-    def lock(self, path: str, *, timeout: float = 0.0) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
         file = self._place(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)
