@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from aimstore.abc import Backend, Indexer, Mode, Query, WriteBatch
-from aimstore.catalog import Catalog, RunSource
+from aimstore.abc import Mode, Query, WriteBatch
+from aimstore.catalog import Catalog
 from aimstore.config import RepoConfig
 from aimstore.errors import (
     ConfigError,
@@ -30,6 +30,7 @@ from aimstore.metadata import open_store
 from aimstore.plugins import plugins
 from aimstore.results import MetricResults, OnError, RunResults, SequenceResults
 from aimstore.run import Run
+from aimstore.selection import Question, RunSource, Selection
 from aimstore.session import Parts, lock_run, put_properties
 from aimstore.transfer import copy_run, move_run
 from aimstore.types import INDEX_PATH, META_PREFIX, check_run_hash, meta_path, seqs_path
@@ -99,12 +100,16 @@ class Repo:
             ConfigError: there is one already, with other settings than those given; or the settings are no good.
             RepositoryError: as for `Repo`.
         """
+        if options is not None and not isinstance(options, Mapping):
+            raise ConfigError(f"options of an engine are a dict of values by name, not {options!r:.80}")
         directory = directory_of(path)
         given = {"backend": backend, "options": dict(options) if options else None, "metadata_url": metadata_url}
         given = {key: value for key, value in given.items() if value is not None}
         if is_empty(directory):
             config = RepoConfig(**given)  # type: ignore[arg-type]
             _check_settings(config)
+            manager = plugins()
+            manager.make_backend(manager.backend(config.backend), directory, config.options).close()
             create(directory, config)
         repo = cls(directory)
         for key, value in given.items():
@@ -150,10 +155,8 @@ class Repo:
         with shield, self._mutex:
             if self._parts is None:
                 manager = plugins()
-                backend: Backend = manager.load(manager.backend(self.config.backend))(
-                    self.path, dict(self.config.options)
-                )
-                indexer: Indexer = manager.load(manager.indexer(self.config.indexer))(backend)
+                backend = manager.make_backend(manager.backend(self.config.backend), self.path, self.config.options)
+                indexer = manager.make_indexer(manager.indexer(self.config.indexer), backend)
                 url = self.config.metadata_url or self.path / DATABASE
                 open_database = partial(open_store, url, lock=partial(backend.lock, "meta/database", timeout=60.0))
                 self._parts = Parts(os.fspath(self.path), backend, indexer, open_database)
@@ -171,8 +174,7 @@ class Repo:
     def query_engine(self) -> Query:
         """What compiles query expressions."""
         manager = plugins()
-        engine: Query = manager.load(manager.query_engine(self.config.query))()
-        return engine
+        return manager.make_query_engine(manager.query_engine(self.config.query))
 
     def _after_fork_in_child(self) -> None:
         self._forget_handles()
@@ -287,13 +289,16 @@ class Repo:
         return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, kind)
 
     def sources(self) -> Iterator[RunSource]:
-        """What queries are asked of: every run once; see `Catalog.sources`."""
-        return self.catalog.sources()
+        """What queries are asked of: every run once, archived ones too."""
+        return iter(self.select(Question()))
+
+    def select(self, question: Question) -> Selection:
+        """The runs that a question is put to."""
+        return Selection(self.catalog, question)
 
     def run_of(self, source: RunSource) -> Run:
         """A run to be read, with what a query knows of it; one that may be changing is read afresh each time."""
-        known = (source.record, source.row) if source.final else (None, None)
-        return Run._reading(self, source.hash, *known)
+        return Run._reading(self, source.hash, source if source.final else None)
 
     # Care
 
@@ -368,11 +373,13 @@ class RepoStatus:
 
 
 def _check_settings(config: RepoConfig) -> None:
-    """Return if there are plug-ins of those names, and the engine takes those options. Loads no engine."""
+    """Return if there are plug-ins of those names, the engine's library is installed, and it takes those options."""
     manager = plugins()
-    options = manager.load_options(manager.backend(config.backend))
+    backend = manager.backend(config.backend)
+    options = manager.load_options(backend)
     if options is not None:
         options.parse(config.options)
+    manager.load(backend)
     manager.indexer(config.indexer)
     manager.query_engine(config.query)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, TypeVar
 
 from aimstore.abc import CompiledQuery, View
-from aimstore.catalog import RunSource
 from aimstore.errors import QueryRuntimeError
 from aimstore.index.record import LazyLeaf
-from aimstore.query import Loadable, MetricView, RunView, SequenceView
+from aimstore.query import STORED_PROPERTIES, Loadable, MetricView, RunView, SequenceView, describe
 from aimstore.run import Run
+from aimstore.selection import Question, RunSource, Selection
 from aimstore.storage.layout import NUMBER, SequenceInfo
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ OnError: TypeAlias = Literal["count", "raise"]
 """What happens where a predicate raises for a run, metric or sequence: it is counted and reported at the end, or raised."""
 
 ARCHIVED: Final = ("run", "archived")
+_LEFT_OUT: Final = "left out; a query that mentions run.archived decides itself"
 
 _R = TypeVar("_R")
 
@@ -40,13 +41,17 @@ class Progress:
     """How far an iteration is, and at its end the whole of it.
 
     Attributes:
-        runs: runs looked at.
+        candidates: indexed runs that the hints left; None where they left none out.
+        unfinished: runs that are looked at whatever the index says of them.
+        runs: runs given by the index or looked at.
         evaluated: times that the predicate was asked.
         matched: results given.
         errors: times that the predicate raised, which counts as no match.
         first_error: the first of these, in words.
     """
 
+    candidates: int | None = None
+    unfinished: int = 0
     runs: int = 0
     evaluated: int = 0
     matched: int = 0
@@ -67,39 +72,51 @@ class Results(ABC, Generic[_R]):
         self._repo = repo
         self._query = query
         self._on_error = on_error
+        self._question = _question(query, pushdown=on_error != "raise")
         self.progress = Progress()
 
     def __iter__(self) -> Iterator[_R]:
-        for found in self._matching():
+        for found in self._matching(self._select()):
             yield self._result(found)
 
     def count(self) -> int:
         """The number of results; none of them is built."""
-        return sum(1 for _ in self._matching())
+        return sum(1 for _ in self._matching(self._select()))
 
     def explain(self) -> str:
         """How the query is answered, and after an iteration its counts."""
         query, progress = self._query, self.progress
-        asked = ARCHIVED in (query.attributes or ())
+        decides = "; they decide" if query.exact and self._question.exact else ""
+        hints = (
+            "none: every run is looked at" if self._question.hints is None else describe(self._question.hints) + decides
+        )
         lines = [
             f"query      {query.expression or '(everything)'}",
-            f"pushdown   {query.hints or 'none: every run is a candidate'}",
-            f"archived   {'as the query says' if asked else 'left out; a query that mentions run.archived decides itself'}",
+            f"pushdown   {hints}",
+            f"archived   {'as the query says' if self._question.archived else _LEFT_OUT}",
         ]
-        if progress.runs:
+        if progress.unfinished or progress.candidates is not None or progress.runs:
+            index = "all that is indexed" if progress.candidates is None else f"{progress.candidates} by the index"
+            lines.append(f"candidates {index}, {progress.unfinished} unfinished")
             lines.append(f"runs       {progress.runs} looked at, predicate evaluated {progress.evaluated} times")
             lines.append(f"matched    {progress.matched}")
         if progress.errors:
             lines.append(f"errors     {progress.errors}, the first: {progress.first_error}")
         return "\n".join(lines)
 
-    def _matching(self) -> Iterator[_Found]:
-        progress = self.progress = Progress()
-        archived_too = ARCHIVED in (self._query.attributes or ())
-        for source in self._repo.sources():
-            if archived_too or not source.row.archived:
-                progress.runs += 1
-                yield from self._within(source)
+    def _select(self) -> Selection:
+        selection = self._repo.select(self._question)
+        found = selection.candidates
+        self.progress = Progress(
+            candidates=None if found is None else len(found.runs), unfinished=len(selection.unfinished)
+        )
+        return selection
+
+    def _matching(self, sources: Iterable[RunSource]) -> Iterator[_Found]:
+        progress = self.progress
+        for source in sources:
+            progress.runs += 1
+            yield from self._within(source)
         if progress.errors:
             logger.warning(
                 "query %r raised for %d of %d; these count as no match. The first: %s",
@@ -135,8 +152,19 @@ class Results(ABC, Generic[_R]):
 class RunResults(Results[Run]):
     """Runs that match. Each has at hand what the query knew of it, and opens the rest when it is read."""
 
+    def count(self) -> int:
+        selection = self._select()
+        if not selection.exact:
+            return sum(1 for _ in self._matching(selection))
+        decided = selection.count_exact()
+        self.progress.runs = self.progress.matched = decided
+        return decided + sum(1 for _ in self._matching(selection.unfinished_sources()))
+
     def _within(self, source: RunSource) -> Iterator[_Found]:
-        if self._matches(RunView(source), f"run {source.hash}"):
+        if source.decided:
+            self.progress.matched += 1
+            yield source, None
+        elif self._matches(RunView(source), f"run {source.hash}"):
             yield source, None
 
     def _result(self, found: _Found) -> Run:
@@ -181,6 +209,17 @@ class SequenceResults(Results["Sequence"]):
         source, info = found
         assert info is not None
         return self._repo.run_of(source).sequence_of(info)
+
+
+def _question(query: CompiledQuery, *, pushdown: bool) -> Question:
+    read = query.attributes
+    return Question(
+        hints=query.hints if pushdown else None,
+        exact=query.exact and pushdown,
+        archived=read is not None and ARCHIVED in read,
+        properties=read is None
+        or any(path[0] == "run" and path[1:2] and path[1] in STORED_PROPERTIES for path in read),
+    )
 
 
 def _place(source: RunSource, info: SequenceInfo) -> str:

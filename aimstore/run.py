@@ -11,11 +11,9 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from aimstore.abc import Container
-from aimstore.catalog import default_properties
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
-from aimstore.index.record import RunRecord
 from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties, from_microseconds
+from aimstore.metadata import RunProperties, default_properties, from_microseconds
 from aimstore.plugins import plugins
 from aimstore.sequences.drainer import close_later
 from aimstore.session import RunSession, mirrored_properties
@@ -24,6 +22,7 @@ from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
+    from aimstore.selection import RunSource
     from aimstore.sequences.sequence import Metric, Sequence
 
 Place: TypeAlias = str | int | tuple[str | int, ...] | EllipsisType
@@ -79,8 +78,7 @@ class Run:
             raise RunNotFoundError("a run that is only to be read needs its run_hash")
         self._repo = repo if isinstance(repo, Repo) else Repo.of(repo, create=not read_only)
         self._hash = run_hash or new_run_hash()
-        self._record: RunRecord | None = None
-        self._row: RunProperties | None = None
+        self._known: RunSource | None = None
         if read_only:
             self._repo.catalog.check_exists(self._hash)
             return
@@ -107,13 +105,12 @@ class Run:
         plugins().notify("aimstore_run_opened", run=self._hash, repo=session.parts.path, resumed=created is None)
 
     @classmethod
-    def _reading(cls, repo: Repo, run: str, record: RunRecord | None = None, row: RunProperties | None = None) -> Run:
+    def _reading(cls, repo: Repo, run: str, known: RunSource | None = None) -> Run:
         """A run to be read, with what a query already knows of it."""
         self = cls.__new__(cls)
         self._repo = repo
         self._hash = run
-        self._record = record
-        self._row = row
+        self._known = known
         return self
 
     # Identity and structured properties
@@ -195,7 +192,7 @@ class Run:
         return None if self.active else from_microseconds(self._properties().finalized_at)
 
     def _properties(self) -> RunProperties:
-        return self._row if self._row is not None else self._repo.catalog.properties(self._hash)
+        return self._repo.catalog.properties(self._hash) if self._known is None else self._known.row
 
     def _update(self, **fields: Any) -> None:
         if fields:
@@ -213,8 +210,7 @@ class Run:
 
     def _mirror(self) -> None:
         """Repeat the properties in the run's own container, here or by whoever has it open, at its end."""
-        if self._row is not None:
-            self._row = self._repo.catalog.properties(self._hash)
+        self._known = None  # what a query knew is out of date
         if self._session is not None and self._session.closed is None:
             self._session.mirror(self._repo.catalog.properties(self._hash))
         else:
@@ -225,8 +221,8 @@ class Run:
     def __getitem__(self, place: Place) -> Any:
         """The value at a place, subtrees as dicts. Raises `KeyError` where there is nothing; `run[...]` is never missing."""
         path = _path(place)
-        if self._record is not None:
-            return self._record.get(path)
+        if self._known is not None:
+            return self._known.record.get(path)
         with self._meta() as meta:
             return attributes(meta)[path]
 
@@ -344,7 +340,7 @@ class Run:
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._session.closed is None:
             self._session.flush()
-        record = self._record or self._repo.catalog.record(self._hash)
+        record = self._repo.catalog.record(self._hash) if self._known is None else self._known.record
         return record.sequences
 
     @contextmanager

@@ -38,7 +38,7 @@ def listed(repo: Repo, expression: str | None) -> list[dict[str, Any]]:
     wanted = None if expression is None else {run.hash for run in repo.query_runs(expression)}
     marked = unfinished(repo)
     return [
-        properties_of(source.row, active=source.active(), stalled=source.hash in marked)
+        properties_of(source.row, active=source.active, stalled=source.hash in marked)
         | {"metrics": len(source.metrics)}
         for source in repo.sources()
         if wanted is None or source.hash in wanted

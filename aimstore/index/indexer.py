@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
 
-from aimstore.abc import Backend, Container, Hint, Indexer, Mode, WriteBatch
-from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, Mode, WriteBatch
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
+from aimstore.index.candidates import find_candidates
+from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
 from aimstore.index.record import pack
 from aimstore.types import INDEX_PATH
 
 logger = logging.getLogger("aimstore")
 
-RUNS: Final = "runs"
+_LONGEST: Final = 0xFFFF
+"""Bytes of a key where the engine sets no limit."""
+
+_Batch = dict[str, dict[str, Any] | None]
+"""Records to be written, None where one is to go."""
 
 PATIENCE: Final = 15.0
 """Seconds to wait for the index before a run is left with its progress marker."""
 
 
 class ContainerIndexer(Indexer):
-    """Keeps the packed record of each run under `("runs", hash)` in the container `meta/index`.
+    """Keeps the packed record of each run, and its postings, in the container `meta/index`.
 
     The index lock is held while a batch is committed, and not while runs are read.
     """
@@ -37,7 +43,7 @@ class ContainerIndexer(Indexer):
         """
         self._backend = backend
         self._patience = patience
-        self._batch: WriteBatch | None = None
+        self._batch: _Batch | None = None
         self._writing = RLock()
         self._reader: Container | None = None
         self._version: str | None = None
@@ -46,16 +52,16 @@ class ContainerIndexer(Indexer):
     # Writing
 
     def index(self, run: str, meta: Container) -> None:
-        packed = encode_record(pack(meta))
+        record = pack(meta)
         with self._writing, self.batch():
             assert self._batch is not None
-            self._batch.put(_key(run), packed)
+            self._batch[run] = record
 
     def remove(self, run: str) -> None:
         if self._backend.exists(INDEX_PATH):
             with self._writing, self.batch():
                 assert self._batch is not None
-                self._batch.delete(_key(run))
+                self._batch[run] = None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -63,20 +69,33 @@ class ContainerIndexer(Indexer):
             if self._batch is not None:  # within another one, which commits it all
                 yield
                 return
-            batch = self._batch = WriteBatch()
+            batch: _Batch = {}
+            self._batch = batch
             try:
                 yield
             finally:
                 self._batch = None
-            if batch.ops:
+            if batch:
                 self._commit(batch)
 
-    def _commit(self, batch: WriteBatch) -> None:
+    def _commit(self, batch: _Batch) -> None:
+        packed = {run: None if record is None else encode_record(record) for run, record in batch.items()}
         with (
             self._backend.lock(INDEX_PATH, timeout=self._patience) as lock,
             self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock) as index,
         ):
-            index.write(batch)
+            writes = WriteBatch()
+            for (run, record), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
+                _replace(writes, index, run, old, record)
+                data = packed[run]
+                listed = ALL + bytes.fromhex(run)
+                if data is None:
+                    writes.delete(run_key(run))
+                    writes.delete(listed)
+                else:
+                    writes.put(run_key(run), data)
+                    writes.put(listed, b"")
+            index.write(writes)
             index.flush(sync=True)
 
     def clear(self) -> None:
@@ -106,11 +125,11 @@ class ContainerIndexer(Indexer):
 
     def runs(self) -> Iterator[str]:
         reader = self._opened()
-        return iter(()) if reader is None else (_run(key) for key in reader.keys(_PREFIX))
+        return iter(()) if reader is None else (key[-RUN_BYTES:].hex() for key in reader.keys(ALL))
 
     def tree(self, run: str) -> Mapping[str, Any] | None:
         reader = self._opened()
-        data = None if reader is None else reader.get(_key(run))
+        data = None if reader is None else reader.get(run_key(run))
         return None if data is None else _decoded(run, data)
 
     def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
@@ -118,17 +137,20 @@ class ContainerIndexer(Indexer):
         if reader is None:
             return
         if runs is None:
-            for key, data in reader.items(_PREFIX):
-                run = _run(key)
+            for key, data in reader.items(RUNS):
+                run = run_of(key)
                 yield run, _readable(run, data)
         else:
             wanted = list(runs)
-            for run, found in zip(wanted, reader.get_many(map(_key, wanted)), strict=True):
+            for run, found in zip(wanted, reader.get_many(map(run_key, wanted)), strict=True):
                 if found is not None:
                     yield run, _readable(run, found)
 
-    def candidates(self, hints: Hint | None) -> Iterable[str] | None:
-        return None
+    def candidates(self, hints: Hint | None) -> Candidates | None:
+        if hints is None:
+            return None
+        reader = self._opened()
+        return Candidates((), exact=True) if reader is None else find_candidates(reader, hints)
 
     def close(self) -> None:
         with self._reading:
@@ -137,15 +159,22 @@ class ContainerIndexer(Indexer):
                 self._reader = None
 
 
-_PREFIX: Final = encode_path((RUNS,))
-
-
-def _key(run: str) -> bytes:
-    return encode_path((RUNS, run))
-
-
-def _run(key: bytes) -> str:
-    return str(decode_path(key)[1])
+def _replace(writes: WriteBatch, index: Container, run: str, old: bytes | None, record: dict[str, Any] | None) -> None:
+    """Take the postings of a run's old record out, and put those of the new one in."""
+    longest = index.capability.max_key_size or _LONGEST
+    end = bytes.fromhex(run)
+    before: set[bytes] = set()
+    if old is not None:
+        try:
+            before = postings(_decoded(run, old), longest)
+        except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings are looked for
+            keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
+            before = {key.removesuffix(end) for key in keys if key.endswith(end)}
+    after = set() if record is None else postings(record, longest)
+    for key in before - after:
+        writes.delete(key + end)
+    for key in after - before:
+        writes.put(key + end, b"")
 
 
 def _decoded(run: str, data: bytes) -> Mapping[str, Any]:

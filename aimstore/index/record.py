@@ -5,7 +5,8 @@ A msgpack map (see `aimstore.encoding.records`) with
     attrs   the user's tree, nested
     props   the mirrored structured properties
     seqs    a list [id, name, context, kind, summary or None] for each sequence
-    lazy    paths of leaves too large to be packed, None in `attrs`; they stay in the run's meta container
+    lazy    a list [path, posting] for each leaf too large to be packed, which is None in `attrs` and stays in the run's
+            meta container; see `aimstore.index.ordered`
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any, Final
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
+from aimstore.index.ordered import ordered
 from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
 from aimstore.types import TreePath
@@ -51,9 +53,9 @@ class RunRecord:
             self.attributes: Any = tree["attrs"]
             self.properties: dict[str, Any] = tree["props"]
             self._sequences: list[list[Any]] = tree["seqs"]
-            for path in tree["lazy"]:
+            for path, _ in tree["lazy"]:
                 _place(self.attributes, path, LazyLeaf(tuple(path), load))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CorruptionError(f"the packed record of run {run} is damaged: {error!r}") from error
 
     def get(self, path: TreePath) -> Any:
@@ -98,11 +100,11 @@ def pack(meta: Container) -> dict[str, Any]:
     """The record of the run with this meta container, to be packed by `encode_record`."""
     root = encode_path((ATTRS,))
     leaves: list[tuple[TreePath, bytes]] = []
-    lazy: list[TreePath] = []
+    lazy: list[list[Any]] = []
     for key, value in meta.items(root):
         path = decode_path(key)[1:]
         if len(value) > LARGE_LEAF:
-            lazy.append(path)
+            lazy.append([list(path), ordered(decode_record(value))])
             value = _HOLDS_THE_PLACE
         leaves.append((path, value))
     sequences = [
@@ -113,7 +115,7 @@ def pack(meta: Container) -> dict[str, Any]:
         "attrs": fold(leaves),
         "props": read_properties(meta),
         "seqs": sequences,
-        "lazy": [list(path) for path in lazy],
+        "lazy": lazy,
     }
 
 

@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aimstore.metadata.store import MetadataStore
 
-__all__ = ["Experiment", "Note", "RunProperties", "Tag", "from_microseconds", "open_store"]
+__all__ = ["Experiment", "Note", "RunProperties", "Tag", "default_properties", "from_microseconds", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunProperties:
-    """The structured properties of one run; a run without a row has the defaults.
+    """The structured properties of one run; for a run without a row see `default_properties`.
 
     Attributes:
         hash: 24 lower-case hexadecimal digits.
@@ -35,6 +35,16 @@ class RunProperties:
     tags: tuple[str, ...] = ()
     created_at: int | None = None
     finalized_at: int | None = None
+
+
+DEFAULT_EXPERIMENT: Final = "default"
+DEFAULT_NAME: Final = "Run: "
+"""Before the run's hash."""
+
+
+def default_properties(run: str) -> RunProperties:
+    """The structured properties of a run of which the metadata database says nothing."""
+    return RunProperties(run, name=f"{DEFAULT_NAME}{run}", experiment=DEFAULT_EXPERIMENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ runs = Table(
     Column("created_at", BigInteger),
     Column("finalized_at", BigInteger),
     Index("ix_runs_experiment_id", "experiment_id"),
+    Index("ix_runs_archived", "archived"),
+    Index("ix_runs_created_at", "created_at"),
 )
 
 tags = Table(

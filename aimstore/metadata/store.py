@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -14,10 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from aimstore.metadata import Experiment, Note, RunProperties, Tag, schema
 from aimstore.metadata.models import experiments, notes, run_tags, runs, tags
 from aimstore.metadata.rows import (
-    LINK_COLUMNS,
-    MANY,
     RUN_COLUMNS,
-    Row,
     check_fields,
     check_name,
     check_text,
@@ -25,11 +22,9 @@ from aimstore.metadata.rows import (
     identity,
     insert_missing,
     link,
-    names_by_id,
-    raw_rows,
-    run_properties,
 )
 from aimstore.metadata.session import Database
+from aimstore.metadata.snapshot import Snapshot
 from aimstore.types import check_run_hash
 
 
@@ -209,29 +204,22 @@ class MetadataStore:
 
     def runs(self, hashes: Iterable[str]) -> dict[str, RunProperties]:
         """The properties of those of `hashes` that have a row, from one snapshot."""
-        if not self._readable():
-            return {}
-        wanted = list(dict.fromkeys(hashes))
-        found: list[Row] = []
-        links: list[Row] = []
-        with self._database.read() as connection:
-            for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
-                found += raw_rows(connection, select(*RUN_COLUMNS).where(runs.c.hash.in_(part)))
-                links += raw_rows(connection, select(*LINK_COLUMNS).where(run_tags.c.run.in_(part)))
-            groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
-            labels = names_by_id(connection, tags, {row[1] for row in links})
-        return run_properties(found, links, groups, labels)
+        with self.snapshot() as snapshot:
+            return snapshot.rows(hashes)
 
     def all_runs(self) -> dict[str, RunProperties]:
         """The properties of every run that has a row, from one snapshot."""
+        with self.snapshot() as snapshot:
+            return snapshot.all_rows()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Lend one state of the database. Writers wait meanwhile, so it is to be brief."""
         if not self._readable():
-            return {}
+            yield Snapshot(None)
+            return
         with self._database.read() as connection:
-            found = raw_rows(connection, select(*RUN_COLUMNS))
-            links = raw_rows(connection, select(*LINK_COLUMNS))
-            groups = names_by_id(connection, experiments)
-            labels = names_by_id(connection, tags)
-        return run_properties(found, links, groups, labels)
+            yield Snapshot(connection)
 
     def delete_run(self, run: str) -> None:
         """Remove a run's row, its notes and its use of tags; a missing one is no error."""

@@ -2,11 +2,13 @@
 
 from aimstore.query.engine import PythonQuery
 from aimstore.query.limits import QueryLimitError
+from aimstore.query.planner import describe
 from aimstore.query.values import MISSING, Loadable
 from aimstore.query.views import (
     METRIC_PROPERTIES,
     RUN_PROPERTIES,
     SEQUENCE_PROPERTIES,
+    STORED_PROPERTIES,
     MetricSource,
     MetricView,
     RunSource,
@@ -20,6 +22,7 @@ __all__ = [
     "MISSING",
     "RUN_PROPERTIES",
     "SEQUENCE_PROPERTIES",
+    "STORED_PROPERTIES",
     "Loadable",
     "MetricSource",
     "MetricView",
@@ -29,4 +32,5 @@ __all__ = [
     "RunView",
     "SequenceSource",
     "SequenceView",
+    "describe",
 ]

@@ -11,7 +11,7 @@ from aimstore.query.functions import FUNCTIONS, call_method, iterate
 from aimstore.query.limits import SLOT, Budget
 from aimstore.query.values import MISSING, BaseView, ListView, wrap
 
-_FIELDS: Final[dict[type, frozenset[str]]] = {
+FIELDS: Final[dict[type, frozenset[str]]] = {
     date: frozenset({"day", "month", "year"}),
     datetime: frozenset({"day", "hour", "microsecond", "minute", "month", "second", "year"}),
     timedelta: frozenset({"days", "microseconds", "seconds"}),
@@ -24,7 +24,7 @@ def get_attribute(value: Any, name: str) -> Any:
     """`value.name`, or `MISSING`."""
     if isinstance(value, BaseView):
         return value.attribute(name)
-    if name in _FIELDS.get(type(value), ()):
+    if name in FIELDS.get(type(value), ()):
         return getattr(value, name)
     return compare.get_key(value, name) if type(value) is dict else MISSING
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from aimstore.errors import QuerySyntaxError
 
-MAX_LENGTH: Final = 200_000
+MAX_LENGTH: Final = 400_000
 """Characters of an expression."""
 
 MAX_NODES: Final = 50_000
@@ -123,5 +123,8 @@ def _check_size(tree: ast.Expression, expression: str) -> None:
             break
     if level:
         raise fault(f"a query may be nested {MAX_DEPTH} levels deep", expression, tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and len(node.ops) > MAX_DEPTH:
+            raise fault(f"a chain may have {MAX_DEPTH} comparisons", expression, node)
     if count > MAX_NODES:
         raise fault(f"a query may have {MAX_NODES:,} parts, not {count:,}", expression, tree.body)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aimstore.abc import AllOf, AnyOf, Backend, Hint, Indexer, Mode, Term
+from aimstore.abc import AllOf, Among, AnyOf, Backend, Hint, Indexer, Mode, Term
 from aimstore.encoding.records import encode_record
 from aimstore.errors import CorruptionError
 from aimstore.plugins import plugins
@@ -57,17 +57,42 @@ _TREES = st.dictionaries(
     _LEAVES | st.dictionaries(st.sampled_from(_NAMES), _LEAVES, max_size=2),
     max_size=3,
 )
-_PATHS = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=2).map(lambda names: ("run", *names))
+_CONTEXTS: Final[tuple[dict[str, Any], ...]] = ({}, {"subset": "val"}, {"subset": "train", "fold": {"of": 3}})
+_LASTS: Final = (None, 0.5, -1, float("nan"), 2**60)
+_METRICS = st.lists(
+    st.tuples(st.sampled_from(("loss", "acc", "a.b")), st.sampled_from(_CONTEXTS), st.sampled_from(_LASTS)),
+    max_size=2,
+)
+"""Name, context and last value (None before there is a record) of each sequence of a run."""
+
+_Run = tuple[dict[str, Any], list[tuple[str, dict[str, Any], float | None]]]
+_RUNS = st.tuples(_TREES, _METRICS)
+
+_PATHS = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=2).map(lambda names: ("attrs", *names))
+_FIELDS = st.sampled_from(
+    (("last",), ("min",), ("count",), ("last_step",), ("kind",), ("context", "subset"), ("context", "fold", "of"))
+)
+_PLACES = (
+    _PATHS
+    | st.builds(
+        lambda name, field: ("seqs", name, *field), st.sampled_from(("loss", "acc", "none")), _FIELDS | st.just(())
+    )
+    | _FIELDS.map(lambda field: ("any", *field))
+    | st.just(("any", "name"))
+)
+_NEAR = _CONSTANTS | st.sampled_from(("val", "train", "loss", "number", 3, 0.5))
 _TERMS = (
-    st.builds(Term, _PATHS, st.sampled_from(["==", "<", "<=", ">", ">="]), _CONSTANTS)
-    | st.builds(Term, _PATHS, st.just("in"), st.lists(_CONSTANTS, max_size=3).map(tuple))
-    | st.builds(Term, _PATHS, st.just("startswith"), st.sampled_from(_TEXTS))
-    | st.builds(Term, _PATHS, st.sampled_from(["true", "defined"]))
+    st.builds(Term, _PLACES, st.sampled_from(["==", "<", "<=", ">", ">="]), _NEAR)
+    | st.builds(Term, _PLACES, st.just("in"), st.lists(_NEAR, max_size=3).map(tuple))
+    | st.builds(Term, _PLACES, st.just("startswith"), st.sampled_from((*_TEXTS, "lo", "tr")))
+    | st.builds(Term, _PLACES, st.sampled_from(["true", "defined"]))
+    | st.builds(Term, st.just(("props", "tags")), st.just("has"), st.just("good"))
+    | st.builds(Among, st.frozensets(st.sampled_from((*RUNS, "f" * 24)), max_size=3))
 )
 _MISSING: Final = object()
 
 
-def _hints(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Hint]:
+def _hints(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Hint]:
     return st.recursive(
         terms,
         lambda hints: (
@@ -79,18 +104,18 @@ def _hints(terms: st.SearchStrategy[Term]) -> st.SearchStrategy[Hint]:
 
 
 @st.composite
-def _cases(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None], list[Hint]]:
+def _cases(draw: st.DrawFn) -> tuple[list[_Run], list[_Run | None], list[Hint]]:
     """Runs, what becomes of the first of them, and hints, most of them about values that the runs have."""
-    first = draw(st.lists(_TREES, max_size=len(RUNS)))
-    then = draw(st.lists(st.none() | _TREES, max_size=4))
-    leaves = [leaf for tree in (*first, *then) if tree for leaf in _leaves(tree)]
-    terms = _TERMS
+    first = draw(st.lists(_RUNS, max_size=len(RUNS)))
+    then = draw(st.lists(st.none() | _RUNS, max_size=4))
+    leaves = [leaf for run in (*first, *then) if run for leaf in _leaves(run[0])]
+    terms: st.SearchStrategy[Any] = _TERMS
     if leaves:
         terms |= st.sampled_from(leaves).flatmap(lambda leaf: _terms_near(*leaf))
     return first, then, draw(st.lists(terms | _hints(terms), min_size=1, max_size=8))
 
 
-def _leaves(tree: Mapping[str, Any], above: TreePath = ("run",)) -> Iterator[tuple[TreePath, Any]]:
+def _leaves(tree: Mapping[str, Any], above: TreePath = ("attrs",)) -> Iterator[tuple[TreePath, Any]]:
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, (*above, name))
@@ -112,17 +137,43 @@ def _terms_near(path: TreePath, value: Any) -> st.SearchStrategy[Term]:
     )
 
 
-def holds(hint: Hint, attributes: Mapping[str, Any]) -> bool:
-    """Whether a run with these attributes satisfies `hint`, by the rules of the query language and without any index."""
+def holds(hint: Hint, name: str, run: _Run) -> bool:
+    """Whether a run satisfies `hint`, by the rules of the query language and without any index; of properties it may."""
     if isinstance(hint, AllOf):
-        return all(holds(each, attributes) for each in hint.hints)
+        return all(holds(each, name, run) for each in hint.hints)
     if isinstance(hint, AnyOf):
-        return any(holds(each, attributes) for each in hint.hints)
-    value = _find(attributes, hint.attribute[1:])
+        return any(holds(each, name, run) for each in hint.hints)
+    if isinstance(hint, Among):
+        return name in hint.runs
+    kind, *path = hint.attribute
+    attributes, metrics = run
+    if kind == "attrs":
+        return _satisfies(hint, _find(attributes, tuple(path)))
+    if kind == "props":
+        return True
+    if kind == "seqs":
+        called, *path = path
+        return any(_satisfies(hint, _find(_facts(*metric), tuple(path))) for metric in metrics if metric[0] == called)
+    return any(_satisfies(hint, _find(_facts(*metric), tuple(path))) for metric in metrics)
+
+
+def _facts(name: str, context: dict[str, Any], last: float | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": name, "context": context, "kind": NUMBER, "count": 0}
+    if last is None:
+        return facts
+    summary = _summary_of(last)
+    return {**facts, "count": 3, "last": last, "min": summary.min, "max": summary.max, "first_step": 0, "last_step": 2}
+
+
+def _summary_of(last: float) -> Summary:
+    return Summary(3, 3, True, 0, 2, last, last, last)
+
+
+def _satisfies(term: Term, value: Any) -> bool:
     if value is _MISSING:
         return False
-    constant = hint.value
-    match hint.operator:
+    constant = term.value
+    match term.operator:
         case "defined":
             return True
         case "true":
@@ -141,6 +192,8 @@ def holds(hint: Hint, attributes: Mapping[str, Any]) -> bool:
             return _ordered(value, constant) and value > constant
         case ">=":
             return _ordered(value, constant) and value >= constant
+        case "has":
+            return constant in value
 
 
 def _find(tree: Any, path: TreePath) -> Any:
@@ -165,7 +218,7 @@ def write_run(
     run: str,
     attributes: Mapping[str, Any],
     properties: Mapping[str, Any] | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[tuple[str, dict[str, Any], float | None]] = (),
 ) -> None:
     """Make (or make anew) the meta container of a run, as a finished run leaves it."""
     path = meta_path(run)
@@ -175,9 +228,16 @@ def write_run(
             Tree(meta, (ATTRS,))[...] = dict(attributes)
             for name, value in (properties or {}).items():
                 meta.put(property_key(name), encode_record(value))
-            for number, name in enumerate(metrics):
-                meta.put(definition_key(number), encode_definition(name, {"subset": "val"}, NUMBER))
-                meta.put(summary_key(number), encode_summary(Summary(3, 3, True, 0, 2, 0.5, 0.25, 1.0)))
+            for number, (name, context, last) in enumerate(metrics):
+                meta.put(definition_key(number), encode_definition(name, context, NUMBER))
+                if last is not None:
+                    meta.put(summary_key(number), encode_summary(_summary_of(last)))
+
+
+def found_by(indexer: Indexer, hint: Hint, every: set[str]) -> set[str]:
+    """The candidates; `every` where the indexer leaves none out."""
+    found = indexer.candidates(hint)
+    return every if found is None else set(found.runs)
 
 
 class IndexerConformance:
@@ -231,22 +291,27 @@ class IndexerConformance:
         assert [*indexer.trees(), *indexer.trees(RUNS)] == []
         assert indexer.tree(RUNS[0]) is None
         indexer.remove(RUNS[0])
-        assert list(indexer.candidates(Term(("run", "lr"), "==", 1)) or ()) == []
+        assert found_by(indexer, Term(("attrs", "lr"), "==", 1), set()) == set()
 
     def test_an_indexed_run_is_there_with_all_that_was_in_it(
         self, indexer: Indexer, index: Callable[..., None]
     ) -> None:
         attributes = {"lr": 0.1, "opt": {"name": "adam", "steps": [1, 2]}, "big": "x" * 100_000, "none": None}
-        index(RUNS[0], attributes, {"name": "first", "tags": ["good"]}, ["loss", "accuracy"])
+        index(
+            RUNS[0],
+            attributes,
+            {"name": "first", "tags": ["good"]},
+            [("loss", {"subset": "val"}, 0.5), ("acc", {}, None)],
+        )
         indexer.refresh()
         record = indexer.tree(RUNS[0])
         assert record is not None
         assert record["attrs"] == {**attributes, "big": None}
-        assert [list(path) for path in record["lazy"]] == [["big"]]
+        assert [list(path) for path, *_ in record["lazy"]] == [["big"]]
         assert record["props"] == {"name": "first", "tags": ["good"]}
         assert [(each[1], each[2]) for each in record["seqs"]] == [
             ("loss", {"subset": "val"}),
-            ("accuracy", {"subset": "val"}),
+            ("acc", {}),
         ]
 
     def test_runs_are_listed_in_order(self, indexer: Indexer, index: Callable[..., None]) -> None:
@@ -263,8 +328,7 @@ class IndexerConformance:
         index(RUNS[0], {"lr": 2})
         indexer.refresh()
         assert [(run, tree and tree["attrs"]) for run, tree in indexer.trees()] == [(RUNS[0], {"lr": 2})]
-        found = indexer.candidates(Term(("run", "lr"), "==", 2))
-        assert found is None or RUNS[0] in set(found)
+        assert RUNS[0] in found_by(indexer, Term(("attrs", "lr"), "==", 2), {RUNS[0]})
 
     def test_a_removed_run_is_gone(self, indexer: Indexer, index: Callable[..., None]) -> None:
         for run in RUNS:
@@ -275,8 +339,7 @@ class IndexerConformance:
         left = [run for run in RUNS if run != RUNS[2]]
         assert list(indexer.runs()) == left
         assert indexer.tree(RUNS[2]) is None
-        found = indexer.candidates(Term(("run", "lr"), "==", 1))
-        assert found is None or set(found) == set(left)
+        assert found_by(indexer, Term(("attrs", "lr"), "==", 1), set(left)) == set(left)
 
     def test_a_cleared_index_is_empty_and_takes_runs_again(self, indexer: Indexer, index: Callable[..., None]) -> None:
         for _ in range(2):
@@ -353,28 +416,33 @@ class IndexerConformance:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(_cases())
-        def check(case: tuple[list[dict[str, Any]], list[dict[str, Any] | None], list[Hint]]) -> None:
+        def check(case: tuple[list[_Run], list[_Run | None], list[Hint]]) -> None:
             first, then, hints = case
             with MemoryBackend() as backend:
                 indexer = self.make_indexer(backend)
-                model: dict[str, dict[str, Any]] = {}
-                for run, attributes in itertools.chain(zip(RUNS, first, strict=False), zip(RUNS, then, strict=False)):
-                    if attributes is None:
+                model: dict[str, _Run] = {}
+                for run, data in itertools.chain(zip(RUNS, first, strict=False), zip(RUNS, then, strict=False)):
+                    if data is None:
                         indexer.remove(run)
                         model.pop(run, None)
                         continue
-                    write_run(backend, run, attributes)
+                    write_run(backend, run, data[0], None, data[1])
                     with backend.open(meta_path(run)) as meta:
                         indexer.index(run, meta)
-                    model[run] = attributes
+                    model[run] = data
                 indexer.refresh()
                 assert list(indexer.runs()) == sorted(model)
                 for hint in hints:
                     found = indexer.candidates(hint)
-                    candidates = set(model) if found is None else set(found)
+                    candidates = set(model) if found is None else set(found.runs)
                     assert candidates <= set(model), "a candidate is not in the index"
-                    lost = {run for run in model if holds(hint, model[run])} - candidates
+                    right = {run for run in model if holds(hint, run, model[run])}
+                    lost = right - candidates
                     assert not lost, f"{hint} holds of {[model[run] for run in lost]}"
+                    if found is not None:
+                        assert len(found.runs) == len(candidates)
+                        assert all(run in found.runs for run in candidates)
+                        assert candidates == right or not found.exact, f"{hint} holds of {right} exactly"
                 indexer.close()
 
         check()

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from aimstore.abc import CompiledQuery, Query, Term, View
+from aimstore.abc import CompiledQuery, Query, View
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
 from aimstore.plugins import plugins
 from aimstore.testing.indexers import holds
 from aimstore.testing.waiting import PATIENCE, together
 
-ATTRIBUTES: Mapping[str, Any] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}
+ATTRIBUTES: dict[str, Any] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}
 
 
 class QueryConformance:
@@ -128,11 +128,11 @@ class QueryConformance:
         for expression in self.true:
             query = self.compile(expression)
             if query.hints is not None and query.matches(self.view(ATTRIBUTES)):
-                assert holds(query.hints, ATTRIBUTES), f"{expression}: {query.hints}"
-        for expression in self.false:
+                assert holds(query.hints, "", (ATTRIBUTES, [])), f"{expression}: {query.hints}"
+        for expression in (*self.false, *self.missing):
             query = self.compile(expression)
-            if query.exact and isinstance(query.hints, Term):
-                assert not holds(query.hints, ATTRIBUTES), f"{expression}: {query.hints}"
+            if query.hints is not None and query.exact:
+                assert not holds(query.hints, "", (ATTRIBUTES, [])), f"{expression}: {query.hints}"
 
     def test_a_compiled_query_is_shared_by_threads(self) -> None:
         queries = {expression: self.compile(expression) for expression in (*self.true, *self.false)}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from aimstore.abc import Backend, Mode
-from aimstore.encoding.keys import encode_path
-from aimstore.index.indexer import RUNS
+from aimstore.index.postings import run_key
 from aimstore.testing import IndexerConformance
 from aimstore.types import INDEX_PATH
 
@@ -14,5 +13,5 @@ class TestContainerIndexer(IndexerConformance):
 
     def damage(self, backend: Backend, run: str) -> bool:
         with backend.open(INDEX_PATH, Mode.WRITE) as index:
-            index.put(encode_path((RUNS, run)), b"\xc1")
+            index.put(run_key(run), b"\xc1")
         return True

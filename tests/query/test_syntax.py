@@ -167,14 +167,19 @@ def test_attributes_that_a_metric_query_reads(expression, paths):
     assert PythonQuery().compile(expression.replace("metric.", "sequence."), "sequence").attributes == renamed
 
 
-def test_nothing_is_promised_to_an_index():
-    query = PythonQuery().compile("run.a == 1")
-    assert query.hints is None
-    assert not query.exact
-    assert query.expression == "run.a == 1"
-
-
 def test_importing_the_views_loads_no_heavy_library():
     code = "import sys, aimstore.query; print({'RestrictedPython', 'numpy', 'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_chain_of_comparisons_has_a_bound():
+    PythonQuery().compile(" < ".join(["run.a"] * 101))
+    with pytest.raises(QuerySyntaxError, match="100 comparisons"):
+        PythonQuery().compile(" < ".join(["run.a"] * 402))
+
+
+def test_a_list_of_ten_thousand_hashes_is_a_query():
+    hashes = [f"{number:024x}" for number in range(10_000)]
+    query = PythonQuery().compile(f"run.hash in {hashes}")
+    assert query.exact

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from aimstore.abc import Backend, CompiledQuery, Hint, Indexer, Query, Term
+from aimstore.abc import Backend, Candidates, CompiledQuery, Hint, Indexer, Query, Term
 from aimstore.index.indexer import ContainerIndexer
 from aimstore.query import PythonQuery, RunView
 from aimstore.storage.memory import MemoryBackend
@@ -22,11 +22,11 @@ from aimstore.types import meta_path
 class TooFewCandidates(ContainerIndexer):
     """Takes True for something else than 1."""
 
-    def candidates(self, hints: Hint | None) -> Iterable[str] | None:
-        if not isinstance(hints, Term) or hints.operator != "==":
+    def candidates(self, hints: Hint | None) -> Candidates | None:
+        if not isinstance(hints, Term) or hints.operator != "==" or hints.attribute[0] != "attrs":
             return None
         trees = [(run, tree["attrs"]) for run, tree in self.trees() if tree is not None]
-        return [run for run, attributes in trees if _typed(attributes, hints)]
+        return Candidates([run for run, attributes in trees if _typed(attributes, hints)], exact=False)
 
 
 def _typed(attributes: Mapping[str, Any], term: Term) -> bool:
@@ -83,24 +83,24 @@ def test_batches_that_are_no_batches_are_found() -> None:
 @pytest.mark.parametrize(
     ("hint", "expected"),
     [
-        (Term(("run", "lr"), "==", 0.1), True),
-        (Term(("run", "lr"), "<", 0.1), False),
-        (Term(("run", "steps"), "==", 100.0), True),
-        (Term(("run", "steps"), ">", "text"), False),
-        (Term(("run", "opt", "name"), "startswith", "ad"), True),
-        (Term(("run", "opt", "absent"), "in", (None, 1)), False),
-        (Term(("run", "none"), "defined"), True),
-        (Term(("run", "none"), "true"), False),
+        (Term(("attrs", "lr"), "==", 0.1), True),
+        (Term(("attrs", "lr"), "<", 0.1), False),
+        (Term(("attrs", "steps"), "==", 100.0), True),
+        (Term(("attrs", "steps"), ">", "text"), False),
+        (Term(("attrs", "opt", "name"), "startswith", "ad"), True),
+        (Term(("attrs", "opt", "absent"), "in", (None, 1)), False),
+        (Term(("attrs", "none"), "defined"), True),
+        (Term(("attrs", "none"), "true"), False),
     ],
 )
 def test_hints_hold_as_the_query_language_says(hint: Hint, expected: bool) -> None:
-    assert holds(hint, ATTRIBUTES) is expected
+    assert holds(hint, "", (ATTRIBUTES, [])) is expected
 
 
 class _Careless(CompiledQuery):
     def __init__(self, query: CompiledQuery) -> None:
         self.expression = query.expression
-        self.hints = Term(("run", "lr"), "==", 0.2)
+        self.hints = Term(("attrs", "lr"), "==", 0.2)
         self._query = query
 
     def matches(self, view: Any) -> bool:

@@ -32,6 +32,8 @@ def upgrade() -> None:
         sa.Column("finalized_at", sa.BigInteger()),
     )
     op.create_index("ix_runs_experiment_id", "runs", ["experiment_id"])
+    op.create_index("ix_runs_archived", "runs", ["archived"])
+    op.create_index("ix_runs_created_at", "runs", ["created_at"])
     op.create_table(
         "tags",
         sa.Column("id", sa.Integer(), primary_key=True),

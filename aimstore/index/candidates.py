@@ -1,0 +1,261 @@
+"""From hints to runs: postings are scanned and their runs joined, as long as that costs less than looking at the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from aimstore.abc import AllOf, Among, AnyOf, Candidates, Container, Hint, KeyRange, Term
+from aimstore.index.postings import (
+    ALL,
+    RUN_BYTES,
+    SEQUENCES,
+    UNPOSTED,
+    intersection,
+    next_name,
+    ranges,
+)
+from aimstore.types import TreePath
+
+MAX_NAMES: Final = 1000
+"""Names of sequences that a term about any sequence looks at."""
+
+STEPS: Final = 256
+"""Postings that each term of an `AllOf` reads at first; then twice as many, until one has read all of its own."""
+
+WORTH: Final = 32
+"""Postings that are read to be spared the look at one run."""
+
+FEW: Final = 10_000
+"""Runs that are looked up one by one."""
+
+_Run = bytes
+
+
+@dataclass
+class _Found:
+    """Runs of which a hint may hold.
+
+    Attributes:
+        exact: it does.
+        indexed: all of them are in the index.
+    """
+
+    runs: set[_Run]
+    exact: bool
+    indexed: bool = True
+
+
+class Runs(Collection[str]):
+    """Hashes, kept as bytes."""
+
+    def __init__(self, runs: set[_Run]) -> None:
+        self._runs = runs
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(bytes.hex, self._runs)
+
+    def __contains__(self, run: object) -> bool:
+        return isinstance(run, str) and bytes.fromhex(run) in self._runs
+
+
+def find_candidates(index: Container, hint: Hint) -> Candidates | None:
+    """The runs of an index container of which `hint` may hold; None means every run."""
+    found = _Search(index).find(hint)
+    if found is None:
+        return None
+    runs = found.runs if found.indexed else _indexed(index, found.runs)
+    unposted = {key[-RUN_BYTES:] for key in index.keys(UNPOSTED)}
+    return Candidates(Runs(runs | unposted if unposted else runs), found.exact and not unposted)
+
+
+def _indexed(index: Container, runs: set[_Run]) -> set[_Run]:
+    """Those of `runs` that are in the index."""
+    if len(runs) < FEW:
+        found = index.get_many([ALL + run for run in runs])
+        return {run for run, there in zip(runs, found, strict=True) if there is not None}
+    return runs.intersection([key[-RUN_BYTES:] for key in index.keys(ALL)])
+
+
+class _Search:
+    def __init__(self, index: Container) -> None:
+        self._index = index
+
+    def find(self, hint: Hint) -> _Found | None:
+        if isinstance(hint, Among):
+            return _Found({bytes.fromhex(run) for run in hint.runs}, exact=True, indexed=False)
+        if isinstance(hint, AllOf):
+            return self._all(hint.hints)
+        if isinstance(hint, AnyOf):
+            return self._any(map(self.find, hint.hints))
+        scan = self._scan(hint)
+        return None if scan is None else scan.finish()
+
+    def _any(self, answers: Iterable[_Found | None]) -> _Found | None:
+        union = _Found(set(), exact=True)
+        for answer in answers:
+            if answer is None:
+                return None
+            union.runs |= answer.runs
+            union.exact &= answer.exact
+            union.indexed &= answer.indexed
+        return union
+
+    def _all(self, hints: tuple[Hint, ...]) -> _Found | None:
+        joined: list[_Found] = []
+        scans: list[_Scan] = []
+        exact = True
+        for hint in _flat(hints):
+            if isinstance(hint, Term):
+                scan = self._scan(hint)
+                if scan is None:
+                    exact = False
+                else:
+                    _add(scans, scan)
+            else:
+                answer = self.find(hint)
+                if answer is None:
+                    exact = False
+                else:
+                    joined.append(answer)
+        if not joined:
+            if not scans:
+                return None
+            joined.append(_first_to_end(scans))
+        joined.sort(key=lambda answer: len(answer.runs))
+        found = _Found(
+            set.intersection(*(answer.runs for answer in joined)),
+            exact and all(answer.exact for answer in joined),
+            any(answer.indexed for answer in joined),
+        )
+        for scan in scans:
+            if scan.read(WORTH * len(found.runs) + STEPS):
+                found = _Found(found.runs & scan.runs, found.exact and scan.exact)
+            else:
+                found.exact = False
+        return found
+
+    def _scan(self, term: Term) -> _Scan | None:
+        """The postings of a term; None where it can hold of any run, for all that postings tell."""
+        if term.attribute[0] in ("attrs", "seqs"):
+            return _Scan(self._index, term.attribute, *ranges(term))
+        if term.attribute[0] != "any":
+            return None
+        found: list[KeyRange] = []
+        exact = True
+        names = list(islice(self._names(), MAX_NAMES + 1))
+        if len(names) > MAX_NAMES:
+            return None
+        for name in names:
+            if term.attribute[1] == "name":
+                if _holds(term, name):
+                    found.append(KeyRange.prefix(ranges(Term(("seqs", name, "kind"), "defined"))[0][0].start))
+            else:
+                there, sure = ranges(Term(("seqs", name, *term.attribute[1:]), term.operator, term.value))
+                found += there
+                exact &= sure
+        return _Scan(self._index, term.attribute, found, exact)
+
+    def _names(self) -> Iterator[str]:
+        """The names that sequences have, each once."""
+        within = KeyRange.prefix(SEQUENCES)
+        while True:
+            scan = self._index.scan(within)
+            item = next(scan, None)
+            scan.close()
+            if item is None:
+                return
+            name, above = next_name(item[0])
+            yield name
+            within = KeyRange(above, within.stop)
+
+
+class _Scan:
+    """Ranges of postings, read as far as is asked for."""
+
+    def __init__(self, index: Container, attribute: TreePath, within: list[KeyRange], exact: bool) -> None:
+        self.attribute = attribute
+        self.within = within
+        self.exact = exact
+        self.runs: set[_Run] = set()
+        self._index = index
+        self._left: Iterator[bytes] | None = None
+
+    def read(self, steps: int) -> bool:
+        """Read up to `steps` postings more; whether that was all."""
+        if self._left is None:
+            self._left = self._postings()
+        taken = [key[-RUN_BYTES:] for key in islice(self._left, steps)]
+        self.runs.update(taken)
+        return len(taken) < steps
+
+    def finish(self) -> _Found:
+        for part in self.within:
+            self.runs.update([key[-RUN_BYTES:] for key, _ in self._index.scan(part)])
+        return _Found(self.runs, self.exact)
+
+    def _postings(self) -> Iterator[bytes]:
+        for part in self.within:
+            for key, _ in self._index.scan(part):
+                yield key
+
+
+def _flat(hints: tuple[Hint, ...]) -> Iterator[Hint]:
+    for hint in hints:
+        if isinstance(hint, AllOf):
+            yield from _flat(hint.hints)
+        else:
+            yield hint
+
+
+def _add(scans: list[_Scan], scan: _Scan) -> None:
+    """Add a scan, or narrow the one of the same place in the user's tree: a run has but one value there."""
+    for other in scans:
+        if other.attribute == scan.attribute and scan.attribute[0] == "attrs":
+            other.within = intersection(other.within, scan.within)
+            other.exact &= scan.exact
+            return
+    scans.append(scan)
+
+
+def _first_to_end(scans: list[_Scan]) -> _Found:
+    """Read all of the scan that is the shortest, and take it out of `scans`."""
+    steps = STEPS
+    while True:
+        for scan in scans:
+            if scan.read(steps):
+                scans.remove(scan)
+                return _Found(scan.runs, scan.exact)
+        steps *= 2
+
+
+def _holds(term: Term, name: str) -> bool:
+    value = term.value
+    match term.operator:
+        case "defined":
+            return True
+        case "true":
+            return bool(name)
+        case "in":
+            return name in value
+        case "==":
+            return bool(name == value)
+        case "startswith":
+            return name.startswith(value)
+    if not isinstance(value, str):
+        return False
+    match term.operator:
+        case "<":
+            return name < value
+        case "<=":
+            return name <= value
+        case ">":
+            return name > value
+        case ">=":
+            return name >= value
+    return False

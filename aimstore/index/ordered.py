@@ -1,0 +1,104 @@
+"""Values as bytes that keep their order, for postings: a class, then the value within it.
+
+Classes, in this order: what counts as false (None, empty collections), NaN, numbers, datetimes, strings, all else. Bool, int and
+float are one class of float64, as they compare in queries; ints beyond 2**53 are rounded. Datetimes are microseconds in UTC.
+Strings are UTF-8 as in keys (see `aimstore.encoding.keys`), cut after `CUT` bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+
+from aimstore.encoding.keys import encode_path_part
+
+FALSE: Final = b"\x10"
+NAN: Final = b"\x20"
+NUMBER: Final = b"\x30"
+MOMENT: Final = b"\x40"
+TEXT: Final = b"\x50"
+OTHER: Final = b"\x60"
+
+EMPTY_TEXT: Final = TEXT + b"\x00"
+
+CUT: Final = 64
+"""Bytes of a string that are kept; a longer one goes on with ff, which is no byte of UTF-8."""
+
+EXACT: Final = 2**53
+"""Numbers from this size on may have been rounded."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NUMBERS: Final = frozenset({bool, int, float})
+_FALSE_WHEN_EMPTY: Final = frozenset({list, tuple, dict, bytes, timedelta})
+
+
+class UnorderedError(ValueError):
+    """A value that equals values of other classes, so that no place in the order is right for it."""
+
+
+def ordered(value: Any) -> bytes:
+    """The class and bytes of a stored value.
+
+    Raises:
+        UnorderedError: a complex number that is real, and so equals a number.
+    """
+    kind = type(value)
+    if kind in _NUMBERS:
+        return number(value)
+    if kind is str:
+        return text(value)
+    if value is None:
+        return FALSE
+    if kind is datetime:
+        return moment(value)
+    if kind is complex:
+        if value.imag == 0:
+            raise UnorderedError(f"{value!r} equals a number")
+        return OTHER
+    if kind in _FALSE_WHEN_EMPTY:
+        return OTHER if value else FALSE
+    numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
+    if numpy is not None and isinstance(value, numpy.generic):
+        plain: Any = value.item()
+        return OTHER if isinstance(plain, numpy.generic) else ordered(plain)
+    return OTHER
+
+
+def number(value: float) -> bytes:
+    """A number, in big-endian IEEE 754 with the sign bit turned, and all bits of negative ones. NaN is a class of its own."""
+    try:
+        rounded = float(value) + 0.0  # -0.0 is 0.0
+    except OverflowError:
+        rounded = float("inf") if value > 0 else -float("inf")
+    if rounded != rounded:
+        return NAN
+    (bits,) = struct.unpack(">Q", struct.pack(">d", rounded))
+    turned: int = bits ^ (0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else 1 << 63)
+    return NUMBER + turned.to_bytes(8, "big")
+
+
+def moment(value: datetime) -> bytes:
+    """A datetime; one without time zone is in UTC."""
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return MOMENT + ((aware - _EPOCH) // _MICROSECOND + 2**63).to_bytes(8, "big")
+
+
+def text(value: str) -> bytes:
+    """A string, whole or cut."""
+    whole = encode_path_part(value)[1:]
+    return TEXT + (whole if len(whole) <= CUT else whole[:CUT] + b"\xff")
+
+
+def beginning(value: str) -> bytes:
+    """What the strings that begin with `value` begin with; of a long one, those that begin alike."""
+    return text(value)[: 1 + CUT].removesuffix(b"\x00") if value else TEXT
+
+
+def is_exact(value: Any) -> bool:
+    """Whether comparing with `value` in this order is comparing with it."""
+    if isinstance(value, str):
+        return len(text(value)) <= 1 + CUT
+    return isinstance(value, datetime) or abs(value) < EXACT

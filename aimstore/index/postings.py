@@ -1,0 +1,178 @@
+"""Keys of the index container: packed records, and postings that find runs by what is known of them.
+
+A packed record lies under `("runs", hash)`. All runs are listed by keys without values: `("all",)` and the 12 bytes of the
+hash.
+
+A posting is `("by", *attribute)` as a path key, the byte 02, the value's class and bytes (`aimstore.index.ordered`), and
+the 12 bytes of the run's hash; its value is empty. Attributes are those of `aimstore.abc.Term`. All values of an attribute
+lie together, in their order, and below it those of its subtree. The postings of a run follow from its packed record alone,
+so that they can be removed with it. A run of which some fact has no posting lies under `("unposted",)`, and may match
+whatever is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from aimstore.abc import KeyRange, Term
+from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.index import ordered
+from aimstore.index.ordered import UnorderedError
+from aimstore.types import TreePath
+
+RUNS: Final = encode_path(("runs",))
+ALL: Final = encode_path(("all",))
+POSTINGS: Final = encode_path(("by",))
+UNPOSTED: Final = encode_path(("unposted",))
+
+RUN_BYTES: Final = 12
+"""Bytes of a run's hash at the end of a posting."""
+
+MAX_POSTINGS: Final = 4096
+"""Facts of one run that are posted; one with more is found by looking at it."""
+
+_VALUE: Final = b"\x02"
+
+FIGURES: Final = ("count", "first_step", "last_step", "last", "min", "max")
+
+
+def postings(record: Mapping[str, Any], longest: int) -> set[bytes]:
+    """The postings of a packed record, without the run.
+
+    Args:
+        record: see `aimstore.index.record`.
+        longest: bytes that a key may have.
+    """
+    found: set[bytes] = set()
+    try:
+        for key in _facts(record):
+            if len(key) > longest - RUN_BYTES or len(found) == MAX_POSTINGS:
+                return {UNPOSTED}
+            found.add(key)
+    except UnorderedError:
+        return {UNPOSTED}
+    return found
+
+
+def _facts(record: Mapping[str, Any]) -> Iterator[bytes]:
+    lazy = {tuple(path): value for path, value in record["lazy"]}
+    for path, value in _leaves(record["attrs"], ()):
+        stored = lazy.get(path) if lazy else None
+        yield _base(("attrs", *path)) + (ordered.ordered(value) if stored is None else stored)
+    for _, name, context, kind, summary in record["seqs"]:
+        yield _base(("seqs", name, "kind")) + ordered.text(kind)
+        for path, value in _leaves(context, ()):
+            yield _base(("seqs", name, "context", *path)) + ordered.ordered(value)
+        for figure, value in _figures(summary):
+            if value is not None:
+                yield _base(("seqs", name, figure)) + ordered.number(value)
+
+
+def _figures(summary: list[Any] | None) -> Iterable[tuple[str, Any]]:
+    if summary is None:
+        return (("count", 0),)
+    _, steps, _, *rest = summary
+    return zip(FIGURES, (steps, *rest), strict=True)
+
+
+def _leaves(tree: Any, path: TreePath) -> Iterator[tuple[TreePath, Any]]:
+    if type(tree) is dict and tree:
+        for name, value in tree.items():
+            yield from _leaves(value, (*path, name))
+    elif path:
+        yield path, tree
+
+
+def _base(attribute: TreePath) -> bytes:
+    return POSTINGS + encode_path(attribute) + _VALUE
+
+
+# What a term asks for
+
+
+def ranges(term: Term) -> tuple[list[KeyRange], bool]:
+    """Where the postings of the runs of which `term` may hold lie, in order, and whether it holds of all of them.
+
+    Args:
+        term: on a place in the user's tree, or on a sequence of one name.
+    """
+    attribute, value = term.attribute, term.value
+    if attribute[0] == "seqs" and len(attribute) == 2:
+        attribute = (*attribute, "kind")  # every sequence has one
+    path = POSTINGS + encode_path(attribute)
+    base = path + _VALUE
+    if term.operator == "defined":
+        return [KeyRange.prefix(path)], True
+    if term.operator == "true":
+        return _true(path), True
+    if term.operator == "startswith":
+        return [KeyRange.prefix(base + ordered.beginning(value))], len(ordered.beginning(value)) < ordered.CUT
+    if term.operator == "in":
+        keys = {base + ordered.ordered(each) for each in value}
+        return [KeyRange.prefix(key) for key in sorted(keys)], all(map(ordered.is_exact, value))
+    exact = ordered.is_exact(value)
+    key = base + ordered.ordered(value)
+    of_class = KeyRange.prefix(key[: len(base) + 1])
+    equal = KeyRange.prefix(key)
+    assert equal.stop is not None
+    match term.operator:
+        case "==":
+            found = equal
+        case "<" if exact:
+            found = KeyRange(of_class.start, equal.start)
+        case "<" | "<=":
+            found = KeyRange(of_class.start, equal.stop)
+        case ">" if exact:
+            found = KeyRange(equal.stop, of_class.stop)
+        case _:
+            found = KeyRange(equal.start, of_class.stop)
+    return [found], exact
+
+
+def _true(path: bytes) -> list[KeyRange]:
+    """All but None, 0, "" and what is empty: whatever lies below, and values of the other classes."""
+    base = path + _VALUE
+    zero, empty = KeyRange.prefix(base + ordered.number(0)), KeyRange.prefix(base + ordered.EMPTY_TEXT)
+    assert zero.stop is not None
+    assert empty.stop is not None
+    return [
+        KeyRange(base + ordered.NAN, zero.start),
+        KeyRange(zero.stop, empty.start),
+        KeyRange(empty.stop, KeyRange.prefix(path).stop),
+    ]
+
+
+def intersection(these: list[KeyRange], those: list[KeyRange]) -> list[KeyRange]:
+    """The keys that lie in both; both in order."""
+    found = []
+    for one in these:
+        for other in those:
+            start = max(one.start, other.start)
+            stops = [stop for stop in (one.stop, other.stop) if stop is not None]
+            stop = min(stops, default=None)
+            if stop is None or start < stop:
+                found.append(KeyRange(start, stop))
+    return found
+
+
+def run_key(run: str) -> bytes:
+    """The key of the packed record of a run."""
+    return encode_path(("runs", run))
+
+
+def run_of(key: bytes) -> str:
+    """The run whose packed record lies under `key`."""
+    return str(decode_path(key)[1])
+
+
+SEQUENCES: Final = POSTINGS + encode_path(("seqs",))
+
+
+def next_name(key: bytes) -> tuple[str, bytes]:
+    """The name of the sequence whose posting `key` is, and a bound above all of its postings."""
+    end = key.index(b"\x00", len(SEQUENCES)) + 1
+    (name,) = decode_path(key[len(SEQUENCES) : end])
+    stop = KeyRange.prefix(key[:end]).stop
+    assert stop is not None
+    return str(name), stop

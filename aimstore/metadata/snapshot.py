@@ -1,0 +1,173 @@
+"""The metadata database as a query sees it: facts about structured properties answered by SQL, and rows, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Connection, and_, false, func, or_, select, true
+
+from aimstore.abc import Term
+from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
+from aimstore.metadata.models import experiments, run_tags, runs, tags
+from aimstore.metadata.rows import LINK_COLUMNS, MANY, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_COMPARES_BYTES: Final = ("sqlite", "postgresql")
+"""Databases in which equal texts are the same text; in others case or accents may not count."""
+
+_COMPARE: Final[dict[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "==": lambda column, value: column == value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+}
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What SQL says of a term.
+
+    Attributes:
+        runs: those with a row of which it may hold.
+        exact: it does.
+        rowless: it may hold of a run without a row.
+    """
+
+    runs: frozenset[str]
+    exact: bool
+    rowless: bool = False
+
+
+class Snapshot:
+    """One transaction that reads; lent by `MetadataStore.snapshot`."""
+
+    def __init__(self, connection: Connection | None) -> None:
+        """`connection`: None for a database without a schema, which is empty."""
+        self._connection = connection
+
+    def rows(self, hashes: Iterable[str]) -> dict[str, RunProperties]:
+        """The properties of those of `hashes` that have a row."""
+        connection = self._connection
+        if connection is None:
+            return {}
+        wanted = list(dict.fromkeys(hashes))
+        found: list[Row] = []
+        links: list[Row] = []
+        for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
+            found += raw_rows(connection, select(*RUN_COLUMNS).where(runs.c.hash.in_(part)))
+            links += raw_rows(connection, select(*LINK_COLUMNS).where(run_tags.c.run.in_(part)))
+        groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
+        labels = names_by_id(connection, tags, {row[1] for row in links})
+        return run_properties(found, links, groups, labels)
+
+    def all_rows(self) -> dict[str, RunProperties]:
+        """The properties of every run that has a row."""
+        connection = self._connection
+        if connection is None:
+            return {}
+        found = raw_rows(connection, select(*RUN_COLUMNS))
+        links = raw_rows(connection, select(*LINK_COLUMNS))
+        return run_properties(found, links, names_by_id(connection, experiments), names_by_id(connection, tags))
+
+    def archived(self) -> frozenset[str]:
+        """The archived runs."""
+        return self._hashes(runs.c.archived)
+
+    def all_hashes(self) -> frozenset[str]:
+        """The runs that have a row."""
+        return self._hashes(true())
+
+    def matching(self, term: Term) -> Matching | None:
+        """The runs of which a term on a structured property may hold; None where it may hold of nearly all."""
+        _, name = term.attribute
+        if name == "archived":
+            return Matching(self.archived(), exact=True) if _holds_of_archived_only(term) else None
+        if name in ("created_at", "finalized_at"):
+            moment = _moment(runs.c[name], term)
+            return None if moment is None else Matching(self._hashes(moment), exact=True)
+        if name == "tags":
+            condition = _tagged(term)
+        elif name == "experiment":
+            named = _text(experiments.c.name, term)
+            condition = None if named is None else runs.c.experiment_id.in_(select(experiments.c.id).where(named))
+        elif name in ("name", "description"):
+            condition = _text(runs.c[name], term)
+        else:
+            return None
+        if condition is None:
+            return None
+        rowless = (name == "experiment" and _may_hold(term, DEFAULT_EXPERIMENT)) or (
+            name == "name" and _may_hold(term, DEFAULT_NAME, longer=True)
+        )
+        exact = self._connection is None or self._connection.dialect.name in _COMPARES_BYTES
+        return Matching(self._hashes(condition), exact and not (rowless and name == "name"), rowless)
+
+    def _hashes(self, condition: ColumnElement[bool]) -> frozenset[str]:
+        if self._connection is None:
+            return frozenset()
+        return frozenset(run for (run,) in raw_rows(self._connection, select(runs.c.hash).where(condition)))
+
+
+def _text(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
+    value = term.value
+    match term.operator:
+        case "==":
+            return column == value if isinstance(value, str) else false()
+        case "in":
+            texts = [each for each in value if isinstance(each, str)]
+            return None if len(texts) > MANY else column.in_(texts) if texts else false()
+        case "startswith":
+            begins: ColumnElement[bool] = func.substr(column, 1, len(value)) == value
+            return begins
+        case "true":
+            return and_(column.is_not(None), column != "")
+    return None
+
+
+def _may_hold(term: Term, text: str, *, longer: bool = False) -> bool:
+    """Whether a term may hold of `text`, or with `longer` of what begins with it."""
+    values = term.value if term.operator == "in" else (term.value,)
+    match term.operator:
+        case "==" | "in":
+            return any(each == text or (longer and isinstance(each, str) and each.startswith(text)) for each in values)
+        case "startswith":
+            return text.startswith(term.value) or (longer and term.value.startswith(text))
+    return True
+
+
+def _tagged(term: Term) -> ColumnElement[bool] | None:
+    if term.operator == "true":
+        return runs.c.hash.in_(select(run_tags.c.run))
+    if term.operator != "has":
+        return None
+    if not isinstance(term.value, str):
+        return false()
+    return runs.c.hash.in_(select(run_tags.c.run).join(tags).where(tags.c.name == term.value))
+
+
+def _holds_of_archived_only(term: Term) -> bool:
+    if term.operator == "true":
+        return True
+    values = term.value if term.operator == "in" else (term.value,)
+    if term.operator not in ("==", "in"):
+        return False
+    return 1 in values and 0 not in values
+
+
+def _moment(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
+    if term.operator == "true":
+        return column.is_not(None)
+    if term.operator == "in":
+        return or_(false(), *(column == _microseconds(each) for each in term.value if isinstance(each, datetime)))
+    if term.operator not in _COMPARE:
+        return None
+    return _COMPARE[term.operator](column, _microseconds(term.value)) if isinstance(term.value, datetime) else false()
+
+
+def _microseconds(value: datetime) -> int:
+    return (value - _EPOCH) // _MICROSECOND
