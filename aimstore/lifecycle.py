@@ -68,6 +68,7 @@ class _Lifecycle:
         self.open: dict[int, Closable] = {}
         self.previous: dict[int, Any] = {}
         self.at_exit = False
+        self.ending = 0
         self.masks = threading.local()
         track_forks(self)
         if hasattr(os, "register_at_fork"):
@@ -135,8 +136,12 @@ class _Lifecycle:
     def close_all(self) -> None:
         """Close everything open; an error in one is logged and keeps no other from closing."""
         with shield:
-            for item in list(self.open.values()):
-                self._quietly(item.close)
+            self.ending += 1
+            try:
+                for item in list(self.open.values()):
+                    self._quietly(item.close)
+            finally:
+                self.ending -= 1
 
     @staticmethod
     def _quietly(action: Callable[[], None]) -> None:
@@ -153,6 +158,7 @@ class _Lifecycle:
         with contextlib.suppress(ValueError):  # forked from a thread that cannot set handlers: they find nothing open
             self._uninstall()
         self.at_exit = False
+        self.ending = 0
         self._let_signals_through()
 
     def _hold_signals(self) -> None:
@@ -171,3 +177,8 @@ watch = _lifecycle.watch
 
 unwatch = _lifecycle.unwatch
 """Forget `item`; when nothing is left, the signal handlers found before are put back."""
+
+
+def is_ending() -> bool:
+    """Whether the process seems to end, and everything open is being closed."""
+    return _lifecycle.ending > 0

@@ -213,8 +213,7 @@ class RunSession:
     def _note_end(self, finalized: int) -> None:
         properties = replace(mirrored_properties(self.run, read_properties(self.meta)), finalized_at=finalized)
         try:
-            self.parts.database.update_run(self.run, finalized_at=finalized)
-            row = self.parts.database.get_run(self.run) or properties
+            row = self.parts.database.finish_run(self.run, finalized)
             if row.created_at is None and properties.created_at is not None:  # the database lost it: this row is new
                 self.parts.database.upsert_runs([properties])
             else:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import Any, Final
 
-from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, Mode, WriteBatch
+from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, WriteBatch
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
 from aimstore.index.candidates import find_candidates
 from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
 from aimstore.index.record import pack
+from aimstore.index.writer import IndexWriter
 from aimstore.types import INDEX_PATH
 
 logger = logging.getLogger("aimstore")
@@ -43,6 +44,7 @@ class ContainerIndexer(Indexer):
         """
         self._backend = backend
         self._patience = patience
+        self._writer = IndexWriter(backend, patience)
         self._batch: _Batch | None = None
         self._writing = RLock()
         self._reader: Container | None = None
@@ -80,10 +82,8 @@ class ContainerIndexer(Indexer):
 
     def _commit(self, batch: _Batch) -> None:
         packed = {run: None if record is None else encode_record(record) for run, record in batch.items()}
-        with (
-            self._backend.lock(INDEX_PATH, timeout=self._patience) as lock,
-            self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock) as index,
-        ):
+
+        def make(index: Container) -> WriteBatch:
             writes = WriteBatch()
             for (run, record), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
                 _replace(writes, index, run, old, record)
@@ -95,8 +95,9 @@ class ContainerIndexer(Indexer):
                 else:
                     writes.put(run_key(run), data)
                     writes.put(listed, b"")
-            index.write(writes)
-            index.flush(sync=True)
+            return writes
+
+        self._writer.commit(make)
 
     def clear(self) -> None:
         with self._writing, self._reading:
@@ -157,6 +158,7 @@ class ContainerIndexer(Indexer):
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
+        self._writer.let_go()
 
 
 def _replace(writes: WriteBatch, index: Container, run: str, old: bytes | None, record: dict[str, Any] | None) -> None:

@@ -39,6 +39,8 @@ def raw_rows(connection: Connection, query: Select[Any]) -> list[Row]:
 
 def names_by_id(connection: Connection, table: Table, wanted: Collection[int] | None = None) -> dict[int, str]:
     """Names of experiments or tags: at least those of `wanted`, or all."""
+    if wanted is not None and not wanted:
+        return {}
     query = select(table.c.id, table.c.name)
     if wanted is not None and len(wanted) <= MANY:
         query = query.where(table.c.id.in_(wanted))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,29 @@ class MetadataStore:
                 ensure_run(connection, run)
                 if values:
                     connection.execute(statement)
+
+    def finish_runs(self, ended: Mapping[str, int]) -> None:
+        """Note when runs ended, in one transaction. Those without a row get none."""
+        changes = [{"key": check_run_hash(run), "finalized_at": moment} for run, moment in ended.items()]
+        for change in changes:
+            check_fields({"finalized_at": change["finalized_at"]})
+        if changes:
+            with self._write() as connection:
+                connection.execute(
+                    update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("finalized_at")),
+                    changes,
+                )
+
+    def finish_run(self, run: str, finalized_at: int) -> RunProperties:
+        """Note when a run has ended; all its properties as they are then. A run without a row gets one."""
+        check_run_hash(run)
+        check_fields({"finalized_at": finalized_at})
+        statement = update(runs).where(runs.c.hash == run).values(finalized_at=finalized_at)
+        with self._write() as connection:
+            if not connection.execute(statement).rowcount:
+                ensure_run(connection, run)
+                connection.execute(statement)
+            return Snapshot(connection).rows((run,))[run]
 
     def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
         """Write all properties of many runs in one transaction; their tags become exactly those given."""

@@ -29,6 +29,9 @@ from aimstore.storage.locks import FilesystemLock, storage_error
 from aimstore.storage.locks import lock_owner as owner_of
 
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_PLACES = 4096
+"""Paths of which the place is kept: making it takes longer than a look at its files."""
+
 _CHUNKS, _LOCKS, _PROGRESS, _TRASH = "chunks", "locks", "progress", ".trash"
 
 
@@ -49,6 +52,7 @@ class FilesystemBackend(Backend):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._places: dict[str, _Place] = {}
 
     # What an engine implements
 
@@ -184,6 +188,14 @@ class FilesystemBackend(Backend):
                 yield from self._markers_below((*area, name))
 
     def _place(self, path: str) -> _Place:
+        place = self._places.get(path)
+        if place is None:
+            if len(self._places) >= _PLACES:
+                self._places.clear()
+            place = self._places[path] = self._make_place(path)
+        return place
+
+    def _make_place(self, path: str) -> _Place:
         *area, name = _parts(path)
         chunked = area[-1:] == [_CHUNKS]
         if _CHUNKS in (*area[:-1], name):

@@ -391,6 +391,7 @@ class IndexerConformance:
     ) -> None:
         for run in RUNS[:3]:
             index(run, {"lr": 1})
+        indexer.close()
         if not self.damage(backend, RUNS[1]):
             pytest.skip("no way to damage a record is given")
         indexer.refresh()

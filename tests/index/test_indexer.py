@@ -91,7 +91,7 @@ def test_an_exception_drops_the_batch(indexer: ContainerIndexer) -> None:
 
 def test_a_busy_index_is_refused_and_unchanged(indexer: ContainerIndexer, backend: MemoryBackend) -> None:
     indexer.index(RUNS[0], meta(a=1))
-    with backend.lock(INDEX_PATH), pytest.raises(LockedError):
+    with backend.lock(INDEX_PATH, timeout=60), pytest.raises(LockedError):
         indexer.index(RUNS[1], meta(a=2))
     indexer.refresh()
     assert list(indexer.runs()) == [RUNS[0]]
@@ -102,6 +102,7 @@ def test_a_damaged_record_breaks_no_other(
 ) -> None:
     indexer.index(RUNS[0], meta(a=1))
     indexer.index(RUNS[1], meta(a=2))
+    indexer.close()
     with backend.open(INDEX_PATH, Mode.WRITE) as index:
         index.put(encode_path(("runs", RUNS[0])), b"\xc1 no record")
     indexer.refresh()

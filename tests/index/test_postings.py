@@ -55,6 +55,7 @@ def test_a_removed_run_leaves_nothing_behind(index: Index) -> None:
 def test_a_damaged_record_is_removed_with_its_postings(index: Index) -> None:
     index.add(A, {"lr": 0.1, "c": complex(1, 0)})
     index.add(B, {"lr": 0.1})
+    index.indexer.close()
     with index.backend.open(INDEX_PATH, Mode.WRITE) as container:
         for key, _ in list(container.items()):
             if not key.startswith((ALL, POSTINGS, UNPOSTED)):

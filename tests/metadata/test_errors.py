@@ -48,6 +48,7 @@ def test_a_file_that_is_no_database_is_corruption_and_stays_as_it_is(store, path
 
 def test_damaged_pages_are_corruption(store, path):
     store.upsert_runs([RunProperties(f"{number:024x}", "name" * 20) for number in range(500)])
+    store._database._current.dispose()  # what it has read is in memory
     data = bytearray(path.read_bytes())
     data[4096 * 3 :] = b"\xff" * (len(data) - 4096 * 3)
     path.write_bytes(data)

@@ -14,7 +14,7 @@ from aimstore.errors import StorageError
 from aimstore.metadata import RunProperties
 from aimstore.metadata.store import MetadataStore
 
-A, B = "a" * 24, "b" * 24
+A, B, C = "a" * 24, "b" * 24, "c" * 24
 
 
 def in_write_transaction(path, statements, done: int) -> None:
@@ -190,10 +190,31 @@ def test_a_forked_child_and_its_parent_both_go_on(store, fork):
     assert store.all_runs() == {A: RunProperties(A, tags=("x",)), B: RunProperties(B)}
 
 
-def test_no_file_stays_open_between_operations(store, path):
+def test_one_file_stays_open_between_operations_and_no_lock(store, path):
+    for _ in range(3):
+        store.create_run(A)
+        store.all_runs()
+        assert open_files().count(path) == 1
+    other = sqlite3.connect(path, timeout=0)
+    other.execute("BEGIN EXCLUSIVE")
+    other.close()
+    store.close()
+    assert path not in open_files()
+
+
+def test_a_file_that_was_replaced_is_opened_anew(store, path):
     store.create_run(A)
-    store.all_runs()
-    assert path not in {link.resolve() for link in Path("/proc/self/fd").iterdir()}
+    content = path.read_bytes()
+    store.create_run(B)
+    path.unlink()
+    path.write_bytes(content)
+    assert store.all_runs().keys() == {A}
+    store.create_run(C)
+    assert store.all_runs().keys() == {A, C}
+
+
+def open_files():
+    return [link.resolve() for link in Path("/proc/self/fd").iterdir()]
 
 
 def test_threads_share_a_store(store):

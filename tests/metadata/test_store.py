@@ -226,3 +226,14 @@ with open_store({url!r}, lock=contextlib.nullcontext) as store:
 assert not [name for name in sys.modules if name.startswith(("alembic", "sqlalchemy.orm", "sqlalchemy.dialects.postg"))]
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=tmp_path)
+
+
+def test_finishing_a_run_gives_all_its_properties(store):
+    store.create_run(A, name="first", experiment="base", created_at=1, tags=("b", "a"))
+    assert store.finish_run(A, 5) == RunProperties(
+        A, name="first", experiment="base", tags=("a", "b"), created_at=1, finalized_at=5
+    )
+    assert store.finish_run(B, 6) == RunProperties(B, finalized_at=6)
+    assert store.all_runs() == {run: store.get_run(run) for run in (A, B)}
+    with pytest.raises(EncodingError):
+        store.finish_run(A, 0.5)

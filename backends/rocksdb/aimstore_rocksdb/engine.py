@@ -32,6 +32,8 @@ from aimstore_rocksdb.config import RocksDBOptions
 
 __all__ = [
     "GONE",
+    "AccessType",
+    "Options",
     "Rdict",
     "RdictIter",
     "WriteBatch",
@@ -49,6 +51,7 @@ _PATIENCE = 2.0
 """Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
 _PAUSE = 0.003
 _MERGED_AT_CLOSE = 256 << 20
+_LEFT_IN_LOG = 16 << 10
 _FEW_DELETIONS = 100  # merging costs a few milliseconds, more than these are worth
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
 
@@ -220,8 +223,10 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
 # Closing
 
 
-def settle(database: Rdict, written: int) -> None:
+def settle(database: Rdict, written: int, logged: int) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
+
+    The log of a small new database stays: it reads as well as a table, whose making costs three calls of fsync.
 
     Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or
     level, and the deletions themselves. It rewrites everything. So it is done where that is a quarter of all, or where
@@ -230,7 +235,10 @@ def settle(database: Rdict, written: int) -> None:
 
     Args:
         written: bytes of keys and values that this writer wrote.
+        logged: those since the database was opened, which are in the log.
     """
+    if logged <= _LEFT_IN_LOG and not database.live_files():
+        return
     database.flush()
     sizes: dict[object, int] = {}
     entries = deletions = 0

@@ -1,0 +1,138 @@
+"""The index container open for writing: kept for the next commit while nobody waits, since opening costs more than writing."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import RLock, Thread
+from typing import Final
+
+from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
+from aimstore.errors import AimstoreError
+from aimstore.forking import track_forks
+from aimstore.lifecycle import is_ending
+from aimstore.types import INDEX_PATH
+
+logger = logging.getLogger("aimstore")
+
+LONGEST: Final = 0.05
+"""Seconds for which the index is held after it was opened."""
+
+MOST: Final = 64
+"""Commits after which it is given up."""
+
+_SOON: Final = 0.25
+"""Seconds between two commits of a process that is taken to go on like that, so that the index is held for the next."""
+
+_LOOK: Final = 0.005
+"""Seconds between two looks whether somebody waits."""
+
+
+@dataclass(eq=False)
+class _Held:
+    lock: Lock
+    container: Container
+    since: float = field(default_factory=time.monotonic)
+    commits: int = 0
+
+    def over(self) -> bool:
+        return self.commits >= MOST or time.monotonic() - self.since > LONGEST or self.lock.contended()
+
+
+class IndexWriter:
+    """Commits batches to the index, one after another, from any thread.
+
+    Between commits that follow each other the lock may stay held, for 50 ms at most and while nobody waits for it. A process
+    that ends leaves nothing undone: each commit is durable when it returns.
+    """
+
+    def __init__(self, backend: Backend, patience: float) -> None:
+        """
+        Args:
+            backend: of the repository.
+            patience: seconds that a commit waits for the index lock.
+        """
+        self._backend = backend
+        self._patience = patience
+        self._mutex = RLock()
+        self._held: _Held | None = None
+        self._last = -_SOON
+        track_forks(self)
+        _writers.add(self)
+
+    def commit(self, make: Callable[[Container], WriteBatch]) -> None:
+        """Write what `make` says, given the index as it is, and return when it is durable.
+
+        Raises:
+            LockedError: others kept the index; nothing is written.
+        """
+        with self._mutex:
+            if self._held is not None:
+                try:
+                    self._write(self._held, make)
+                except AimstoreError as error:
+                    logger.debug("the index is opened anew: %s", error)
+                else:
+                    return
+            lock = self._backend.lock(INDEX_PATH, timeout=self._patience)
+            try:
+                held = self._held = _Held(lock, self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock))
+            except BaseException:
+                lock.release()
+                raise
+            self._write(held, make)
+            if self._held is held:
+                Thread(target=self._look_after, args=(held,), name="aimstore-index", daemon=True).start()
+
+    def _write(self, held: _Held, make: Callable[[Container], WriteBatch]) -> None:
+        try:
+            held.container.write(make(held.container))
+            held.container.flush(sync=True)
+        except BaseException:
+            with suppress(AimstoreError):
+                self.let_go()
+            raise
+        held.commits += 1
+        before, self._last = self._last, time.monotonic()
+        if is_ending() or self._last - before > _SOON or held.over():
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the index, if it is held, and release its lock."""
+        with self._mutex:
+            held, self._held = self._held, None
+            if held is not None:
+                with held.lock:
+                    held.container.close()
+
+    def _look_after(self, held: _Held) -> None:
+        while self._held is held:
+            time.sleep(_LOOK)
+            with self._mutex:
+                if self._held is not held:
+                    return
+                try:
+                    if held.over():
+                        self.let_go()
+                except AimstoreError as error:
+                    self._held = None
+                    logger.warning("the index: %s", error)
+
+    def _after_fork_in_child(self) -> None:
+        self._mutex = RLock()
+        self._held = None  # the parent's
+
+
+_writers: weakref.WeakSet[IndexWriter] = weakref.WeakSet()
+
+
+@atexit.register
+def _let_all_go() -> None:
+    for writer in list(_writers):
+        with suppress(AimstoreError):
+            writer.let_go()
