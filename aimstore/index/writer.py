@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import RLock, Thread
 from typing import Final
 
@@ -20,14 +20,11 @@ from aimstore.types import INDEX_PATH
 
 logger = logging.getLogger("aimstore")
 
-LONGEST: Final = 0.05
-"""Seconds for which the index is held after it was opened."""
+IDLE: Final = 0.25
+"""Seconds after a commit in which the next is expected, and the index is held for it, where commits follow each other."""
 
 MOST: Final = 64
 """Commits after which it is given up."""
-
-_SOON: Final = 0.25
-"""Seconds between two commits of a process that is taken to go on like that, so that the index is held for the next."""
 
 _LOOK: Final = 0.005
 """Seconds between two looks whether somebody waits."""
@@ -37,18 +34,18 @@ _LOOK: Final = 0.005
 class _Held:
     lock: Lock
     container: Container
-    since: float = field(default_factory=time.monotonic)
     commits: int = 0
+    last: float = 0.0
 
     def over(self) -> bool:
-        return self.commits >= MOST or time.monotonic() - self.since > LONGEST or self.lock.contended()
+        return self.commits >= MOST or time.monotonic() - self.last > IDLE or self.lock.contended()
 
 
 class IndexWriter:
     """Commits batches to the index, one after another, from any thread.
 
-    Between commits that follow each other the lock may stay held, for 50 ms at most and while nobody waits for it. A process
-    that ends leaves nothing undone: each commit is durable when it returns.
+    Between commits that follow each other the lock stays held while nobody waits for it; who does gets it within 5 ms of a
+    commit's end. A process that ends leaves nothing undone: each commit is durable when it returns.
     """
 
     def __init__(self, backend: Backend, patience: float) -> None:
@@ -61,7 +58,7 @@ class IndexWriter:
         self._patience = patience
         self._mutex = RLock()
         self._held: _Held | None = None
-        self._last = -_SOON
+        self._last = -IDLE
         track_forks(self)
         _writers.add(self)
 
@@ -99,7 +96,8 @@ class IndexWriter:
             raise
         held.commits += 1
         before, self._last = self._last, time.monotonic()
-        if is_ending() or self._last - before > _SOON or held.over():
+        held.last = self._last
+        if is_ending() or self._last - before > IDLE or held.over():
             self.let_go()
 
     def let_go(self) -> None:

@@ -22,9 +22,8 @@ def backend() -> Iterator[MemoryBackend]:
 
 @pytest.fixture
 def writer(backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> IndexWriter:
-    """One that is always taken to go on, and never gives the index up by its age."""
-    monkeypatch.setattr("aimstore.index.writer._SOON", float("inf"))
-    monkeypatch.setattr("aimstore.index.writer.LONGEST", float("inf"))
+    """One that is always taken to go on, and that nobody waits for."""
+    monkeypatch.setattr("aimstore.index.writer.IDLE", float("inf"))
     return IndexWriter(backend, 0.0)
 
 
@@ -61,11 +60,13 @@ def test_it_is_given_up_for_who_waits(backend: MemoryBackend, writer: IndexWrite
     writer.commit(lambda index: put(3))
 
 
-def test_it_is_given_up_after_a_while(backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aimstore.index.writer._SOON", float("inf"))
-    writer = IndexWriter(backend, 0.0)
+def test_it_is_given_up_after_a_while(
+    backend: MemoryBackend, writer: IndexWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(2):
         writer.commit(lambda index, number=number: put(number))  # type: ignore[misc]
+    assert held(backend)
+    monkeypatch.setattr("aimstore.index.writer.IDLE", 0.01)
     while held(backend):
         time.sleep(0.001)
 

@@ -227,14 +227,15 @@ class RocksDBContainer(Container):
         del self._db
         if self.mode is Mode.READ:
             return  # its last reference goes with this frame, or with the scans of an older state
-        if self._failure is not None or not files.is_database(self._directory):  # it may have been deleted
+        gone = self._failure is not None or not files.is_database(self._directory)  # it may have been deleted
+        if gone or engine.is_small(db, self._logged):
             engine.release(db, self.path)
         elif engine.without_threads():
             engine.release(db, self.path)
             engine.release(engine.open_for_writing(self._directory, self.path, self._options), self.path)
         else:
             try:
-                engine.settle(db, self._written, self._logged)
+                engine.settle(db, self._written)
             except Exception as error:  # rocksdict raises no narrower class
                 failure = engine.error_of(error, self.path, "not merged at close; the log keeps all that was written")
                 _log.warning("%s", failure)

@@ -223,10 +223,15 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
 # Closing
 
 
-def settle(database: Rdict, written: int, logged: int) -> None:
-    """Write the log out as a table, and merge the tables where that is worth its cost.
+def is_small(database: Rdict, logged: int) -> bool:
+    """Whether a database is new and holds little: its log, of `logged` bytes, then reads as well as a table, whose making
+    costs three calls of fsync.
+    """
+    return logged <= _LEFT_IN_LOG and not database.live_files()
 
-    The log of a small new database stays: it reads as well as a table, whose making costs three calls of fsync.
+
+def settle(database: Rdict, written: int) -> None:
+    """Write the log out as a table, and merge the tables where that is worth its cost.
 
     Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or
     level, and the deletions themselves. It rewrites everything. So it is done where that is a quarter of all, or where
@@ -235,10 +240,7 @@ def settle(database: Rdict, written: int, logged: int) -> None:
 
     Args:
         written: bytes of keys and values that this writer wrote.
-        logged: those since the database was opened, which are in the log.
     """
-    if logged <= _LEFT_IN_LOG and not database.live_files():
-        return
     database.flush()
     sizes: dict[object, int] = {}
     entries = deletions = 0
@@ -259,7 +261,7 @@ def settle(database: Rdict, written: int, logged: int) -> None:
 def release(database: Rdict, path: str) -> None:
     """Close a database whose log is to stay as it is; it was acknowledged, so that the next open finds it.
 
-    For one whose last write failed, and for all in a process where nothing can be written out.
+    For one whose last write failed, for a small one, and for all in a process where nothing can be written out.
     """
     try:
         database.cancel_all_background(True)
