@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from aimstore.encoding.chunks import NO_EPOCH, Columns, Kind, decode_chunk, read_header
-
-_DTYPES: Final = {Kind.FLOAT: np.float64, Kind.INT: np.int64}
+from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, decode_chunk
 
 
 def as_arrays(columns: Columns) -> Columns:
@@ -46,31 +45,47 @@ def plain(values: Any) -> list[Any]:
     return values if isinstance(values, list) else list(values.tolist())
 
 
-def decode_all(chunks: list[bytes], wanted: Collection[str]) -> Columns:
-    """The records of several chunks, in their order.
+def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> Columns | None:
+    """The records of several chunks, in their order; None where there are none.
 
-    Each column is decoded chunk by chunk into its place: the memory of a long one is touched once.
+    Each chunk is decoded into its place as it comes, and not kept: to touch new memory takes longer than to decode.
+
+    Args:
+        count: how many records there are, about; for what is beyond them the columns are put together anew.
+        wanted: the columns to decode, "steps" among them.
     """
-    headers = [read_header(chunk) for chunk in chunks]
-    kinds = {header.kind for header in headers}
-    if len(kinds) > 1 or not kinds <= _DTYPES.keys():
-        return concatenate([decode_chunk(chunk, wanted) for chunk in chunks])
-    count = sum(header.count for header in headers)
-    steps, times = (np.empty(count if name in wanted else 0, np.int64) for name in ("steps", "times"))
-    values = np.empty(count if "values" in wanted else 0, _DTYPES[kinds.pop()])
-    epochs = None
-    at = 0
-    for chunk, header in zip(chunks, headers, strict=True):
+    whole: Columns | None = None
+    filled = 0
+    rest: list[Columns] = []
+    for chunk in chunks:
         part = decode_chunk(chunk, wanted)
-        place = slice(at, at + header.count)
-        for whole, piece in ((steps, part.steps), (times, part.times), (values, part.values)):
-            if len(whole):
-                whole[place] = piece
-        if part.epochs is not None:
-            epochs = np.full(count, NO_EPOCH) if epochs is None else epochs
-            epochs[place] = part.epochs
-        at += header.count
-    return Columns(steps, times, epochs, values)
+        stop = filled + len(part.steps)
+        if rest or isinstance(part.values, list):
+            rest.append(part)
+            continue
+        if whole is None:
+            count = max(count, stop)
+            whole = _room(part, count)
+        if stop > count or part.values.dtype != whole.values.dtype:  # type: ignore[union-attr]  # `_room` makes no list
+            rest.append(part)
+            continue
+        if part.epochs is not None and whole.epochs is None:
+            whole = replace(whole, epochs=np.full(count, NO_EPOCH))
+        for name in COLUMNS:
+            column, piece = getattr(whole, name), getattr(part, name)
+            if piece is not None and len(piece):
+                column[filled:stop] = piece
+        filled = stop
+    if whole is not None:
+        rest.insert(0, cut(whole, slice(0, filled)))
+    return concatenate(rest) if rest else None
+
+
+def _room(part: Columns, count: int) -> Columns:
+    """Arrays for `count` records like those of `part`; what that lacks stays empty."""
+    arrays: list[Any] = [part.steps, part.times, part.values]
+    steps, times, values = (np.empty(count if len(each) else 0, each.dtype) for each in arrays)
+    return Columns(steps, times, None, values)
 
 
 def concatenate(parts: list[Columns]) -> Columns:

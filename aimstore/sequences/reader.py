@@ -1,32 +1,41 @@
-"""The read side of one sequence: chunks found by ordinal or step, decoded by column."""
+"""The read side of one sequence: chunks found by ordinal or step and decoded by column, and outlines."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 from aimstore.abc import Container, KeyRange
-from aimstore.encoding.chunks import COLUMNS, Columns, read_header
+from aimstore.encoding.chunks import COLUMNS, Columns, Header, read_header
 from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.encoding.outlines import Outline, decode_outline
 from aimstore.encoding.records import decode_record
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import from_object
-from aimstore.sequences.columns import cut, decode_all
-from aimstore.storage.layout import OBJECT
+from aimstore.sequences.columns import cut, decode_all, increasing
+from aimstore.sequences.outline import joined, level_with, outline_of_records
+from aimstore.storage.layout import OBJECT, OUTLINE, Summary
+
+AT_ONCE = 65_536
+"""Records that are decoded at once to make an outline of them."""
 
 
-def read_records(seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS) -> Columns | None:
+def read_records(
+    seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS, *, records: int = 0
+) -> Columns | None:
     """All records of a sequence in the order in which they were tracked, so that their positions are their ordinals; None
     where there are none. Values of a sequence of objects are what `load_object` takes.
 
     Args:
         wanted: the columns to decode, "steps" among them.
+        records: how many there are, about; where it is known, reading is faster.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
     """
-    found = _read(seqs, sequence, 0, None, wanted)
-    return None if found is None else found[1]
+    with closing(_chunks(seqs, sequence, 0)) as found:
+        return decode_all((data for _, _, data in found), records, wanted)
 
 
 def read_range(
@@ -45,34 +54,140 @@ def read_range(
         wanted: the columns to decode, "steps" among them.
     """
     ordinal = 0 if start is None else _chunk_with(seqs, sequence, records, start)
-    found = _read(seqs, sequence, ordinal, stop, wanted)
-    if found is None:
-        return None
-    first, columns = found
-    low = 0 if start is None else int(columns.steps.searchsorted(start))
-    high = len(columns.steps) if stop is None else int(columns.steps.searchsorted(stop))
-    return (first + low, cut(columns, slice(low, high))) if low < high else None
-
-
-def _read(
-    seqs: Container, sequence: int, ordinal: int, stop: int | None, wanted: Collection[str]
-) -> tuple[int, Columns] | None:
-    """The chunks from the one at `ordinal` up to the first that begins at or above the step `stop`."""
     chunks: list[bytes] = []
-    expected = ordinal
-    scan = seqs.scan(_chunks_from(sequence, ordinal))
-    try:
-        for key, data in scan:
-            if decode_path(key)[1] != expected:
-                raise CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at record {expected} is missing")
-            header = read_header(data)
+    count = 0
+    with closing(_chunks(seqs, sequence, ordinal)) as found:
+        for _, header, data in found:
             if stop is not None and header.min_step >= stop:
                 break
             chunks.append(data)
-            expected += header.count
-    finally:
-        scan.close()
-    return (ordinal, decode_all(chunks, wanted)) if chunks else None
+            count += header.count
+    columns = decode_all(chunks, count, wanted)
+    if columns is None:
+        return None
+    low = 0 if start is None else int(columns.steps.searchsorted(start))
+    high = count if stop is None else int(columns.steps.searchsorted(stop))
+    return (ordinal + low, cut(columns, slice(low, high))) if low < high else None
+
+
+def _chunks(seqs: Container, sequence: int, ordinal: int) -> Generator[tuple[int, Header, bytes], None, None]:
+    """The chunks from the one at `ordinal` on, each with its ordinal and header."""
+    with closing(seqs.scan(_chunks_from(sequence, ordinal))) as scan:
+        for key, data in scan:
+            if _ordinal(key) != ordinal:
+                raise _missing(seqs, sequence, ordinal)
+            header = read_header(data)
+            yield ordinal, header, data
+            ordinal += header.count
+
+
+def _missing(seqs: Container, sequence: int, ordinal: int) -> CorruptionError:
+    return CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at record {ordinal} is missing")
+
+
+def read_last(
+    seqs: Container, sequence: int, summary: Summary, count: int, wanted: Collection[str] = COLUMNS
+) -> Columns | None:
+    """The last `count` records, or all where there are fewer, of a sequence that was ordered when it had this summary; None
+    where it is not any more. Only the last chunks are read, and those that were added since.
+
+    Args:
+        wanted: the columns to decode, "steps" among them.
+
+    Raises:
+        CorruptionError: a chunk is damaged or missing.
+    """
+    chunks = _last_chunks(seqs, sequence, summary, count)
+    columns = decode_all(chunks or (), count, wanted)
+    return None if columns is None else cut(columns, slice(max(0, len(columns.steps) - count), None))
+
+
+def is_still_ordered(seqs: Container, sequence: int, summary: Summary) -> bool:
+    """Whether a sequence that was ordered when it had this summary still is. Reads what was added since."""
+    return _last_chunks(seqs, sequence, summary, 0) is not None
+
+
+def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -> list[bytes] | None:
+    """The chunks with the last `count` records, at least one; None where they, or others that were added since the summary,
+    are not in the order of steps."""
+    chunks: list[bytes] = []
+    found, next_step, next_ordinal = 0, None, None
+    with closing(seqs.scan(_chunks_from(sequence, 0), reverse=True)) as scan:
+        for key, data in scan:
+            ordinal = _ordinal(key)
+            header = read_header(data)
+            if next_ordinal is not None and ordinal + header.count != next_ordinal:
+                raise _missing(seqs, sequence, ordinal + header.count)
+            if not header.ordered or (next_step is not None and header.max_step >= next_step):
+                return None
+            if found < count or not chunks:
+                chunks.append(data)
+                found += header.count
+            if found >= count and ordinal < summary.records:
+                break
+            next_step, next_ordinal = header.min_step, ordinal
+    return chunks[::-1]
+
+
+def read_outline(seqs: Container, sequence: int, records: int, least: int) -> Outline | None:
+    """The outline of a whole sequence of numbers, from the coarsest level that has about `least` stretches; None where no
+    level has so many, or the steps are not strictly increasing.
+
+    Args:
+        records: how many the sequence has, about.
+    """
+    level = level_with(least, records)
+    if level < 0:
+        return None
+    parts = []
+    for part in _outlines(seqs, sequence, level, 0, None):
+        if part is None:
+            return None
+        parts.append(part)
+    return joined(parts)
+
+
+def _outlines(seqs: Container, sequence: int, level: int, start: int, stop: int | None) -> Iterator[Outline | None]:
+    """Outlines of the ordinals from `start` to `stop`: those of a level, and where it lacks some, of the levels below and at
+    last of the chunks themselves. None stands for steps that are not strictly increasing."""
+    if level < 0:
+        yield from _outlines_of_chunks(seqs, sequence, start, stop)
+        return
+    place = encode_path((sequence, OUTLINE, level))
+    stop_key = encode_path((sequence, OUTLINE, level + 1)) if stop is None else place + encode_path((stop,))
+    for key, data in list(seqs.scan(KeyRange(place + encode_path((start,)), stop_key))):
+        if key != place + encode_path((start,)):
+            ordinal = decode_path(key)[3]
+            assert isinstance(ordinal, int)
+            yield from _outlines(seqs, sequence, level - 1, start, ordinal)
+            start = ordinal
+        outline = decode_outline(data)
+        yield outline
+        start += outline.count
+    if stop is None or start < stop:
+        yield from _outlines(seqs, sequence, level - 1, start, stop)
+
+
+def _outlines_of_chunks(seqs: Container, sequence: int, start: int, stop: int | None) -> Iterator[Outline | None]:
+    chunks: list[bytes] = []
+    count = 0
+    with closing(_chunks(seqs, sequence, start)) as found:
+        for ordinal, header, data in found:
+            if stop is not None and ordinal >= stop:
+                break
+            chunks.append(data)
+            count += header.count
+            if count >= AT_ONCE:
+                yield _outline_of(chunks, count)
+                chunks, count = [], 0
+    if chunks:
+        yield _outline_of(chunks, count)
+
+
+def _outline_of(chunks: list[bytes], count: int) -> Outline | None:
+    columns = decode_all(chunks, count, ("steps", "values"))
+    assert columns is not None
+    return outline_of_records(columns) if increasing(columns.steps) else None
 
 
 def _chunk_with(seqs: Container, sequence: int, records: int, step: int) -> int:
@@ -93,12 +208,16 @@ def _first_chunk(seqs: Container, sequence: int, ordinal: int) -> tuple[int, int
     scan = seqs.scan(_chunks_from(sequence, ordinal))
     try:
         for key, data in scan:
-            at = decode_path(key)[1]
-            assert isinstance(at, int)
-            return at, read_header(data).min_step
+            return _ordinal(key), read_header(data).min_step
         return None
     finally:
         scan.close()
+
+
+def _ordinal(key: bytes) -> int:
+    ordinal = decode_path(key)[1]
+    assert isinstance(ordinal, int)
+    return ordinal
 
 
 def _chunks_from(sequence: int, ordinal: int) -> KeyRange:

@@ -11,8 +11,9 @@ import numpy as np
 from aimstore.abc import Container
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
 from aimstore.errors import UnsupportedError
-from aimstore.sequences.columns import floats, increasing, last_of_each_step, plain, take
-from aimstore.sequences.reader import load_object, read_range, read_records
+from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, plain, take
+from aimstore.sequences.outline import in_fewer, outline_of, points
+from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_range, read_records
 from aimstore.storage.layout import SequenceInfo
 from aimstore.types import Context
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     Int64s = npt.NDArray[np.int64]
     Float64s = npt.NDArray[np.float64]
+
+FINER = 2
+"""Stored stretches at least for each one of a sample, so that these are of about equal length."""
 
 Reading = Callable[[], AbstractContextManager[Container]]
 """Lends the run's sequence container for the time of a `with` block."""
@@ -93,26 +97,25 @@ class Sequence:
     def _select(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
     ) -> tuple[Any, Columns]:
-        """Ordinals int64[n] and columns of the records in a range of steps, in step order."""
+        """Ordinals, a range or int64[n], and columns of the records in a range of steps, in step order."""
         summary = self._info.summary
         whole = start is None and stop is None
-        if summary is not None and summary.ordered and not whole:
+        # while it is being written a sequence may lose its order, even between these lines
+        if not whole and summary is not None and summary.ordered and is_still_ordered(seqs, self._info.id, summary):
             found = read_range(seqs, self._info.id, summary.records, start, stop, wanted)
             if found is None:
                 return _NOTHING
             first, columns = found
-            if increasing(columns.steps):  # a live sequence may have lost its order meanwhile
-                return np.arange(first, first + len(columns.steps)), columns
-        records = read_records(seqs, self._info.id, wanted)
+            if increasing(columns.steps):
+                return range(first, first + len(columns.steps)), columns
+        records = read_records(seqs, self._info.id, wanted, records=0 if summary is None else summary.records)
         if records is None:
             return _NOTHING
         steps = records.steps
-        if increasing(steps):
-            positions = np.arange(len(steps))
-            if whole:
-                return positions, records
-        else:
-            positions = last_of_each_step(steps)
+        ordered = increasing(steps)
+        if ordered and whole:
+            return range(len(steps)), records
+        positions = np.arange(len(steps)) if ordered else last_of_each_step(steps)
         inside = np.ones(len(positions), bool)
         if start is not None:
             inside &= steps[positions] >= start
@@ -153,23 +156,46 @@ class Metric(Sequence):
             _, columns = self._select(seqs, start_step, stop_step, ("steps", "values"))
             return columns.steps, floats(columns.values)
 
+    def tail(self, n: int) -> tuple[Int64s, Float64s]:
+        """The last `n` points, or all where there are fewer: steps int64[m], increasing, and values float64[m]. Where the
+        steps were tracked in order only the last chunks are read.
+
+        Raises:
+            ValueError: `n` is negative.
+        """
+        if n < 0:
+            raise ValueError(f"a tail has 0 points or more, not {n}")
+        summary = self._info.summary
+        with self._reading() as seqs:
+            columns = None
+            if summary is not None and summary.ordered:
+                columns = read_last(seqs, self._info.id, summary, n, ("steps", "values"))
+            if columns is None:
+                _, columns = self._select(seqs, None, None, ("steps", "values"))
+                columns = cut(columns, slice(max(0, len(columns.steps) - n), None))
+            return columns.steps, floats(columns.values)
+
     def sample(self, k: int) -> tuple[Int64s, Float64s]:
-        """At most `k` points, steps int64[m] and values float64[m], that keep the shape: the first and the last point, and of
-        each of k // 2 - 1 equal stretches between them the least and the greatest value.
+        """At most `k` points, steps int64[m], increasing, and values float64[m], that keep the shape: the first and the last
+        point, and of each of k // 2 - 1 stretches of about equal length the least and the greatest value that is not NaN.
+
+        Where the steps were tracked in order this takes time by `k`, and not by the length of the metric; else all is read.
 
         Raises:
             ValueError: `k` is below 4.
         """
         if k < 4:
             raise ValueError(f"a sample has at least 4 points, not {k}")
-        steps, values = self.numpy()
-        if len(steps) <= k:
-            return steps, values
-        edges = np.linspace(1, len(steps) - 1, k // 2).astype(np.int64)[:-1]
-        low = _extreme_positions(np.fmin, values, edges)
-        high = _extreme_positions(np.fmax, values, edges)
-        chosen = np.unique(np.concatenate([[0], low, high, [len(steps) - 1]]))
-        return steps[chosen], values[chosen]
+        summary, stretches, outline = self._info.summary, k // 2 - 1, None
+        with self._reading() as seqs:
+            if summary is not None and summary.ordered:
+                outline = read_outline(seqs, self._info.id, summary.records, FINER * stretches)
+        if outline is None:
+            steps, values = self.numpy()
+            if len(steps) <= k:
+                return steps, values
+            outline = outline_of(steps, values, np.linspace(0, len(steps), stretches, endpoint=False).astype(np.int64))
+        return points(in_fewer(outline, stretches))
 
     def dataframe(self) -> pd.DataFrame:
         """A pandas DataFrame with the columns step, value, epoch and time (UTC), a row for each step.
@@ -189,16 +215,6 @@ class Metric(Sequence):
             epochs[columns.epochs == NO_EPOCH] = pd.NA
         times = pd.to_datetime(columns.times, unit="us", utc=True)
         return pd.DataFrame({"step": columns.steps, "value": floats(columns.values), "epoch": epochs, "time": times})
-
-
-def _extreme_positions(extreme: Any, values: Any, edges: Any) -> Any:
-    """Position of the first least (`np.fmin`) or greatest (`np.fmax`) value in each stretch that begins at an edge; the last
-    stretch ends before the last value."""
-    stretch = values[:-1]
-    best = np.repeat(extreme.reduceat(stretch, edges), np.diff([*edges, len(stretch)]))
-    hits = np.flatnonzero(stretch[edges[0] :] == best) + edges[0]
-    _, first = np.unique(np.searchsorted(edges, hits, side="right"), return_index=True)
-    return hits[first]
 
 
 _NOTHING: tuple[Any, Columns] = (

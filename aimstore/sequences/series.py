@@ -11,6 +11,7 @@ import numpy as np
 from aimstore.abc import WriteBatch
 from aimstore.encoding.chunks import NO_EPOCH, Columns, encode_chunk, encode_scalars
 from aimstore.encoding.keys import encode_path
+from aimstore.sequences import outline
 from aimstore.sequences.columns import as_arrays, concatenate, cut, exact_code, plain
 from aimstore.sequences.summary import extend
 from aimstore.sequences.values import STEP_MAX
@@ -99,6 +100,7 @@ class Staged:
         ordinal: of the first record among them.
         fresh: columns of the fresh chunk; None where everything was sealed.
         nbytes: memory of these columns, about.
+        levels: outlines that are not stored then.
     """
 
     series: Series
@@ -107,6 +109,7 @@ class Staged:
     fresh: Columns | None
     nbytes: int
     summary: Summary
+    levels: outline.Levels
 
     def commit(self) -> None:
         series = self.series
@@ -118,6 +121,7 @@ class Staged:
             series.tail.append(self.ordinal, self.fresh, self.nbytes)
         series.dirty = series.dirty or series.summary is not self.summary
         series.summary = self.summary
+        series.levels = self.levels
 
 
 class Series:
@@ -130,10 +134,12 @@ class Series:
         check_at: length of `pending` from which `track` looks at the bound.
         defined: the definition is in the meta container.
         dirty: the summary in the meta container is not the present one.
+        levels: outlines of sealed chunks that are not stored yet.
     """
 
     __slots__ = (
-        "check_at", "context", "defined", "dirty", "id", "kind", "name", "number", "pending", "plain", "summary", "tail",
+        "check_at", "context", "defined", "dirty", "id", "kind", "levels", "name", "number", "pending", "plain", "summary",
+        "tail",
     )  # fmt: skip
 
     def __init__(self, number: int, name: str, context: Context, kind: str) -> None:
@@ -149,6 +155,7 @@ class Series:
         self.dirty = False
         self.summary: Summary | None = None
         self.tail = Tail.empty()
+        self.levels: outline.Levels = ()
 
     def stage(self, batch: WriteBatch, large: list[WriteBatch], *, seal: bool) -> Staged | None:
         """Put what is pending into `batch`; None where there is nothing to write.
@@ -162,19 +169,25 @@ class Series:
         if not taken and not (seal and self.tail.starts):
             return None
         ordinal = self.summary.records if self.summary is not None else 0
-        columns, nbytes, summary = None, 0, self.summary
+        columns, nbytes, summary, levels = None, 0, self.summary, self.levels
         if taken:
             columns, nbytes = self._take(taken, ordinal, large)
             summary = extend(self.summary, columns, number=self.number)
         assert summary is not None  # whatever has a tail has a summary
         count = len(self.tail.steps) + taken // WIDTH
         if seal or count >= SEAL or (not self.number and self.tail.nbytes + nbytes >= SEAL_BYTES):
-            self._seal(batch, columns, ordinal, self.tail.nbytes + nbytes)
+            outlined = self.number and summary.ordered
+            levels = self._seal(batch, columns, ordinal, self.tail.nbytes + nbytes, outlined=outlined)
             columns = None
         else:
             assert columns is not None
             batch.put(encode_path((self.id, ordinal)), encode_columns(columns))
-        return Staged(self, taken, ordinal, columns, nbytes, summary)
+        return Staged(self, taken, ordinal, columns, nbytes, summary, levels)
+
+    def finish(self, batch: WriteBatch) -> None:
+        """Put the outlines into `batch` that wait for more to come."""
+        if self.summary is not None and self.summary.ordered:
+            outline.finish(batch, self.id, self.levels)
 
     def _take(self, taken: int, ordinal: int, large: list[WriteBatch]) -> tuple[Columns, int]:
         flat = self.pending[:taken]
@@ -234,7 +247,9 @@ class Series:
         large.append(alone)
         return len(value)
 
-    def _seal(self, batch: WriteBatch, columns: Columns | None, ordinal: int, nbytes: int) -> None:
+    def _seal(
+        self, batch: WriteBatch, columns: Columns | None, ordinal: int, nbytes: int, *, outlined: bool
+    ) -> outline.Levels:
         start = self.tail.starts[0] if self.tail.starts else ordinal
         merged = self.tail.merged(columns)
         count = len(merged.steps)
@@ -244,9 +259,13 @@ class Series:
         for fresh in self.tail.starts:
             if fresh not in kept:
                 batch.delete(encode_path((self.id, fresh)))
+        levels = self.levels
         for first in kept:
-            piece = slice(first - start, first - start + size)
-            batch.put(encode_path((self.id, first)), encode_chunk(cut(merged, piece)))
+            piece = cut(merged, slice(first - start, first - start + size))
+            batch.put(encode_path((self.id, first)), encode_chunk(piece))
+            if outlined:
+                levels = outline.grow(batch, self.id, levels, first, piece)
+        return levels
 
 
 def encode_columns(columns: Columns) -> bytes:

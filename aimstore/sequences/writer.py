@@ -307,6 +307,10 @@ class SequenceWriter:
                 return
             self._error = None
             self._drain(everything=False, seal=True)
+            batch = WriteBatch()
+            for series in self._by_context.values():
+                series.finish(batch)
+            self._seqs.write(batch)
             for series in self._by_context.values():
                 if series.summary is not None and not series.summary.ordered:
                     exact = self._recomputed(series)

@@ -12,6 +12,8 @@ Sequence container::
 
     (id, ordinal)           a chunk, by the ordinal of its first record
     (id, "object", ordinal) one record too large for its chunk
+    (id, "outline", level, ordinal)
+                            the shape of a metric from that record on
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ DEFINITIONS: Final = "seqs"
 SUMMARIES: Final = "sums"
 DELETED_KEY: Final = encode_path(("deleted",))
 OBJECT: Final = "object"
+OUTLINE: Final = "outline"
 
 NUMBER: Final = "number"
 """Kind of a sequence whose values are numbers."""
@@ -117,6 +120,10 @@ def definition_key(sequence: int) -> bytes:
 
 def summary_key(sequence: int) -> bytes:
     return encode_path((SUMMARIES, sequence))
+
+
+def outline_key(sequence: int, level: int, ordinal: int) -> bytes:
+    return encode_path((sequence, OUTLINE, level, ordinal))
 
 
 def property_key(name: str) -> bytes:

@@ -87,6 +87,13 @@ def test_a_sample_of_few_points_is_all_of_them_and_of_nan_does_not_fail() -> Non
         metric.sample(3)
 
 
+@pytest.mark.parametrize("count", [3, 5000, 20_000])
+def test_what_is_read_may_be_written_to(count: int) -> None:
+    metric, _ = written([(i, float(i)) for i in range(count)], per_drain=3_000)
+    for steps, values in (metric.numpy(), metric.read(1), metric.tail(2), metric.sample(4), metric.sample(4 + count)):
+        steps[0], values[0] = -1, -1.0
+
+
 def test_a_dataframe_has_a_row_for_each_step() -> None:
     metric, _ = written([(3, 1.0), (1, 2.0), (3, 4.0)])
     frame = metric.dataframe()

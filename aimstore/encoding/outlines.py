@@ -1,0 +1,74 @@
+"""Outlines: the shape of consecutive records of a metric, stretch by stretch, so that it can be drawn without reading them.
+
+An outline is a header of 48 bytes, little-endian, then 40 bytes for each stretch (see `STRETCH`):
+
+    0  u8   format, 1                    16 i64  least step       32 i64  greatest step
+    4  u32  CRC-32 of all other bytes    24 f64  value at it      40 f64  value at it
+    8  u64  number of records
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from aimstore.errors import CorruptionError
+
+STRETCH: Final = np.dtype(
+    [("count", "<i8"), ("low_step", "<i8"), ("low", "<f8"), ("high_step", "<i8"), ("high", "<f8")]
+)
+"""A stretch: the number of its records, then its least and its greatest value that is not NaN, each where it first occurs; of
+a stretch of only NaN both are its first record."""
+
+_FORMAT: Final = 1
+_HEAD: Final = struct.Struct("<B3x")
+_CRC: Final = struct.Struct("<I")
+_ENDS: Final = struct.Struct("<Qqdqd")
+_START: Final = _HEAD.size + _CRC.size + _ENDS.size
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Consecutive records whose steps are strictly increasing.
+
+    Attributes:
+        count: number of records.
+        first_step, first: step and value of the first record.
+        last_step, last: of the last.
+        stretches: `STRETCH`[n], at least one.
+    """
+
+    count: int
+    first_step: int
+    first: float
+    last_step: int
+    last: float
+    stretches: npt.NDArray[Any]
+
+
+def encode_outline(outline: Outline) -> bytes:
+    """The bytes of an outline."""
+    head = _HEAD.pack(_FORMAT)
+    ends = _ENDS.pack(outline.count, outline.first_step, outline.first, outline.last_step, outline.last)
+    body = ends + outline.stretches.tobytes()
+    return head + _CRC.pack(crc32(body, crc32(head))) + body
+
+
+def decode_outline(data: bytes) -> Outline:
+    """The outline that `encode_outline` made these bytes of.
+
+    Raises:
+        CorruptionError: these are not the bytes of an outline.
+    """
+    if len(data) <= _START or (len(data) - _START) % STRETCH.itemsize or data[0] != _FORMAT:
+        raise CorruptionError(f"not an outline: {bytes(data[:8])!r}, {len(data)} bytes")
+    checked = _HEAD.size + _CRC.size
+    if crc32(memoryview(data)[checked:], crc32(data[: _HEAD.size])) != _CRC.unpack_from(data, _HEAD.size)[0]:
+        raise CorruptionError("a stored outline is damaged: its checksum differs")
+    count, first_step, first, last_step, last = _ENDS.unpack_from(data, checked)
+    return Outline(count, first_step, first, last_step, last, np.frombuffer(data, STRETCH, offset=_START))

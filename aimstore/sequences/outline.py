@@ -1,0 +1,188 @@
+"""Outlines of a sequence in several levels, each some times coarser than the one below: made of records, joined, and grown.
+
+Level 0 has a stretch for each `PIECE` records of a sealed chunk, stored with the chunk. Level 1 has one for each sealed
+chunk, level 2 one for each outline of level 1, and so on; of these levels `FAN` stretches make a stored outline. They cover
+what they cover: what is missing at one level, after a crash say, is at the level below, and at last in the chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aimstore.abc import WriteBatch
+from aimstore.encoding.chunks import Columns
+from aimstore.encoding.outlines import STRETCH, Outline, encode_outline
+from aimstore.sequences.columns import floats
+from aimstore.storage.layout import outline_key
+
+PIECE = 512
+"""Records of a stretch at level 0."""
+
+PIECES = 8
+"""Stretches of level 0 in one of level 1, about: what a sealed chunk has."""
+
+FEWEST = 4
+"""Stretches from which an outline of level 0 is stored; of a smaller chunk the records are read as quickly."""
+
+FAN = 16
+"""Stretches of one stored outline at the levels above, and so the ratio between them."""
+
+
+class Growing(NamedTuple):
+    """The end of one level that is not stored yet.
+
+    Attributes:
+        start: ordinal of its first record.
+        outline: of less than `FAN` stretches; None where all is stored.
+    """
+
+    start: int
+    outline: Outline | None
+
+
+Levels = tuple[Growing, ...]
+"""What of a sequence's outlines is not stored yet, from level 1 up."""
+
+
+def level_with(stretches: int, records: int) -> int:
+    """The coarsest level at which some `records` have about as many stretches, or more; -1 where none has."""
+    level, size = -1, PIECE
+    while stretches * size <= records:
+        level, size = level + 1, size * (PIECES if level < 0 else FAN)
+    return level
+
+
+def extremes(values: Any, starts: Any) -> tuple[Any, Any]:
+    """Positions int64[m] of the first least, and of the first greatest, of float64[n] `values` in each of the stretches that
+    begin at int64[m] `starts`, increasing from 0. NaN is passed over; of a stretch of only NaN it is the first position."""
+    lengths = np.diff(starts, append=len(values))
+    found = []
+    for extreme in (np.fmin, np.fmax):
+        best = np.repeat(extreme.reduceat(values, starts), lengths)
+        hits = np.flatnonzero((values == best) | np.isnan(best))
+        found.append(hits[np.searchsorted(hits, starts)])
+    return found[0], found[1]
+
+
+def outline_of(steps: Any, values: Any, starts: Any) -> Outline:
+    """The outline of points, int64[n] strictly increasing `steps` and float64[n] `values`, in stretches that begin at the
+    positions int64[m] `starts`, increasing from 0."""
+    return _outline(steps, values, starts, *extremes(values, starts))
+
+
+def outline_of_records(columns: Columns) -> Outline:
+    """The outline of records of a metric, in the order of their steps, in stretches of `PIECE`. Takes 15 µs for 4,096."""
+    steps, values = columns.steps, floats(columns.values)
+    starts = np.arange(0, len(steps), PIECE)
+    missing = -len(values) % PIECE
+    grid = np.concatenate([values, np.repeat(values[-1:], missing)]) if missing else values
+    grid = grid.reshape(len(starts), PIECE)
+    low, high = starts + grid.argmin(axis=1), starts + grid.argmax(axis=1)
+    if np.isnan(values[low]).any():  # it is the least and the greatest to them
+        low, high = extremes(values, starts)
+    return _outline(steps, values, starts, low, high)
+
+
+def _outline(steps: Any, values: Any, starts: Any, low: Any, high: Any) -> Outline:
+    stretches = np.empty(len(starts), STRETCH)
+    stretches["count"][:-1] = starts[1:] - starts[:-1]
+    stretches["count"][-1] = len(steps) - starts[-1]
+    stretches["low_step"], stretches["low"] = steps[low], values[low]
+    stretches["high_step"], stretches["high"] = steps[high], values[high]
+    return Outline(len(steps), int(steps[0]), float(values[0]), int(steps[-1]), float(values[-1]), stretches)
+
+
+def joined(parts: Iterable[Outline]) -> Outline | None:
+    """The outline of records that follow one another; None where there are none, or their steps are not increasing."""
+    parts = list(parts)
+    if not parts or any(a.last_step >= b.first_step for a, b in pairwise(parts)):
+        return None
+    first, last = parts[0], parts[-1]
+    count = sum(part.count for part in parts)
+    stretches = np.frombuffer(b"".join([part.stretches.data for part in parts]), STRETCH)
+    return Outline(count, first.first_step, first.first, last.last_step, last.last, stretches)
+
+
+def _following(before: Outline, after: Outline) -> Outline:
+    outline = joined((before, after))
+    assert outline is not None
+    return outline
+
+
+def in_fewer(outline: Outline, most: int) -> Outline:
+    """The same records in at most `most` stretches of about equal length."""
+    stretches = outline.stretches
+    ends = stretches["count"].cumsum()
+    _, starts = np.unique((ends - stretches["count"]) * most // ends[-1], return_index=True)
+    low, high = extremes(stretches["low"], starts)[0], extremes(stretches["high"], starts)[1]
+    fewer = np.empty(len(starts), STRETCH)
+    fewer["count"] = np.add.reduceat(stretches["count"], starts)
+    for name, at in (("low", low), ("high", high)):
+        fewer[name], fewer[f"{name}_step"] = stretches[name][at], stretches[f"{name}_step"][at]
+    return replace(outline, stretches=fewer)
+
+
+def _in_one(outline: Outline) -> Outline:
+    """The same records in one stretch."""
+    rows = outline.stretches.tolist()
+    if len(rows) == 1:
+        return outline
+    real = [row for row in rows if row[2] == row[2]] or rows[:1]  # not NaN
+    low, high = min(real, key=itemgetter(2)), max(real, key=itemgetter(4))
+    return replace(outline, stretches=np.array([(outline.count, *low[1:3], *high[3:])], STRETCH))
+
+
+def points(outline: Outline) -> tuple[Any, Any]:
+    """Steps int64[n], increasing, and values float64[n]: the ends and the extremes of each stretch, each once."""
+    stretches = outline.stretches
+    steps = np.concatenate([[outline.first_step], stretches["low_step"], stretches["high_step"], [outline.last_step]])
+    values = np.concatenate([[outline.first], stretches["low"], stretches["high"], [outline.last]])
+    steps, at = np.unique(steps, return_index=True)
+    return steps, values[at]
+
+
+def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: Columns) -> Levels:
+    """Put the outlines into `batch` that a sealed chunk completes.
+
+    Args:
+        levels: what is not stored so far.
+        start: ordinal of the chunk's first record.
+        columns: the chunk's; they and all records before are in the order of steps.
+
+    Returns:
+        What is not stored then, once the batch is written.
+    """
+    outline = outline_of_records(columns)
+    if len(outline.stretches) >= FEWEST:
+        batch.put(outline_key(sequence, 0, start), encode_outline(outline))
+    grown = list(levels)
+    for level in range(1, len(levels) + 2):
+        outline = _in_one(outline)
+        held = levels[level - 1] if level <= len(levels) else Growing(start, None)
+        if held.outline is not None:
+            start = held.start
+            outline = _following(held.outline, outline)
+        complete = len(outline.stretches) == FAN
+        grown[level - 1 :] = [Growing(start, None if complete else outline), *grown[level:]]
+        if not complete:
+            break
+        batch.put(outline_key(sequence, level, start), encode_outline(outline))
+    return tuple(grown)
+
+
+def finish(batch: WriteBatch, sequence: int, levels: Levels) -> None:
+    """Put what `grow` has left into `batch`, for the sequence has come to an end, or at least to a pause."""
+    below: Outline | None = None
+    for level, held in enumerate(levels, 1):
+        if held.outline is None:
+            continue
+        outline = held.outline if below is None else _following(held.outline, below)
+        if len(outline.stretches) > 1:
+            batch.put(outline_key(sequence, level, held.start), encode_outline(outline))
+        below = _in_one(outline)
