@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aimstore.errors import ConfigError, StorageError
+from aimstore.plugins.defaults import DEFAULT_BACKEND
 from aimstore.suggestions import did_you_mean
 
 FORMAT_VERSION: Final = 1
@@ -47,7 +48,7 @@ _KEYS: Final[dict[tuple[str, ...], type]] = {
 }
 _REQUIRED: Final[dict[tuple[str, ...], int | str]] = {
     ("format_version",): FORMAT_VERSION,
-    ("storage", "backend"): "rocksdb",
+    ("storage", "backend"): DEFAULT_BACKEND,
 }
 _TYPE_NAMES: Final = {int: "an integer", str: "a text in quotes", dict: "a table"}
 _HEADER: Final = "# The configuration of this repository; `aimstore config` shows and changes it.\n"
@@ -69,7 +70,7 @@ class RepoConfig:
     """
 
     format_version: int = FORMAT_VERSION
-    backend: str = "rocksdb"
+    backend: str = DEFAULT_BACKEND
     options: dict[str, Any] = field(default_factory=dict)
     indexer: str = "container"
     query: str = "python"

@@ -25,7 +25,7 @@ TIMEOUT = 60.0
 PROCESSES = """
 import faulthandler, json, os, signal, socket, sys
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore.sequences.sequence
-import aimstore.query.engine, difflib, filelock, tomlkit
+import aimstore.conversion, aimstore.query.engine, aimstore_lmdb.backend, difflib, filelock, tomlkit
 from aimstore import Repo, Run
 from aimstore.plugins import plugins
 # a program that gives up its permissions may find nothing importable any more
@@ -231,10 +231,10 @@ def python(tmp_path: Path, processes: socket.socket) -> Iterator[Callable[..., P
 def each_moment(python: Callable[..., Process]) -> Callable[..., Iterator[int]]:
     """Runs a program again and again, and kills it at each moment in turn: the program calls `die_at(int(sys.argv[1]))`.
 
-    Gives the number of the moment after each; ends when the program has survived."""
+    Gives the number of the moment after each; ends when the program has survived. `first` and `stride` leave moments out."""
 
-    def kill(program: str, *arguments: object, stride: int = 1) -> Iterator[int]:
-        number = 1
+    def kill(program: str, *arguments: object, first: int = 1, stride: int = 1) -> Iterator[int]:
+        number = first
         while True:
             process = python(program, number, *arguments)
             status = process.wait()

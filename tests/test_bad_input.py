@@ -26,6 +26,7 @@ from aimstore.errors import (
     RunNotFoundError,
     SequenceTypeError,
 )
+from aimstore.plugins import BackendSpec, IndexerSpec, PluginManager, QueryEngineSpec, hookimpl
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -156,6 +157,57 @@ def test_a_broken_configuration_is_refused_with_the_place(repo: Repo, text: str,
         with pytest.raises((ConfigError, PluginError), match=message):
             action()
     assert snapshot(Path(repo.path)) == before
+
+
+@pytest.mark.parametrize("options", [["map_size"], "map_size=4GiB", 5])
+def test_options_that_are_no_dict_are_refused_and_nothing_is_made(tmp_path: Path, options: Any) -> None:
+    with pytest.raises(ConfigError, match=r"options of an engine are a dict of values by name, not "):
+        Repo.init(tmp_path / "new", backend="lmdb", options=options)
+    assert not (tmp_path / "new").exists()
+
+
+class Offline:
+    """A plug-in whose engine and indexer cannot be made, and whose query engine is none."""
+
+    @hookimpl
+    def aimstore_backends(self) -> list[BackendSpec]:
+        return [BackendSpec(name="offline", summary="s", factory=f"{__name__}:unreachable")]
+
+    @hookimpl
+    def aimstore_indexers(self) -> list[IndexerSpec]:
+        return [IndexerSpec(name="offline", summary="s", factory=f"{__name__}:unreachable")]
+
+    @hookimpl
+    def aimstore_query_engines(self) -> list[QueryEngineSpec]:
+        return [QueryEngineSpec(name="offline", summary="s", factory="builtins:dict")]
+
+
+def unreachable(*_: object) -> None:
+    raise RuntimeError("no server at port 7")
+
+
+def test_a_part_that_cannot_be_made_is_named_and_nothing_is_lost(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Run(repo=repo).close()
+    manager = PluginManager()
+    manager.register(Offline(), "offline")
+    monkeypatch.setattr("aimstore.repo.plugins", lambda: manager)
+    message = r"'offline' is broken: .*:unreachable raised RuntimeError: no server at port 7"
+    with pytest.raises(PluginError, match=f"backend {message}"):
+        Repo.init(tmp_path / "new", backend="offline")
+    assert not (tmp_path / "new").exists()
+    config = Path(repo.path) / "config.toml"
+    good = config.read_text()
+    config.write_text(good.replace('"container"', '"offline"'))
+    for action in (lambda: Run(repo=Repo(repo.path)), lambda: Repo(repo.path).list_runs()):
+        with pytest.raises(PluginError, match=f"indexer {message}"):
+            action()
+    config.write_text(good.replace('"python"', '"offline"'))
+    with pytest.raises(PluginError, match=r"builtins:dict made \{\}, which is no aimstore.abc.Query"):
+        Repo(repo.path).query_runs("run.x == 1")
+    config.write_text(good)
+    assert Repo(repo.path).query_runs().count() == 1
 
 
 def test_a_metadata_database_that_does_not_exist_is_refused_and_leaves_the_run_free(repo: Repo) -> None:
@@ -402,7 +454,7 @@ def test_on_a_read_only_file_system_everything_can_be_read_and_writing_says_why_
 ) -> None:
     folder = mounted("size=16m,mode=755")
     name = fill(folder)
-    Repo(folder).close()
+    Repo.of(folder).close()
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
     process = python(UNPRIVILEGED.replace("os.setgid(65534); os.setuid(65534)", ""), folder / ".aim", name)
     process.ends()

@@ -472,42 +472,78 @@ def test_two_conversions_into_one_place_do_not_mix(repo: Repo, tmp_path: Path) -
     assert contents(other) == contents(repo)
 
 
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder where nothing waits for a disk, if there is one: what a killed process leaves is the same there."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path / "place"
+        return
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
 CONVERT = """
 from aimstore.conversion import convert
-repo = Repo(".")
+repo = Repo(sys.argv[2])
 die_at(int(sys.argv[1]))
-report = convert(repo, "other", backend=sys.argv[2])
+report = convert(repo, sys.argv[3], backend=sys.argv[4])
 assert not report.failed, report
 os._exit(0)
 """
 
 
-@pytest.mark.parametrize(("engine", "stride"), [("lmdb", 11), pytest.param("rocksdb", 3, marks=pytest.mark.slow)])
-def test_killed_in_the_middle_a_conversion_goes_on_when_it_is_started_again(
-    repo: Repo, tmp_path: Path, each_moment: Moments, stalled: str, engine: str, stride: int
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("engine", "runs", "first", "stride"),
+    [  # of one run, every moment there is
+        ("lmdb", 1, 1, 3),
+        ("lmdb", 1, 2, 3),
+        ("lmdb", 1, 3, 3),
+        ("rocksdb", 3, 1, 7),
+    ],
+)
+def test_killed_at_any_moment_a_conversion_goes_on_when_it_is_started_again(
+    request: pytest.FixtureRequest,
+    repo: Repo,
+    tmp_path: Path,
+    in_memory: Path,
+    each_moment: Moments,
+    engine: str,
+    runs: int,
+    first: int,
+    stride: int,
 ) -> None:
-    finish(repo), finish(repo, name="two")
-    before = contents(repo)
-    present = set()
-    for moment in each_moment(CONVERT, engine, stride=stride):
-        place = tmp_path / "other"
+    stalled = [request.getfixturevalue("stalled")] if runs > 1 else []
+    for _ in range(runs - len(stalled)):
+        with Run(repo=repo) as finished:
+            finished["x"] = {"y": 1}
+            finished.track(1.0, name="loss")
+    shutil.copytree(tmp_path / ".aim", in_memory / ".aim")
+    source, place = Repo(in_memory), in_memory / "other"
+    before = contents(source)
+    present, moments = set(), 0
+    for moment in each_moment(CONVERT, in_memory, place, engine, first=first, stride=stride):
+        moments += 1
         if (place / ".aim").exists():
             half = Repo(place)
             assert contents(half).items() <= before.items(), f"moment {moment}"
-            finished = half.list_runs() and not half.parts.backend.exists(CONVERSION)
+            whole = half.list_runs() and not half.parts.backend.exists(CONVERSION)
             half.close()
-            if not finished:
-                report, other = converted(repo, place, engine)
-                assert (report.failed, report.stalled) == ({}, [stalled]), f"moment {moment}"
+            if not whole:
+                report, half = converted(source, place, engine)
+                half.close()
+                assert (report.failed, report.stalled) == ({}, stalled), f"moment {moment}"
                 present.add(len(report.present))
             other = Repo(place)
             assert contents(other) == before, f"moment {moment}"
-            assert other.parts.backend.marked("") == [meta_path(stalled), seqs_path(stalled)]
-            assert other.status().indexed == 2
+            assert other.parts.backend.marked("") == [path(run) for path in (meta_path, seqs_path) for run in stalled]
+            assert other.status().indexed == runs - len(stalled)
             other.close()
             shutil.rmtree(place)
-    assert len(present) > 2
-    assert contents(repo) == before
+    assert present == {*range(runs + 1)}
+    assert moments > 50
+    assert contents(source) == before
+    source.close()
 
 
 # There and back

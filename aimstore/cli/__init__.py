@@ -22,8 +22,9 @@ COMMANDS: Final = (
     CommandSpec(name="query", summary="Find runs or metrics by an expression.", factory="aimstore.cli.query:query"),
     CommandSpec(name="reindex", summary="Finalize and index runs.", factory="aimstore.cli.maintain:reindex"),
     CommandSpec(name="convert", summary="Copy a repository to another engine.", factory="aimstore.cli.convert:convert"),
+    CommandSpec(name="bench", summary="Measure storage engines, and other tools.", factory="aimstore.cli.bench:bench"),
     CommandSpec(name="config", summary="Show or change the configuration.", factory="aimstore.cli.settings:config"),
-    CommandSpec(name="backends", summary="List the storage engines.", factory="aimstore.cli.settings:backends"),
+    CommandSpec(name="backends", summary="List the storage engines.", factory="aimstore.cli.backends:backends"),
 )
 """The commands of aimstore itself, in the order in which the help lists them."""
 

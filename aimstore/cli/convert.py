@@ -51,7 +51,9 @@ def convert(
 
     given = engine_options(options)
     manager = plugins()
-    if not manager.load(manager.backend(backend))(directory_of(path), given).capability.persistent:
+    with manager.make_backend(manager.backend(backend), directory_of(path), given) as wanted:
+        persistent = wanted.capability.persistent
+    if not persistent:
         raise click.BadParameter(f"{backend} keeps nothing beyond this process", param_hint="'--backend'")
     opened = open_repo(source)
     try:

@@ -1,4 +1,4 @@
-"""`aimstore init`, `config` and `backends`: what a repository is made of, and what it can be made of."""
+"""`aimstore init` and `config`: what a repository is made of."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aimstore.cli.options import engine_options, example, json_option, repo_option, traceback_option
-from aimstore.cli.output import Column, print_json, print_table, say
-from aimstore.cli.program import warnings_hidden
-from aimstore.errors import ConfigError, PluginError
+from aimstore.cli.output import print_json, say
+from aimstore.errors import ConfigError
 from aimstore.plugins import plugins
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aimstore.config import RepoConfig
-    from aimstore.plugins import BackendSpec
 
 
 @click.command(
@@ -145,61 +143,3 @@ def effective_options(backend: str, given: Mapping[str, Any]) -> dict[str, Any]:
     options = manager.load_options(manager.backend(backend))
     parsed = None if options is None else options.parse(given)
     return asdict(parsed) if is_dataclass(parsed) and not isinstance(parsed, type) else dict(given)
-
-
-_BACKENDS: Final = (
-    Column("backend", whole=True),
-    Column("installed", whole=True, styles={"yes": "green", "no": "yellow"}),
-    Column("capabilities", wraps=True),
-    Column("summary", wraps=True),
-)
-
-
-@click.command(epilog=example("aimstore backends"))
-@json_option
-@traceback_option
-def backends(as_json: bool) -> None:
-    """List the storage engines.
-
-    With what each can do, whether the library that it needs is installed, and which plug-ins are broken.
-    """
-    with warnings_hidden():  # the list has them
-        manager = plugins()
-        specs = manager.backends()
-        for ask in (manager.indexers, manager.query_engines, manager.record_types, manager.cli_commands):
-            ask()  # a plug-in may be broken in any of its hooks
-    found = [_backend(specs[name]) for name in sorted(specs)]
-    broken = [{"name": plugin.name, "error": plugin.error} for plugin in manager.broken]
-    if as_json:
-        print_json({"backends": found, "broken": broken})
-        return
-    print_table(_BACKENDS, [_cells(each) for each in found])
-    for each in found:
-        if each["error"]:
-            click.echo(f"{each['name']}: {each['error']}")
-    for each in broken:
-        click.echo(f"plug-in {each['name']!r} is broken: {each['error']}")
-
-
-def _backend(spec: BackendSpec) -> dict[str, Any]:
-    """A backend as JSON has it. Its engine is imported, for only then is it known to be installed."""
-    error, capability = "", None
-    try:
-        capability = getattr(plugins().load(spec), "capability", None)
-    except PluginError as raised:
-        error = str(raised)
-    return {
-        "name": spec.name,
-        "summary": spec.summary,
-        "installed": not error,
-        "error": error,
-        "capability": None if capability is None else asdict(capability),
-    }
-
-
-def _cells(backend: dict[str, Any]) -> list[str]:
-    capability = backend["capability"] or {}
-    words = [name.replace("_", " ") for name, value in capability.items() if value is True]
-    if capability.get("max_key_size") is not None:
-        words.append(f"keys to {capability['max_key_size']} bytes")
-    return [backend["name"], "yes" if backend["installed"] else "no", ", ".join(words) or "-", backend["summary"]]

@@ -20,8 +20,10 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -104,20 +106,9 @@ class Database:
         if engine.dialect.is_async:
             raise ConfigError(f"metadata database {self.name}: {self._url.drivername} is an asynchronous driver")
         if self.path is not None:
-            event.listen(engine, "checkout", self._check_file)
+            event.listen(engine, "checkout", partial(_check_file, self.path))
+        self._disposal = weakref.finalize(self, engine.dispose)  # the pool is in cycles, and would keep its file open
         return engine
-
-    def _check_file(self, connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
-        if record.info.setdefault("file", self._file()) != self._file():
-            raise DisconnectionError("the file was replaced")
-
-    def _file(self) -> tuple[int, int] | None:
-        assert self.path is not None
-        try:
-            stat = os.stat(self.path)  # noqa: PTH116  a Path takes twice as long
-        except OSError:
-            return None
-        return stat.st_dev, stat.st_ino
 
     def _engine(self, isolation: str) -> Engine:
         if self._closed:
@@ -218,6 +209,7 @@ class Database:
     def _after_fork_in_child(self) -> None:
         if self._current is not None:
             leak(self._current)  # its connections, and its locks, are the parent's
+            self._disposal.detach()
             self._current = None
         self._own = threading.local()
 
@@ -245,6 +237,20 @@ class Database:
         if code in _SQLITE_TROUBLE:
             return StorageError(f"metadata database {self.name} {_SQLITE_TROUBLE[code]} ({cause})")
         return StorageError(f"metadata database {self.name}: {cause}")
+
+
+def _check_file(path: str, connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
+    """Give up a connection to a file that is no longer at `path`."""
+    if record.info.setdefault("file", _identity(path)) != _identity(path):
+        raise DisconnectionError("the file was replaced")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)  # noqa: PTH116  a Path takes twice as long
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _sqlite_url(url: URL, timeout: float) -> tuple[URL, str, float]:

@@ -13,7 +13,15 @@ Importing this package scans nothing; the first call of `plugins()` does.
 
 from aimstore.plugins.hookspecs import hookimpl
 from aimstore.plugins.manager import BrokenPlugin, PluginManager, plugins
-from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec, Spec
+from aimstore.plugins.specs import (
+    BackendSpec,
+    CommandSpec,
+    IndexerSpec,
+    QueryEngineSpec,
+    RecordTypeSpec,
+    Spec,
+    WorkloadSpec,
+)
 
 __all__ = [
     "BackendSpec",
@@ -24,6 +32,7 @@ __all__ = [
     "QueryEngineSpec",
     "RecordTypeSpec",
     "Spec",
+    "WorkloadSpec",
     "hookimpl",
     "plugins",
 ]

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aimstore.plugins.hookspecs import hookimpl
-from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec
+from aimstore.plugins.specs import (
+    BackendSpec,
+    CommandSpec,
+    IndexerSpec,
+    QueryEngineSpec,
+    RecordTypeSpec,
+    WorkloadSpec,
+)
+
+DEFAULT_BACKEND: Final = "rocksdb"
+"""The storage engine of a repository for which none is named; that of a plug-in, like all that write files."""
 
 
 @hookimpl
@@ -48,6 +60,23 @@ def aimstore_cli_commands() -> list[CommandSpec]:
             summary="Test whether a storage engine is right.",
             extra="testing",
             factory="aimstore.testing.command:conformance",
+        )
+    ]
+
+
+@hookimpl
+def aimstore_bench_workloads() -> list[WorkloadSpec]:
+    return [
+        WorkloadSpec(name=name, summary=summary, factory=f"aimstore.bench.workloads.{name}:{name.title()}")
+        for name, summary in (
+            ("track", "Tracking in a hot loop: one sequence, many, objects, and each call alone"),
+            ("read", "Reading a metric: whole, a range of steps, a sample"),
+            ("lifecycle", "Many short runs: create, track, finalize"),
+            ("query", "Queries that match few runs, all, or are only counted, by size of the repository"),
+            ("index", "Indexing finished runs again"),
+            ("mixed", "Several processes that write beside one that reads"),
+            ("scale", "Writing, reading, querying, disk and memory from small to large"),
+            ("stalls", "Latency of a call while all else goes on: threads, processes, indexing, a reader"),
         )
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pluggy
 
-from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec
+from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec, WorkloadSpec
 
 PROJECT = "aimstore"
 
@@ -45,6 +45,12 @@ def aimstore_record_types() -> list[RecordTypeSpec]:
 @hookspec
 def aimstore_cli_commands() -> list[CommandSpec]:
     """The commands that this plug-in adds to the `aimstore` program."""
+    return []
+
+
+@hookspec
+def aimstore_bench_workloads() -> list[WorkloadSpec]:
+    """The workloads that this plug-in adds to `aimstore bench`."""
     return []
 
 

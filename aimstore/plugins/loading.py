@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Final
 
 from aimstore.errors import PluginError
 from aimstore.plugins.specs import Spec
 from aimstore.suggestions import did_you_mean
+
+FAULTS: Final = (Exception, SystemExit)
+"""What the code of a plug-in may raise: anything, and it may take itself for the program. Ctrl-C is nobody's fault."""
 
 
 def load_reference(spec: Spec, reference: str) -> Any:
@@ -42,7 +45,7 @@ def _import(spec: Spec, reference: str, module_name: str) -> Any:
         raise PluginError(_needs(spec, f"{missing}, which is not installed")) from error
     except ImportError as error:
         raise PluginError(_needs(spec, f"a library that cannot be imported ({error})")) from error
-    except Exception as error:  # importing runs the plug-in's code, which may raise anything
+    except FAULTS as error:
         raise PluginError(
             f"{_title(spec)} is broken: importing {module_name} raised {type(error).__name__}: {error}"
         ) from error

@@ -9,20 +9,30 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pluggy
 
-from aimstore.errors import PluginError
+from aimstore.abc import Backend, Indexer, Query
+from aimstore.errors import AimstoreError, PluginError
 from aimstore.plugins import hookspecs
-from aimstore.plugins.loading import load_reference
-from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec, Spec
+from aimstore.plugins.loading import FAULTS, load_reference
+from aimstore.plugins.specs import (
+    BackendSpec,
+    CommandSpec,
+    IndexerSpec,
+    QueryEngineSpec,
+    RecordTypeSpec,
+    Spec,
+    WorkloadSpec,
+)
 from aimstore.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+    from pathlib import Path
 
 ENTRY_POINT_GROUP: Final = "aimstore"
 DISABLED_VARIABLE: Final = "AIMSTORE_DISABLED_PLUGINS"
@@ -58,10 +68,12 @@ class PluginManager:
             disabled = filter(None, map(str.strip, os.environ.get(DISABLED_VARIABLE, "").split(",")))
         self.disabled: Final = frozenset(disabled)
         self._broken: dict[str, BrokenPlugin] = {}
+        self._distributions: dict[str, str] = {}
         self._offers: dict[str, dict[str, tuple[str, Spec]]] = {}
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         for entry_point in _entry_points(entry_points, self.disabled):
+            self._distributions[entry_point.name] = _distribution(entry_point)
             self._load_plugin(entry_point)
 
     # What there is
@@ -96,6 +108,10 @@ class PluginManager:
         """The added commands by name; errors as `backends`."""
         return self._specs("aimstore_cli_commands", CommandSpec)
 
+    def bench_workloads(self) -> dict[str, WorkloadSpec]:
+        """The workloads of `aimstore bench` by name; errors as `backends`."""
+        return self._specs("aimstore_bench_workloads", WorkloadSpec)
+
     def backend(self, name: str) -> BackendSpec:
         """The storage engine `name`; `PluginError` with the nearest names where there is none."""
         return self._named(name, BackendSpec, self.backends())
@@ -112,15 +128,51 @@ class PluginManager:
         """The type of objects `name`; errors as `backend`."""
         return self._named(name, RecordTypeSpec, self.record_types())
 
+    def bench_workload(self, name: str) -> WorkloadSpec:
+        """The workload `name`; errors as `backend`."""
+        return self._named(name, WorkloadSpec, self.bench_workloads())
+
     # What is done with it
 
     def load(self, spec: Spec) -> Any:
         """What `spec.factory` points to; `PluginError` with the remedy where that cannot be imported."""
         return load_reference(spec, spec.factory)
 
+    def make_backend(self, spec: BackendSpec, root: Path, options: Mapping[str, Any]) -> Backend:
+        """What `spec.factory` makes for a repository at `root`.
+
+        Raises:
+            PluginError: it cannot be loaded, makes nothing of the kind, or raises what is no error of aimstore or the system.
+            AimstoreError, OSError: as the factory raises it: `ConfigError` for options, say.
+        """
+        made: Backend = self._make(spec, Backend, root, dict(options))
+        return made
+
+    def make_indexer(self, spec: IndexerSpec, backend: Backend) -> Indexer:
+        """What `spec.factory` makes for a backend; errors as `make_backend`."""
+        made: Indexer = self._make(spec, Indexer, backend)
+        return made
+
+    def make_query_engine(self, spec: QueryEngineSpec) -> Query:
+        """What `spec.factory` makes; errors as `make_backend`."""
+        made: Query = self._make(spec, Query)
+        return made
+
     def load_options(self, spec: BackendSpec) -> Any:
         """The class of a backend's options, None where it has none; errors as `load`. Loads no engine."""
         return load_reference(spec, spec.options) if spec.options else None
+
+    def load_direct(self, spec: BackendSpec) -> Any:
+        """The loops over a backend's library, for benchmarks; None where it has none; errors as `load`."""
+        return load_reference(spec, spec.direct) if spec.direct else None
+
+    def distribution(self, spec: Spec) -> str:
+        """The installed package that offers a spec, as pip calls it; "" where that was registered by the program itself."""
+        for offers in self._offers.values():
+            plugin, known = offers.get(spec.name, ("", None))
+            if known is spec:
+                return self._distributions.get(plugin, "")
+        return ""
 
     def notify(self, event: str, **values: object) -> None:
         """Tell every plug-in of `event`, one of the hooks that return nothing, with exactly its arguments.
@@ -133,7 +185,7 @@ class PluginManager:
         for implementation in hook.get_hookimpls():
             try:
                 implementation.function(*(values[name] for name in implementation.argnames))
-            except Exception:  # a plug-in's mistake must not cost the run
+            except FAULTS:  # a plug-in's mistake must not cost the run
                 _log.exception("plug-in %r failed in %s; the run is not affected", implementation.plugin_name, event)
 
     def register(self, plugin: object, name: str) -> None:
@@ -157,13 +209,30 @@ class PluginManager:
 
     # How
 
+    def _make(self, spec: Spec, kind: type, *arguments: object) -> Any:
+        factory = self.load(spec)
+        try:
+            made = factory(*arguments)
+        except (AimstoreError, OSError):
+            raise
+        except FAULTS as error:
+            raise PluginError(
+                f"{spec.kind} {spec.name!r} is broken: {spec.factory} raised {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(made, kind):
+            raise PluginError(
+                f"{spec.kind} {spec.name!r} is broken: {spec.factory} made {made!r:.80}, which is no "
+                f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}"
+            )
+        return made
+
     def _load_plugin(self, entry_point: EntryPoint) -> None:
         try:
             self.register(entry_point.load(), entry_point.name)
-        except Exception as error:  # importing runs the plug-in's code, which may raise anything
+        except FAULTS as error:
             self._record(entry_point.name, error)
 
-    def _record(self, name: str, error: Exception) -> None:
+    def _record(self, name: str, error: BaseException) -> None:
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         self._broken[name] = BrokenPlugin(name, reason)
         _log.warning("plug-in %r is not used: %s", name, reason)
@@ -191,19 +260,25 @@ class PluginManager:
             plugin = implementation.plugin_name
             try:
                 specs = _checked(implementation.function(), hook, kind)
-            except Exception as error:  # the plug-in's code may raise anything
+            except FAULTS as error:
                 self._record(plugin, error)
                 continue
             for spec in specs:
                 if spec.name in offers:
                     raise PluginError(
                         f"two plug-ins offer a {kind.kind} named {spec.name!r}: {offers[spec.name][0]!r} and "
-                        f"{plugin!r}; uninstall one, or disable it with {DISABLED_VARIABLE}={plugin}"
+                        f"{plugin!r}; uninstall one, or disable it: {DISABLED_VARIABLE}={offers[spec.name][0]} or "
+                        f"{DISABLED_VARIABLE}={plugin}"
                     )
                 offers[spec.name] = plugin, spec
         return offers
 
     def _named(self, name: str, kind: type[_S], known: dict[str, _S]) -> _S:
+        if not isinstance(name, str):
+            raise PluginError(
+                f"a {kind.kind} is asked for by its name, not by {name!r:.80} ({type(name).__name__})."
+                f" Known: {', '.join(sorted(known)) or 'none'}."
+            )
         if name in known:
             return known[name]
         text = f"no {kind.kind} named {name!r}{did_you_mean(name, known) or '.'}"

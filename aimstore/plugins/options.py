@@ -16,16 +16,22 @@ from typing import Any, ClassVar, Final, Self
 from aimstore.errors import ConfigError
 from aimstore.suggestions import did_you_mean
 
-_UNITS: Final = {"": 1, "B": 1, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40} | {
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-}
+_BINARY: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_DECIMAL: Final = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS: Final = {unit.upper(): factor for unit, factor in (_BINARY | _DECIMAL).items()}
 _SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)")
 
 Check = Callable[[Any], Any]
-"""Gives the value that an option has, or raises `ValueError` with what it takes."""
+"""Gives the value that an option has, or raises `ValueError`."""
+
+
+@dataclass(frozen=True)
+class OptionDescription:
+    """What an option is called, its default, and in words what it takes."""
+
+    name: str
+    default: Any
+    takes: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Options:
             ConfigError: an option that does not exist, or a value that it does not take.
         """
         checks: dict[str, Check] = {each.name: each.metadata["check"] for each in fields(cls)}
+        takes = {each.name: each.takes for each in cls.describe()}
         values = {}
         for name, value in options.items():
             if name not in checks:
@@ -52,14 +59,27 @@ class Options:
                 raise ConfigError(f"{cls.engine} has no option {name!r}{did_you_mean(str(name), checks)} ({known})")
             try:
                 values[name] = checks[name](value)
-            except ValueError as error:
-                raise ConfigError(f"{cls.engine} option {name} is {error}, not {value!r}") from None
+            except ValueError:
+                raise ConfigError(f"{cls.engine} option {name} is {takes[name]}, not {value!r:.80}") from None
         return cls(**values)
 
+    @classmethod
+    def describe(cls) -> list[OptionDescription]:
+        """The options that there are. Sizes are given as text with a unit."""
+        return [OptionDescription(each.name, each.metadata["shown"], each.metadata["takes"]) for each in fields(cls)]
 
-def option(default: Any, check: Check) -> Any:
-    """A field with a default and a check of its own."""
-    return field(default=default, metadata={"check": check})
+
+def option(default: Any, check: Check, takes: str, shown: Any = None) -> Any:
+    """A field with a default and a check of its own.
+
+    Args:
+        default: the value where none is given.
+        check: of those that are.
+        takes: what it takes, in words, for listings and errors.
+        shown: the default as somebody would write it; None is as it is.
+    """
+    shown = default if shown is None else shown
+    return field(default=default, metadata={"check": check, "takes": takes, "shown": shown})
 
 
 def choice(default: str, *others: str) -> Any:
@@ -69,9 +89,9 @@ def choice(default: str, *others: str) -> Any:
     def check(value: Any) -> str:
         if isinstance(value, str) and value in allowed:
             return value
-        raise ValueError(f"one of {', '.join(map(repr, allowed))}")
+        raise ValueError
 
-    return option(default, check)
+    return option(default, check, f"one of {', '.join(map(repr, allowed))}")
 
 
 def size(default: int, *, least: int, most: int) -> Any:
@@ -81,9 +101,15 @@ def size(default: int, *, least: int, most: int) -> Any:
         found = _bytes(value)
         if found is not None and least <= found <= most:
             return found
-        raise ValueError(f'a number of bytes or text such as "4MiB", from {least} to {most}')
+        raise ValueError
 
-    return option(default, check)
+    takes = f'a number of bytes or text such as "4MiB", from {_text(least)} to {_text(most)}'
+    return option(default, check, takes, _text(default))
+
+
+def _text(nbytes: int) -> str:
+    unit, factor = [each for each in _BINARY.items() if nbytes % each[1] == 0][-1]
+    return f"{nbytes // factor}{unit}"
 
 
 def _bytes(value: Any) -> int | None:

@@ -57,18 +57,26 @@ class BackendSpec(Spec):
 
     Attributes:
         factory: `factory(root, options) -> aimstore.abc.Backend`; `root` is the `Path` of the `.aim` directory. An
-            engine that keeps its data elsewhere takes the address from its options.
+            engine that keeps its data elsewhere takes the address from its options. Listings show its attribute
+            `capability`, which a class of backends has.
         options: `"module:Class"`, the typed options; importing it loads no engine. "" where the engine has none.
+        library: the distribution, as pip calls it, of the engine's library; listings show its version. "" where the plug-in
+            needs none but its own.
+        direct: `"module:attribute"`, an `aimstore.testing.benchmarks.Direct`: the same work without the backend, which tells the
+            kit's benchmarks what the backend costs. "" where there is none.
     """
 
     kind: ClassVar[str] = "backend"
 
     options: str = ""
+    library: str = ""
+    direct: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.options:
-            self._check_reference("options", self.options)
+        for field in ("options", "direct"):
+            if reference := getattr(self, field):
+                self._check_reference(field, reference)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,3 +116,10 @@ class CommandSpec(Spec):
     """A command of the `aimstore` program; `factory` is a `click.Command`, loaded when the command is run."""
 
     kind: ClassVar[str] = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadSpec(Spec):
+    """A workload of `aimstore bench`; `factory() -> aimstore.bench.Workload`, called in every process that measures it."""
+
+    kind: ClassVar[str] = "workload"

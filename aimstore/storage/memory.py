@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, RLock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from aimstore.abc import Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
 from aimstore.errors import ClosedError, FencedError, LockedError, LockOwner
@@ -237,12 +237,17 @@ class MemoryOptions(Options, engine="memory"):
     """The options of the memory backend: none."""
 
 
-def open_shared(root: Path | str, options: Mapping[str, Any] | None = None) -> MemoryBackend:
-    """The backend of the repository at `root`: the same one for all who open it in this process, as long as it lives.
+class _OpenShared:
+    capability: ClassVar[Capability] = MemoryBackend.capability
 
-    Raises:
-        ConfigError: there are no options.
-    """
-    MemoryOptions.parse(options or {})
-    with _shared_mutex:
-        return _shared.setdefault(os.path.realpath(root), MemoryBackend())
+    def __call__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> MemoryBackend:
+        MemoryOptions.parse(options or {})
+        with _shared_mutex:
+            return _shared.setdefault(os.path.realpath(root), MemoryBackend())
+
+
+open_shared: Final = _OpenShared()
+"""`open_shared(root, options)` is the backend of the repository at `root`: the same one for all who open it in this process.
+
+Raises `ConfigError` where options are given: there are none.
+"""

@@ -5,21 +5,20 @@ from __future__ import annotations
 import gc
 import random
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aimstore.abc import Backend, Container, Mode, WriteBatch
+from aimstore.plugins import plugins
 from aimstore.testing.data import PATH, numbered
 
-GET_LIMIT: Final = 0.5e-6
-"""Seconds that a container may add to each `get` of the engine's library."""
-
-SCAN_LIMIT: Final = 0.2e-6
-"""Seconds that a container may add to each item of a scan."""
+LIMITS: Final = {"get": 0.5e-6, "scan": 0.2e-6}
+"""Seconds that a container may add to each `get` of the engine's library, and to each item of a scan."""
 
 
 class Loops(Protocol):
@@ -60,12 +59,38 @@ class Timing:
         """Seconds that the container adds; None where there is nothing to compare with."""
         return None if self.direct is None else self.seconds - self.direct
 
+    @property
+    def limit(self) -> float | None:
+        """Seconds that it may add; None where there is no such figure."""
+        return LIMITS.get(self.work)
+
     def __str__(self) -> str:
         text = f"{self.work:<6}{self.seconds * 1e6:10.2f} µs each {self.unit}"
-        if self.direct is None:
+        if self.overhead is None or self.direct is None:
             return text
-        added = self.seconds - self.direct
-        return f"{text:<36}; the library {self.direct * 1e6:10.2f}, so {added * 1e6:+.2f} for the container"
+        text = f"{text:<36}; the library {self.direct * 1e6:10.2f}, so {self.overhead * 1e6:+.2f} for the container"
+        if self.limit is None:
+            return text
+        judged = "more than" if self.overhead > self.limit else "within"
+        return f"{text}; {judged} the {self.limit * 1e6:.1f} it may add"
+
+
+def run(backend_name: str, options: Mapping[str, Any] | None = None, **how: Any) -> tuple[Timing, ...]:
+    """Time a registered backend, beside its engine's library where its spec has `direct`, in a temporary directory.
+
+    Args:
+        backend_name: the name under which a plug-in registers it.
+        options: its options, by name.
+        how: as for `measure`.
+
+    Raises:
+        PluginError: no such backend, or its library is missing.
+        ConfigError: an option that it does not take.
+    """
+    spec = plugins().backend(backend_name)
+    direct = plugins().load_direct(spec)
+    with tempfile.TemporaryDirectory(prefix="aimstore-benchmarks-") as name:
+        return measure(lambda root: plugins().make_backend(spec, root, options or {}), Path(name), direct, **how)
 
 
 def measure(
@@ -75,7 +100,7 @@ def measure(
     *,
     count: int = 20_000,
     size: int = 64,
-    rounds: int = 7,
+    rounds: int = 15,
 ) -> tuple[Timing, ...]:
     """Time the containers of a backend, and where `direct` is given its engine's library beside them.
 

@@ -11,9 +11,16 @@ from typing import Any
 
 import click
 
+from aimstore.testing import benchmarks
 from aimstore.testing.report import Advance, Report, Result, run
 
-_EPILOG = "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --option cache_size=4MiB --json"
+_EXPLAINED = 5
+"""Failures that are shown with the reason; the others mostly have the same one. `--json` has all."""
+
+_EPILOG = (
+    "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --benchmarks"
+    "\n  $ aimstore conformance mine --option cache_size=4MiB --json"
+)
 
 
 def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
@@ -37,16 +44,25 @@ def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, .
 @click.option(
     "--examples", default=20, show_default=True, type=click.IntRange(1), help="Histories to try against a dict."
 )
+@click.option(
+    "--benchmarks", "timed", is_flag=True, help="Time it too, beside its engine's library where that is known."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 @click.pass_context
-def conformance(ctx: click.Context, backend: str, options: dict[str, Any], examples: int, as_json: bool) -> None:
+def conformance(
+    ctx: click.Context, backend: str, options: dict[str, Any], examples: int, timed: bool, as_json: bool
+) -> None:
     """Run the conformance tests for a storage engine, and report what it can do.
 
     BACKEND is a name that `aimstore backends` lists. The exit code is 1 where a test fails.
     """
     with _progress() as advance:
         report = run(backend, options=options, examples=examples, advance=advance)
-    click.echo(json.dumps(_as_data(report), indent=2) if as_json else "\n".join(_lines(report)))
+    timings = benchmarks.run(backend, options) if timed else ()
+    if as_json:
+        click.echo(json.dumps(_as_data(report) | {"benchmarks": [asdict(each) for each in timings]}, indent=2))
+    else:
+        click.echo("\n".join([*_lines(report), *(("", *map(str, timings)) if timings else ())]))
     if not report.conforms:
         ctx.exit(1)
 
@@ -76,10 +92,13 @@ def _lines(report: Report) -> Iterator[str]:
         passed, failed = _count(results, "passed"), _count(results, "failed")
         found = f"{passed} passed, {failed} failed" if passed or failed else "-"
         yield f"{name:<20}{_shown(getattr(report.capability, name)):>10}  {found}"
-    for result in report.failures:
+    for result in report.failures[:_EXPLAINED]:
         yield ""
         yield f"FAILED {result.operation}: {result.test}"
         yield from (f"    {line}" for line in result.details.splitlines()[-12:])
+    if report.failures[_EXPLAINED:]:
+        yield ""
+    yield from (f"FAILED {result.operation}: {result.test}" for result in report.failures[_EXPLAINED:])
 
 
 def _shown(declared: bool | int | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from aimstore.abc import CompiledQuery, Query, View
-from aimstore.errors import QueryRuntimeError, QuerySyntaxError
+from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
 from aimstore.plugins import plugins
 from aimstore.testing.indexers import holds
 from aimstore.testing.waiting import PATIENCE, together
@@ -29,6 +29,7 @@ class QueryConformance:
         missing: comparisons with an attribute that the run does not have: all false.
         wrong: what is no query, with the 1-based line and column of the fault.
         failing: an expression whose evaluation raises.
+        ordered: an order by `lr`, the least first; "" where the language has no orders.
     """
 
     query_name: ClassVar[str] = ""
@@ -68,6 +69,7 @@ class QueryConformance:
         "run.lr < 1 and\n  run.lr = 2": (2, 10),
     }
     failing: ClassVar[str] = "1 / (run.steps - 100) > 0"
+    ordered: ClassVar[str] = "run.lr"
 
     def make_query(self) -> Query:
         """A new instance."""
@@ -133,6 +135,19 @@ class QueryConformance:
             query = self.compile(expression)
             if query.hints is not None and query.exact:
                 assert not holds(query.hints, "", (ATTRIBUTES, [])), f"{expression}: {query.hints}"
+
+    def test_an_order_ranks_runs_and_what_is_missing_comes_last(self) -> None:
+        if not self.ordered:
+            with pytest.raises(UnsupportedError):
+                self.make_query().order("run.lr")
+            return
+        order = self.make_query().order(self.ordered)
+        values: list[Any] = [{"lr": -1}, {"lr": 0.5}, {"lr": 2}, {"lr": "text"}, {}]
+        ranks = [order.rank(self.view(attributes)) for attributes in values]
+        assert order.text == self.ordered
+        assert ranks == sorted(ranks)
+        assert len(set(ranks)) == len(ranks)
+        assert all(rank <= order.last for rank in ranks)
 
     def test_a_compiled_query_is_shared_by_threads(self) -> None:
         queries = {expression: self.compile(expression) for expression in (*self.true, *self.false)}

@@ -115,11 +115,11 @@ def run(
         PluginError: no such backend, its library is missing, or the tests cannot be run.
         ConfigError: an option that it does not take.
     """
-    factory = plugins().load(plugins().backend(backend_name))
+    spec = plugins().backend(backend_name)
     with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name:
         file = Path(name) / "test_conformance.py"
         file.write_text(_SUITE.format(name=backend_name, options=dict(options or {}), examples=examples))
-        with factory(Path(name) / ".aim", dict(options or {})) as backend:
+        with plugins().make_backend(spec, Path(name) / ".aim", options or {}) as backend:
             capability = backend.capability
         results = run_file(file, advance=advance)
     return Report(backend_name, capability, results)

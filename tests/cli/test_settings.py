@@ -106,43 +106,15 @@ def test_config_of_another_program_is_refused(invoke: Any, tmp_path: Path) -> No
 
 
 class Other:
-    """A plug-in with an engine whose library is missing, and one that breaks when it is asked."""
-
     @hookimpl
     def aimstore_backends(self) -> list[BackendSpec]:
-        return [BackendSpec(name="other", summary="Another engine", factory="json:no_such_thing", extra="other")]
+        return [BackendSpec(name="other", summary="Another engine", factory="json:no_such_thing")]
 
 
-class Broken:
-    @hookimpl
-    def aimstore_indexers(self) -> Any:
-        return "nothing of the kind"
-
-
-@pytest.fixture
-def others(monkeypatch: pytest.MonkeyPatch) -> PluginManager:
+def test_the_engine_of_runs_cannot_be_exchanged(invoke: Any, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = PluginManager()
     manager.register(Other(), "other")
-    manager.register(Broken(), "broken")
-    for module in ("program", "settings"):
-        monkeypatch.setattr(f"aimstore.cli.{module}.plugins", lambda: manager)
-    return manager
-
-
-def test_the_engine_of_runs_cannot_be_exchanged(invoke: Any, repo: Repo, others: PluginManager) -> None:
+    monkeypatch.setattr("aimstore.cli.settings.plugins", lambda: manager)
     with Run(repo=repo):
         pass
     assert "are stored by rocksdb" in invoke("config", "storage.backend", "other", exit=2).stderr
-
-
-def test_backends_are_listed_with_what_they_can_do(invoke: Any, invoke_json: Any, others: PluginManager) -> None:
-    found = invoke_json("backends")
-    engines = {each["name"]: each for each in found["backends"]}
-    assert engines["rocksdb"]["installed"] is True
-    assert engines["rocksdb"]["capability"]["persistent"] is True
-    assert (engines["other"]["installed"], engines["other"]["capability"]) == (False, None)
-    assert [each["name"] for each in found["broken"]] == ["broken"]
-    result = invoke("backends")
-    assert "other: backend 'other' points to" in result.stdout
-    assert "plug-in 'broken' is broken: aimstore_indexers returns a list" in result.stdout
-    assert result.stderr == ""

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.conversion import convert
+from aimstore.transfer import checksums
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +97,34 @@ def test_nothing_is_left_behind(repo: Repo) -> None:
     assert (status.runs, status.indexed, status.active, status.stalled) == (28, 28, [], [])
     left = [path for kind in ("locks", "progress") for path in repo.path.glob(f"*/{kind}/*")]
     assert left == []
+
+
+def everything(repo: Repo) -> dict[str, tuple]:
+    """All that can be seen of each run."""
+    return {
+        run.hash: (
+            repo.catalog.properties(run.hash),
+            run[...],
+            [(each.name, each.context, each.kind, repr(list(each.records()))) for each in run.sequences()],
+            checksums(repo.parts.backend, run.hash),
+        )
+        for run in repo.iter_runs()
+    }
+
+
+def test_the_repository_comes_through_a_conversion_to_another_engine_and_back(repo: Repo, tmp_path: Path) -> None:
+    before, source = everything(repo), repo
+    for backend in ("lmdb", "rocksdb"):
+        report = convert(source, tmp_path / backend, backend=backend)
+        assert (len(report.copied), report.failed) == (28, {})
+        source = Repo(tmp_path / backend)
+        assert everything(source) == before
+        assert source.status().indexed == 28
+        found, expected = (
+            {metric.run.hash for metric in each.query_metrics("metric.name == 'accuracy' and metric.last > 0.85")}
+            for each in (source, repo)
+        )
+        assert found == expected != set()
 
 
 @pytest.mark.parametrize("chart", ["digits-demo/digits.png", "charts/second.png"])

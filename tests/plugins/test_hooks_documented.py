@@ -43,6 +43,7 @@ def test_every_hook_has_one_example_that_registers_and_answers(manager: PluginMa
         manager.query_engines,
         manager.record_types,
         manager.cli_commands,
+        manager.bench_workloads,
     ):
         assert offered()
     assert manager.broken == ()

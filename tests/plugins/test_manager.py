@@ -6,10 +6,13 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aimstore.errors import PluginError
+from aimstore.abc import Backend, Indexer, Query
+from aimstore.errors import ConfigError, PluginError
 from aimstore.plugins import (
     BackendSpec,
     BrokenPlugin,
@@ -17,6 +20,7 @@ from aimstore.plugins import (
     IndexerSpec,
     PluginManager,
     RecordTypeSpec,
+    WorkloadSpec,
     hookimpl,
     plugins,
 )
@@ -75,6 +79,7 @@ def test_an_installed_plug_in_is_found(install: Callable[[str, str, str], None])
     [
         ("import no_such_library", "No module named 'no_such_library'"),
         ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        ("import sys; sys.exit('wrong machine')", "SystemExit: wrong machine"),
         (
             "from aimstore.plugins import hookimpl\n@hookimpl\ndef aimstore_backend(): ...",
             "did you mean 'aimstore_back",
@@ -116,9 +121,61 @@ def test_a_missing_name_shows_the_nearest_the_known_the_disabled_and_the_broken(
     )
 
 
+@pytest.mark.parametrize("name", [7, None, b"memory", ["memory"]])
+def test_what_is_no_name_is_refused(manager: PluginManager, name: Any) -> None:
+    with pytest.raises(PluginError, match=r"a backend is asked for by its name, not by .*\. Known: memory\."):
+        manager.backend(name)
+
+
+def raising(kind: type[BaseException]) -> Callable[..., Any]:
+    def factory(*_: object) -> None:
+        raise kind("no server at port 7")
+
+    return factory
+
+
+def test_a_factory_that_fails_is_named(manager: PluginManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = backend("broken")
+    for factory, message in [
+        (raising(RuntimeError), "backend 'broken' is broken: engine:Backend raised RuntimeError: no server at port 7"),
+        (raising(SystemExit), "backend 'broken' is broken: engine:Backend raised SystemExit: no server at port 7"),
+        (
+            lambda root, options: 5,
+            "backend 'broken' is broken: engine:Backend made 5, which is no aimstore.abc.Backend",
+        ),
+    ]:
+        monkeypatch.setattr(manager, "load", lambda spec, factory=factory: factory)
+        with pytest.raises(PluginError, match=message):
+            manager.make_backend(spec, tmp_path, {})
+    for kind in (ConfigError, ConnectionError):  # what callers know of
+        monkeypatch.setattr(manager, "load", lambda spec, kind=kind: raising(kind))
+        with pytest.raises(kind, match=r"^no server at port 7$"):
+            manager.make_backend(spec, tmp_path, {})
+
+
+def test_what_works_is_made(manager: PluginManager, tmp_path: Path) -> None:
+    made = manager.make_backend(manager.backend("memory"), tmp_path, {})
+    assert isinstance(made, Backend)
+    assert isinstance(manager.make_indexer(manager.indexer("container"), made), Indexer)
+    assert isinstance(manager.make_query_engine(manager.query_engine("python")), Query)
+    with pytest.raises(ConfigError, match="memory has no option 'size'"):
+        manager.make_backend(manager.backend("memory"), tmp_path, {"size": 1})
+
+
+def test_a_spec_has_the_distribution_that_offers_it(install: Callable[[str, str, str], None]) -> None:
+    install("otherdb", "otherdb_plugin", OFFERS_OtherDB)
+    manager = PluginManager(disabled=())
+    manager.register(Offering(backend("leveldb")), "mine")
+    offering = {name: manager.distribution(spec) for name, spec in manager.backends().items()}
+    assert offering["otherdb"] == "otherdb_plugin"
+    assert offering["memory"] == offering["rocksdb"] == "aimstore"
+    assert offering["leveldb"] == manager.distribution(backend("unknown")) == ""
+
+
 def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
     point = RecordTypeSpec(name="point", summary="s", type="geometry:Point", factory="my_points:codec")
     command = CommandSpec(name="export", summary="s", factory="my_commands:export")
+    workload = WorkloadSpec(name="spectra", summary="s", factory="my_workloads:Spectra")
 
     class Various:
         @hookimpl
@@ -129,9 +186,16 @@ def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
         def aimstore_cli_commands(self) -> list[CommandSpec]:
             return [command]
 
+        @hookimpl
+        def aimstore_bench_workloads(self) -> list[WorkloadSpec]:
+            return [workload]
+
     manager.register(Various(), "various")
     assert manager.record_type("point") is point
     assert manager.cli_commands()["export"] is command
+    assert manager.bench_workload("spectra") is workload
+    with pytest.raises(PluginError, match=r"no workload named 'spectre'; did you mean 'spectra'"):
+        manager.bench_workload("spectre")
     with pytest.raises(PluginError, match="no indexer named 'point'"):
         manager.indexer("point")
 
@@ -139,7 +203,9 @@ def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
 def test_two_plug_ins_that_offer_one_name_raise(manager: PluginManager) -> None:
     manager.register(Offering(backend("otherdb")), "one")
     manager.register(Offering(backend("otherdb")), "two")
-    with pytest.raises(PluginError, match=r"backend named 'otherdb': 'one' and 'two'; .*AIMSTORE_DISABLED_PLUGINS=two"):
+    with pytest.raises(
+        PluginError, match=r"backend named 'otherdb': 'one' and 'two'; .*_PLUGINS=one or .*_PLUGINS=two"
+    ):
         manager.backends()
 
 
@@ -195,13 +261,14 @@ def test_each_plug_in_is_told_of_an_event_with_the_arguments_it_takes(manager: P
     assert first.events == second.events == [("abc", True)]
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
 def test_a_plug_in_that_raises_in_an_event_is_logged_and_harms_nothing(
-    manager: PluginManager, caplog: pytest.LogCaptureFixture
+    manager: PluginManager, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
     class Raising:
         @hookimpl
         def aimstore_run_opened(self, run: str) -> None:
-            raise RuntimeError("no disk for " + run)
+            raise kind("no disk for " + run)
 
     before, after = Offering(), Offering()
     manager.register(before, "before")

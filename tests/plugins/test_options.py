@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from aimstore.errors import ConfigError
-from aimstore.plugins.options import Options, choice, size
+from aimstore.plugins.options import OptionDescription, Options, choice, option, size
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def test_sizes_are_numbers_or_text_with_a_unit(text: Any, nbytes: int) -> None:
 
 @pytest.mark.parametrize("value", [15, "2MiB", True, 16.5, "many", "4 parsec", None, []])
 def test_what_is_no_size_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigError, match=r"engine option buffer is a number of bytes .* from 16 to 1048576, not"):
+    with pytest.raises(ConfigError, match=r"engine option buffer is a number of bytes .* from 16B to 1MiB, not"):
         Engine.parse({"buffer": value})
 
 
@@ -50,3 +50,18 @@ def test_an_unknown_option_is_refused_with_the_nearest_one() -> None:
         Engine.parse({"bufer": 1})
     with pytest.raises(ConfigError, match=r"plain has no option 'x' \(it has none\)"):
         Plain.parse({"x": 1})
+
+
+def test_options_are_described() -> None:
+    @dataclass(frozen=True)
+    class Other(Engine, engine="other"):
+        workers: int = option(4, int, "a number")
+
+    *inherited, workers = Other.describe()
+    assert inherited == Engine.describe()
+    assert workers == OptionDescription("workers", 4, "a number")
+    assert [(each.name, each.default) for each in inherited] == [("buffer", "1KiB"), ("sync", "batch")]
+    assert Engine.parse({each.name: each.default for each in inherited}) == Engine()
+    with pytest.raises(ConfigError, match="other option workers is a number, not 'many'"):
+        Other.parse({"workers": "many"})
+    assert Plain.describe() == []

@@ -11,6 +11,7 @@ from aimstore.errors import CorruptionError
 from aimstore.storage.filesystem import FilesystemBackend
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
+from aimstore_lmdb.container import LMDBContainer
 
 
 class LMDBBackend(FilesystemBackend):
@@ -24,9 +25,7 @@ class LMDBBackend(FilesystemBackend):
         ConfigError: an option that does not exist, or a value that it does not take.
     """
 
-    capability: ClassVar[Capability] = Capability(
-        persistent=True, multi_process=True, durable_sync=True, max_key_size=511
-    )
+    capability: ClassVar[Capability] = LMDBContainer.capability
     unversioned: ClassVar[frozenset[str]] = frozenset({files.LOCK})
 
     def __init__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> None:
@@ -34,8 +33,6 @@ class LMDBBackend(FilesystemBackend):
         self.options = LMDBOptions.parse(options or {})
 
     def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
-        from aimstore_lmdb.container import LMDBContainer  # loads LMDB, which listing does without
-
         return LMDBContainer(path, directory, mode, lock, self.options)
 
     def _is_container(self, directory: Path) -> bool:

@@ -75,10 +75,8 @@ class LMDBContainer(Container):
     # Reading
 
     def _get(self, key: bytes) -> bytes | None:
-        if not 0 < len(key) <= MAX_KEY_SIZE:
-            return None
         stored = self._shared.get(key)
-        return None if stored is None else unseal(self.path, key, stored)
+        return self._get_many([key])[0] if stored is None else unseal(self.path, key, stored)
 
     def _get_many(self, keys: list[bytes]) -> list[bytes | None]:
         possible = [key for key in keys if 0 < len(key) <= MAX_KEY_SIZE]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
+from zlib import crc32
 
 from aimstore.abc import Item, KeyRange
 from aimstore.errors import CorruptionError
 from aimstore_lmdb import engine
 from aimstore_lmdb.environment import SharedEnvironment
-from aimstore_lmdb.integrity import seek, unseal
+from aimstore_lmdb.integrity import WHOLE, damage, seek
 
 _STEP_BYTES = 64 << 10
+_STEPS = 256
+_BEHIND_ALL = b"\xff" * (engine.MAX_KEY_SIZE + 1)
 
 
 class Cursor:
@@ -25,20 +29,23 @@ class Cursor:
         self._ahead: deque[Item] = deque()  # read, but not taken yet
         self._transaction: engine.Transaction | None = None
         self._unread: Iterator[Item] = iter(())
-        self._last: bytes | None = None
+        self._last = _BEHIND_ALL if reverse else b""  # the key read last, or what comes before all keys
         shared.begin(self)
 
     def attach(self, transaction: engine.Transaction) -> None:
         cursor = transaction.cursor()
         start, stop = self._keys.start, self._keys.stop
+        # a bound longer than a key can be is looked for by its beginning, which may be a key on its wrong side
         if not self._reverse:
             found = seek(self._path, cursor, start) if start else cursor.first()
+            if found and cursor.key() < start:
+                found = cursor.next()
         elif stop is None:
             found = cursor.last()
         elif not stop:
             found = False
         elif seek(self._path, cursor, stop):
-            found = cursor.key() < stop or cursor.prev()  # less than the bound where that is longer than a key can be
+            found = cursor.key() < stop or cursor.prev()
         else:
             found = cursor.last()
         self._transaction = transaction
@@ -50,37 +57,36 @@ class Cursor:
         return self._shared.read("scan", lambda _: self._take(steps))
 
     def _take(self, steps: int) -> list[Item]:
+        if not self._ahead:
+            return self._read(steps)
+        return [self._ahead.popleft() for _ in range(min(steps, len(self._ahead)))]
+
+    def _read(self, steps: int) -> list[Item]:
+        start, stop, reverse, last = self._keys.start, self._keys.stop, self._reverse, self._last
         items: list[Item] = []
         room = _STEP_BYTES
-        while len(items) < steps and room > 0 and (item := self._next()) is not None:
-            key, stored = item
-            items.append((key, unseal(self._path, key, stored)))
+        for key, stored in islice(self._unread, steps):
+            if crc32(stored, crc32(key)) != WHOLE:  # beyond the range too, as a damaged key would end the scan early
+                raise damage(self._path, key)
+            if key >= last if reverse else key <= last:
+                raise CorruptionError(f"{self._path}: the keys near {key!r:.80} are not in order")
+            last = key
+            if key < start if reverse else stop is not None and key >= stop:
+                break
+            items.append((key, stored[:-4]))
             room -= len(stored)
+            if room < 0:
+                self._last = last
+                return items
+        if len(items) < steps:
+            self.end()
+        self._last = last
         return items
 
-    def _next(self) -> Item | None:
-        return self._ahead.popleft() if self._ahead else self._read()
-
-    def _read(self) -> Item | None:
-        start, stop = self._keys.start, self._keys.stop
-        for item in self._unread:
-            key = item[0]
-            if self._last is not None and (key <= self._last if not self._reverse else key >= self._last):
-                raise CorruptionError(f"{self._path}: the keys near {key!r:.80} are not in order")
-            self._last = key
-            below = key < start
-            if not below and (stop is None or key < stop):
-                return item
-            unseal(self._path, *item)  # a damaged key would end the scan early
-            if below == self._reverse:  # at its end; at its beginning it is due to a bound longer than a key can be
-                break
-        self.end()
-        return None
-
     def detach(self, limit: int) -> bool:
-        while (item := self._read()) is not None:
-            self._ahead.append(item)
-            limit -= len(item[0]) + len(item[1])
+        while items := self._read(_STEPS):
+            self._ahead.extend(items)
+            limit -= sum(len(key) + len(value) for key, value in items)
             if limit < 0:
                 return False
         return True

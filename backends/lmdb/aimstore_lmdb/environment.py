@@ -141,15 +141,17 @@ class SharedEnvironment:
     # Reading
 
     def get(self, key: bytes) -> bytes | None:
-        """What is stored under `key` now."""
+        """What is stored under `key` now; None where that is nothing, or only `get_many` can tell."""
         if time.monotonic() > self._check_due:  # looking each time would take twice as long as what it is for
             self._check_length()
         try:
-            with self._reading, self._opened().begin(self._items) as transaction:
-                found = transaction.get(key)
+            with self._reading:
+                if self._environment is not None:
+                    with self._environment.begin(self._items) as transaction:
+                        return transaction.get(key)
         except engine.Error:
-            found = None
-        return self.get_many([key])[0] if found is None else found
+            return None
+        return None
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
         """What is stored under `keys` now, as one transaction sees it."""

@@ -1,4 +1,4 @@
-"""What tells that stored bytes are damaged: a checksum in front of each value, and the order of the keys.
+"""What tells that stored bytes are damaged: a checksum behind each value, and the order of the keys.
 
 LMDB has neither checksums nor a check of what it reads. A damaged value, or key that is come across, is told by its
 checksum; a damaged key on the way to another one leads astray. Then it is mostly a neighbour of where the search ended,
@@ -8,22 +8,29 @@ or the neighbours are not in order; so these are looked at wherever something wa
 from __future__ import annotations
 
 import zlib
+from typing import Final
 
 from aimstore.errors import CorruptionError
 from aimstore_lmdb import engine
 
+WHOLE: Final = 0x2144DF1C
+"""The CRC-32 of any bytes that end with their own CRC-32, least significant byte first."""
+
 
 def seal(key: bytes, value: bytes) -> bytes:
-    """What is stored for an item: the CRC-32 of key and value, most significant byte first, and the value."""
-    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big") + value
+    """What is stored for an item: the value, and the CRC-32 of key and value, least significant byte first."""
+    return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little")
 
 
 def unseal(path: str, key: bytes, stored: bytes) -> bytes:
     """The value in what is stored. Raises `CorruptionError` where it is not what was written for this key."""
-    value = stored[4:]
-    if int.from_bytes(stored[:4], "big") != zlib.crc32(value, zlib.crc32(key)):
-        raise CorruptionError(f"{path}: the item with key {key!r:.80} is damaged")
-    return value
+    if zlib.crc32(stored, zlib.crc32(key)) != WHOLE:
+        raise damage(path, key)
+    return stored[:-4]
+
+
+def damage(path: str, key: bytes) -> CorruptionError:
+    return CorruptionError(f"{path}: the item with key {key!r:.80} is damaged")
 
 
 def seek(path: str, cursor: engine.Cursor, bound: bytes) -> bool:

@@ -12,5 +12,7 @@ def aimstore_backends() -> list[BackendSpec]:
             extra="lmdb",
             factory="aimstore_lmdb.backend:LMDBBackend",
             options="aimstore_lmdb.config:LMDBOptions",
+            library="lmdb",
+            direct="aimstore_lmdb.direct:open_directly",
         )
     ]

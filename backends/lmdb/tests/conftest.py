@@ -1,85 +1,18 @@
-"""What the tests of the LMDB engine share: containers in a temporary directory, other processes, small disks."""
+"""Which engine `backends/conftest.py` makes containers of."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from aimstore.abc import Mode, WriteBatch
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.container import LMDBContainer
 
-Open = Callable[..., LMDBContainer]
-Spawn = Callable[..., "subprocess.Popen[str]"]
+
+@pytest.fixture
+def container_type() -> type[LMDBContainer]:
+    return LMDBContainer
 
 
 @pytest.fixture
-def open_container(tmp_path: Path) -> Iterator[Open]:
-    """Opens a container, by default one and the same for writing; closes what is open in the end."""
-    opened: list[LMDBContainer] = []
-
-    def open_(mode: Mode = Mode.WRITE, directory: Path = tmp_path / "db", **options: Any) -> LMDBContainer:
-        opened.append(LMDBContainer("db", directory, mode, None, LMDBOptions.parse(options)))
-        return opened[-1]
-
-    yield open_
-    for container in opened:
-        container.close()
-
-
-@pytest.fixture
-def fill() -> Callable[..., dict[bytes, bytes]]:
-    """Writes `count` items of `size` hardly compressible bytes in batches of 100, and gives them."""
-
-    def fill_(container: LMDBContainer, count: int, size: int = 1000, name: bytes = b"key") -> dict[bytes, bytes]:
-        items = {b"%s%08d" % (name, n): (b"%08d" % (n * 7919)) * (size // 8) for n in range(count)}
-        listed = list(items.items())
-        for start in range(0, count, 100):
-            batch = WriteBatch()
-            for key, value in listed[start : start + 100]:
-                batch.put(key, value)
-            container.write(batch)
-        return items
-
-    return fill_
-
-
-@pytest.fixture
-def spawn(tmp_path: Path) -> Iterator[Spawn]:
-    """Starts Python code in another process, which may be killed; its stdin and stdout are pipes of text."""
-    started: list[subprocess.Popen[str]] = []
-
-    def spawn_(code: str, *arguments: object) -> subprocess.Popen[str]:
-        prelude = (
-            "import os, sys\n"
-            "from pathlib import Path\n"
-            "from aimstore.abc import KeyRange, Mode, WriteBatch\n"
-            "from aimstore_lmdb.config import LMDBOptions\n"
-            "from aimstore_lmdb.container import LMDBContainer\n"
-            "def say(*words): print(*words, flush=True)\n"
-        )
-        command = [sys.executable, "-c", prelude + code, *map(str, arguments)]
-        started.append(subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        return started[-1]
-
-    yield spawn_
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a file system takes the rights of root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+def options_type() -> type[LMDBOptions]:
+    return LMDBOptions

@@ -16,4 +16,4 @@ class TestLMDB(BackendConformance):
         with lmdb.open(str(directory), readonly=True, lock=False, max_dbs=1) as environment:
             items = environment.open_db(b"items", create=False)
             with environment.begin(items) as transaction:
-                return {key: stored[4:] for key, stored in transaction.cursor()}
+                return {key: stored[:-4] for key, stored in transaction.cursor()}

@@ -227,14 +227,6 @@ def test_a_reader_outlives_the_deletion_says_so_and_finds_the_successor(tmp_path
         assert list(scan) == [(b"key", b"value")]
 
 
-def test_listing_does_not_load_lmdb() -> None:
-    code = (
-        "import sys, aimstore_lmdb.backend as b; backend = b.LMDBBackend('/nowhere');"
-        "assert backend.list('meta/') == []; assert backend.version('meta/x') is None; assert 'lmdb' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_a_read_only_directory_can_be_read_and_its_cause_is_said_when_writing(
     open_container: Any, fill: Any, small_disk: Path
 ) -> None:

@@ -11,6 +11,7 @@ from aimstore.abc import Capability, Container, Lock, Mode
 from aimstore.storage.filesystem import FilesystemBackend
 from aimstore_rocksdb import files
 from aimstore_rocksdb.config import RocksDBOptions
+from aimstore_rocksdb.container import RocksDBContainer
 
 
 class RocksDBBackend(FilesystemBackend):
@@ -24,17 +25,13 @@ class RocksDBBackend(FilesystemBackend):
         ConfigError: an option that does not exist, or a value that it does not take.
     """
 
-    capability: ClassVar[Capability] = Capability(
-        persistent=True, multi_process=True, durable_sync=True, native_range_delete=True
-    )
+    capability: ClassVar[Capability] = RocksDBContainer.capability
 
     def __init__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(Path(root))
         self.options = RocksDBOptions.parse(options or {})
 
     def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
-        from aimstore_rocksdb.container import RocksDBContainer  # loads RocksDB, which listing does without
-
         return RocksDBContainer(path, directory, mode, lock, self.options)
 
     def _is_container(self, directory: Path) -> bool:

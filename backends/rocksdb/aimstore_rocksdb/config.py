@@ -11,7 +11,7 @@ from aimstore.plugins.options import Options, choice, option, size
 def _open_files(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and (value == -1 or value >= 16):
         return value
-    raise ValueError("a number of files from 16, or -1 for no bound")
+    raise ValueError
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class RocksDBOptions(Options, engine="rocksdb"):
     write_buffer_size: int = size(4 << 20, least=64 << 10, most=1 << 30)
     block_size: int = size(16 << 10, least=1 << 10, most=16 << 20)
     block_cache_size: int = size(32 << 20, least=1 << 20, most=1 << 40)
-    max_open_files: int = option(256, _open_files)
+    max_open_files: int = option(256, _open_files, "a number of files from 16, or -1 for no bound")
     log_recovery: Literal["strict", "salvage"] = choice("strict", "salvage")

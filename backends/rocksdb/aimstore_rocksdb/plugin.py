@@ -9,8 +9,9 @@ def aimstore_backends() -> list[BackendSpec]:
         BackendSpec(
             name="rocksdb",
             summary="one RocksDB database per container; many readers beside one writer; the default",
-            extra="",
             factory="aimstore_rocksdb.backend:RocksDBBackend",
             options="aimstore_rocksdb.config:RocksDBOptions",
+            library="rocksdict",
+            direct="aimstore_rocksdb.direct:open_directly",
         )
     ]
