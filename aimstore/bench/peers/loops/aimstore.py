@@ -1,4 +1,4 @@
-"""aimstore's side of each row. A script: `loops_aimstore.py WORKLOAD ARGUMENTS`, see `measure.main`."""
+"""aimstore's own side of each row."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import random
 import time
 from importlib import import_module
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
-import measure
+from . import measure
 
 begun = time.perf_counter()
 from aimstore import Repo, Run  # noqa: E402  # the clock above is what the import row is about
@@ -26,7 +27,7 @@ def init(folder: str) -> dict[str, Any]:
 
 
 def track(folder: str, calls: int) -> dict[str, Any]:
-    """A hot loop; the clock stops when all is in the engine's log."""
+    """The clock stops when all is in the engine's log."""
     values = measure.losses(calls)
     with Run(repo=folder) as run:
         begun = time.perf_counter()
@@ -58,7 +59,7 @@ def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
 
     numbers = random.Random(1)
     now = 1.7e9
-    writer.time = lambda: now  # type: ignore[assignment]
+    writer.time = lambda: now  # type: ignore[attr-defined]
     values = measure.losses(calls)
     begun = time.perf_counter()
     with Run(repo=folder) as run:
@@ -72,6 +73,31 @@ def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
 def index(folder: str) -> dict[str, Any]:
     """Nothing: the end of a run has indexed it."""
     return {}
+
+
+def reindex(folder: str, runs: int) -> dict[str, Any]:
+    """Index every run again, from nothing; the libraries are loaded before."""
+    repo = Repo(folder)
+    repo.reindex()
+    begun = time.perf_counter()
+    report = repo.reindex(rebuild=True)
+    seconds = time.perf_counter() - begun
+    assert len(report.indexed) == runs
+    return {"runs_per_s": runs / seconds}
+
+
+def query(folder: str, runs: int) -> dict[str, Any]:
+    """A query that all runs match, asked first and again; the libraries are loaded before."""
+    for library in ("filelock", "aimstore.metadata.store", "aimstore.query.engine", "aimstore_rocksdb.container"):
+        import_module(library)
+    repo = Repo(folder)
+    taken = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        found = sum(1 for _ in repo.query_runs("run.hparams.lr > 0"))
+        taken.append(time.perf_counter() - begun)
+        assert found == runs, found
+    return {"first_ms": taken[0] * 1e3, "us_per_run": min(taken[1:]) / runs * 1e6}
 
 
 def read(folder: str, points: int) -> dict[str, Any]:
@@ -88,7 +114,7 @@ def read(folder: str, points: int) -> dict[str, Any]:
     done = time.perf_counter()
     assert len(steps) == len(values) == points
     took = (done - opened) * 1e3
-    return {"ms": (done - begun) * 1e3, "points_ms": took, "quickest_ms": took, "sum": float(values.sum())}
+    return {"ms": (done - begun) * 1e3, "points_ms": took, "quickest_ms": took}
 
 
 def memory(folder: str, sequences: int, steps: int) -> dict[str, Any]:
@@ -103,9 +129,8 @@ def memory(folder: str, sequences: int, steps: int) -> dict[str, Any]:
                 run.track(value, name=name)
         run.flush()
         seconds = time.perf_counter() - begun
-        _, flushed = measure.resident()
     _, closed = measure.resident()
-    return {"mb": closed - before, "mb_flushed": flushed - before, "calls_per_s": sequences * steps / seconds}
+    return {"mb": closed - before, "calls_per_s": sequences * steps / seconds}
 
 
 def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:
@@ -124,6 +149,31 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
     return {"runs_per_s": runs / (time.perf_counter() - begun)}
 
 
+def large(folder: str, runs: int, unfinished: int) -> dict[str, Any]:
+    """A repository of very many runs, made without running them."""
+    from aimstore.bench import synthetic
+
+    repo = Repo.init(folder)
+    synthetic.build(repo, runs)
+    synthetic.build_unfinished(repo, unfinished, first=runs)
+    repo.close()
+    return {}
+
+
+def queries(folder: str, runs: int, unfinished: int) -> dict[str, Any]:
+    """The figures of `aimstore bench query`, of one repository."""
+    from aimstore.bench.workload import Job
+    from aimstore.bench.workloads.query import Query
+
+    sizes = {"total": runs, "open": unfinished, "wanted": 100 if runs >= 100 else 10, "again": 9}
+    job = Job("large", sizes, 1, Path(folder), "rocksdb")
+    workload = Query()
+    workload.setup(job)
+    result = dict(workload.run(job))
+    workload.teardown(job)
+    return result
+
+
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, slow, index, read, memory, lifecycle)
+    workloads = (init, track, latency, paced, slow, index, reindex, query, read, memory, lifecycle, large, queries)
     measure.main({"import": imports, **{each.__name__: each for each in workloads}})

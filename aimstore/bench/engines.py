@@ -1,0 +1,182 @@
+"""Engines as contestants: which there are, what they can do, and the processes that measure them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aimstore.abc import Capability
+from aimstore.bench.processes import answer_of
+from aimstore.bench.report import shown
+from aimstore.bench.runner import Plan
+from aimstore.bench.sizes import sizes_of
+from aimstore.bench.worker import BOTH, PREPARE, RUN, order_of
+from aimstore.bench.workload import Job, Workload
+from aimstore.errors import AimstoreError, ConfigError, PluginError
+from aimstore.plugins import PluginManager, WorkloadSpec
+from aimstore.suggestions import did_you_mean
+
+
+class Engine:
+    """A storage engine with its options.
+
+    Args:
+        name: of the engine.
+        options: of it.
+        capability: what it can do.
+        seed: of everything random.
+    """
+
+    def __init__(self, name: str, options: Mapping[str, Any], capability: Capability, seed: int) -> None:
+        self.name = name
+        self._options = dict(options)
+        self._capability = capability
+        self._seed = seed
+
+    def refusal(self, plan: Plan) -> str:
+        _, workload = _measured(plan)
+        if workload.persistent and not self._capability.persistent:
+            return "it keeps nothing beyond its process"
+        if workload.multi_process and not self._capability.multi_process:
+            return "no other process can read while one writes"
+        return ""
+
+    def prepare(self, plan: Plan, folder: Path) -> None:
+        if self._capability.persistent:
+            self._order(plan, folder, PREPARE)
+
+    def repeat(self, plan: Plan, folder: Path) -> dict[str, float]:
+        if not plan.prepared or self._capability.persistent:
+            return self._order(plan, folder, RUN)
+        shutil.rmtree(folder, ignore_errors=True)  # what the last process kept elsewhere is gone
+        return self._order(plan, folder, BOTH)
+
+    def _order(self, plan: Plan, folder: Path, phase: str) -> dict[str, Any]:
+        spec, _ = _measured(plan)
+        job = Job(plan.case.name, plan.sizes, self._seed, folder, self.name, self._options)
+        folder.mkdir(parents=True, exist_ok=True)
+        return answer_of(
+            [sys.executable, "-m", "aimstore.bench.worker"],
+            order=json.dumps(order_of(spec, job, phase)),
+            cwd=folder.parent,
+        )
+
+
+def _measured(plan: Plan) -> tuple[WorkloadSpec, Workload]:
+    spec, workload = plan.data
+    return spec, workload
+
+
+def capability_of(manager: PluginManager, name: str, options: Mapping[str, Any] | None = None) -> Capability:
+    """What an engine can do; it is imported, and where only a backend can tell, one is made, which makes no files.
+
+    Raises:
+        PluginError: there is no such engine, or its library is missing.
+        ConfigError: its options are no good.
+    """
+    factory = manager.load(manager.backend(name))
+    found = getattr(factory, "capability", None)
+    if isinstance(found, Capability):
+        return found
+    with factory(Path(tempfile.gettempdir(), "aimstore-bench", ".aim"), dict(options or {})) as backend:
+        capability: Capability = backend.capability
+        return capability
+
+
+def installed(manager: PluginManager) -> list[str]:
+    """Engines whose libraries are there and that keep what they store; RocksDB first, as the default, then by name."""
+    names = []
+    for name in manager.backends():
+        try:
+            if capability_of(manager, name).persistent:
+                names.append(name)
+        except AimstoreError:  # what cannot be used as it is must be asked for by name
+            continue
+    return sorted(names, key=lambda name: (name != "rocksdb", name))
+
+
+def engines(
+    manager: PluginManager, names: Sequence[str], options: Mapping[str, Mapping[str, Any]], seed: int
+) -> list[Engine]:
+    """The engines of these names.
+
+    Args:
+        options: by engine.
+
+    Raises:
+        PluginError: there is no such engine, or its library is missing.
+        ConfigError: an option that it does not have, or one for an engine that is not measured.
+    """
+    for name in options:
+        if name not in names:
+            manager.backend(name)  # which says so where there is none of that name
+            raise ConfigError(f"options for {name}, which is not measured: add it to --backends")
+    found = []
+    for name in names:
+        given = options.get(name, {})
+        parser = manager.load_options(manager.backend(name))
+        if parser is not None:
+            parser.parse(given)
+        elif given:
+            raise ConfigError(f"{name} has no options")
+        found.append(Engine(name, given, capability_of(manager, name, given), seed))
+    return found
+
+
+def plans(
+    manager: PluginManager, names: Iterable[str], sizes: Mapping[str, str], *, quick: bool
+) -> tuple[list[Plan], list[Workload]]:
+    """Every case of the workloads of these names, and the workloads.
+
+    Args:
+        sizes: as given, by name; "workload.size" sets that of one workload only.
+        quick: take the sizes for `--quick`.
+
+    Raises:
+        PluginError: there is no such workload.
+        ConfigError: a size that none of them has.
+    """
+    found = [(spec := manager.bench_workload(name), _made(manager, spec)) for name in names]
+    known = {name for _, workload in found for name in workload.sizes}
+    known |= {f"{spec.name}.{name}" for spec, workload in found for name in workload.sizes}
+    for name in sizes:
+        if name not in known:
+            raise ConfigError(
+                f"no size {name!r}{did_you_mean(name, known) or '.'} "
+                f"There are {', '.join(sorted(name for name in known if '.' not in name)) or 'none'}"
+            )
+    made = []
+    for spec, workload in found:
+        given = {name.removeprefix(f"{spec.name}."): text for name, text in sizes.items()}
+        of_all = sizes_of(workload.sizes, workload.quick if quick else {}, given)
+        made += plans_of(spec, workload, of_all)
+    return made, [workload for _, workload in found]
+
+
+def plans_of(spec: WorkloadSpec, workload: Workload, sizes: Mapping[str, Any]) -> list[Plan]:
+    """Every case of one workload."""
+    return [
+        Plan(
+            spec.name,
+            case,
+            shown(workload.figures, workload.cost),
+            of_case := {**sizes, **case.sizes},
+            workload.prepared(case, of_case),
+            data=(spec, workload),
+        )
+        for case in workload.cases(sizes)
+    ]
+
+
+def _made(manager: PluginManager, spec: WorkloadSpec) -> Workload:
+    workload = manager.load(spec)()
+    if not isinstance(workload, Workload):
+        raise PluginError(
+            f"workload {spec.name!r}: {spec.factory} gives no aimstore.bench.Workload but {workload!r:.80}"
+        )
+    return workload

@@ -1,0 +1,170 @@
+"""Results: every sample, with what it depends on; to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from aimstore.bench.statistics import Spread, times_better
+from aimstore.bench.workload import Better, Figure
+from aimstore.errors import ConfigError, StorageError
+
+FORMAT: Final = "aimstore-bench"
+VERSION: Final = 1
+
+COMMON: Final = (
+    Figure("bytes_per_unit", "stored per unit", "B"),
+    Figure("stored_mb", "stored", "MB"),
+    Figure("amplification", "written / stored", "×"),
+    Figure("cpu_s", "CPU time", "s"),
+    Figure("peak_mb", "peak memory above its start", "MB"),
+    Figure("files", "open files", ""),
+)
+"""What is measured of every repetition, whatever its workload."""
+
+
+@dataclass
+class Outcome:
+    """What came of one case.
+
+    Attributes:
+        workload, case, title, axis, at: see `Case`.
+        sizes: that it was measured with.
+        figures: in the order in which they are shown.
+        samples: of each contestant, one dict for each repetition, warm-up left out.
+        failures: contestants that failed, and why; what they did before is in `samples`.
+        skipped: contestants that cannot do it, and why.
+    """
+
+    workload: str
+    case: str
+    title: str
+    figures: tuple[Figure, ...]
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    axis: str = ""
+    at: float = 0.0
+    samples: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def values(self, contestant: str, key: str) -> list[float]:
+        """The samples of one figure; empty where it has none."""
+        return [sample[key] for sample in self.samples.get(contestant, ()) if key in sample]
+
+    def spread(self, contestant: str, key: str) -> Spread | None:
+        """Median and quartiles of one figure; None where there are no samples."""
+        values = self.values(contestant, key)
+        return Spread.of(values) if values else None
+
+    def ratio(self, figure: Figure, first: str, contestant: str) -> float | None:
+        """How many times better the contestant is than the first; None where one has no samples, or they cannot be divided."""
+        return times_better(figure.better, self.values(first, figure.key), self.values(contestant, figure.key))
+
+    def measured(self) -> Iterator[Figure]:
+        """The figures of which there are samples."""
+        for figure in self.figures:
+            if any(self.values(name, figure.key) for name in self.samples):
+                yield figure
+
+
+@dataclass
+class Report:
+    """All results of one call of the command.
+
+    Attributes:
+        kind: "engines", or "peers".
+        contestants: names, the first being what the others are compared with.
+        environment: see `aimstore.bench.environment`.
+        settings: seed, repetitions, warm-up, options of engines.
+        outcomes: of each case, in the order of their measuring.
+        notes: paragraphs about how to read it.
+        facts: a table about the contestants: headings, then rows.
+        interrupted: it was stopped before its end.
+    """
+
+    kind: str
+    contestants: list[str]
+    environment: dict[str, Any]
+    settings: dict[str, Any]
+    outcomes: list[Outcome] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    facts: list[list[str]] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether something failed."""
+        return any(outcome.failures for outcome in self.outcomes)
+
+    def workloads(self) -> dict[str, list[Outcome]]:
+        """The outcomes by workload."""
+        found: dict[str, list[Outcome]] = {}
+        for outcome in self.outcomes:
+            found.setdefault(outcome.workload, []).append(outcome)
+        return found
+
+
+def to_json(report: Report) -> str:
+    """A report as text that `from_json` reads. Medians and quartiles are in it for other programs."""
+    content = {"format": FORMAT, "version": VERSION, **asdict(report)}
+    for written, outcome in zip(content["outcomes"], report.outcomes, strict=True):
+        written["figures"] = [{**asdict(figure), "better": figure.better.value} for figure in outcome.figures]
+        written["summary"] = {
+            name: {
+                figure.key: {
+                    **asdict(Spread.of(values)),
+                    "times_better": outcome.ratio(figure, report.contestants[0], name),
+                }
+                for figure in outcome.figures
+                if (values := outcome.values(name, figure.key))
+            }
+            for name in outcome.samples
+        }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str, source: str = "report") -> Report:
+    """The report that a text holds.
+
+    Raises:
+        ConfigError: it is not one, or from a newer version.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{source} is not JSON: {error}") from None
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise ConfigError(f"{source} was not written by `aimstore bench --json`")
+    if (version := content.pop("version", None)) != VERSION:
+        raise ConfigError(f"{source} has version {version!r}; this aimstore reads version {VERSION}")
+    try:
+        outcomes = [_outcome(each) for each in content.pop("outcomes")]
+        return Report(**content, outcomes=outcomes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{source} is damaged: {error}") from None
+
+
+def _outcome(content: Mapping[str, Any]) -> Outcome:
+    figures = tuple(Figure(**{**each, "better": Better(each["better"])}) for each in content["figures"])
+    rest = {key: value for key, value in content.items() if key not in ("figures", "summary")}
+    return Outcome(**rest, figures=figures)
+
+
+def read(path: Path) -> Report:
+    """The report in a file. Errors as `from_json`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} was not written by `aimstore bench --json`") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    return from_json(text, str(path))
+
+
+def shown(figures: Iterable[Figure], cost: Iterable[str]) -> tuple[Figure, ...]:
+    """The figures of a workload, and those of `COMMON` that it names."""
+    keys = set(cost)
+    return (*figures, *(figure for figure in COMMON if figure.key in keys))

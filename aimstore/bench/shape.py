@@ -1,0 +1,170 @@
+"""The shape of a repository: how many runs, which parameters and sequences, how long, how large. No values, and no names: these
+are numbered as they turn up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from aimstore.encoding.records import encode_record
+from aimstore.errors import ConfigError
+from aimstore.plugins.objects import to_object
+from aimstore.storage.layout import NUMBER
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
+    from aimstore.run import Run
+    from aimstore.sequences.sequence import Sequence
+
+FORMAT: Final = "aimstore-shape"
+VERSION: Final = 1
+
+SAMPLED: Final = 32
+"""Records of a sequence of objects that are looked at for their size, at most."""
+
+KINDS: Final = {bool: "bool", int: "int", float: "float", str: "str", bytes: "bytes", type(None): "none", list: "list"}
+"""Kinds of parameters; all others are "other", replayed as bytes."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A parameter: its place in the tree by numbers, its kind, and the bytes of its encoded value."""
+
+    path: tuple[int, ...]
+    kind: str
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class SequenceShape:
+    """A sequence.
+
+    Attributes:
+        name: number of its name.
+        context: number of its context; 0 is the empty one.
+        kind: "float" or "int" of a metric, else "object".
+        records: how many there are.
+        nbytes: bytes of one record, encoded; the median of some. 8 of a metric.
+        stride: steps from one record to the next; 0 where they do not increase.
+    """
+
+    name: int
+    context: int
+    kind: str
+    records: int
+    nbytes: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class RunShape:
+    """Runs that are alike."""
+
+    count: int
+    leaves: tuple[Leaf, ...] = ()
+    sequences: tuple[SequenceShape, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All runs of a repository, as groups of those that are alike."""
+
+    runs: tuple[RunShape, ...] = field(default=())
+
+    @property
+    def count(self) -> int:
+        """How many runs there are."""
+        return sum(run.count for run in self.runs)
+
+
+class _Numbers:
+    """Numbers instead of names, in the order in which they turn up."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, int] = {}
+
+    def of(self, name: Hashable) -> int:
+        return self._known.setdefault(name, len(self._known))
+
+
+def record(repo: Repo, advance: Callable[[int, int], None] = lambda done, total: None) -> Shape:
+    """The shape of a repository.
+
+    Args:
+        advance: called with the number of runs done and of all.
+    """
+    names, contexts, keys = _Numbers(), _Numbers(), _Numbers()
+    contexts.of("{}")
+    found: Counter[tuple[tuple[Leaf, ...], tuple[SequenceShape, ...]]] = Counter()
+    total = len(repo.list_runs())
+    for done, run in enumerate(repo.iter_runs(), 1):
+        leaves = tuple(_leaves(run[...], keys, ()))
+        sequences = tuple(_sequence(run, each, names, contexts) for each in run.sequences())
+        found[leaves, sequences] += 1
+        advance(done, total)
+    return Shape(tuple(RunShape(count, *shape) for shape, count in found.most_common()))
+
+
+def _leaves(tree: Mapping[Any, Any], keys: _Numbers, above: tuple[int, ...]) -> Iterator[Leaf]:
+    for key, value in tree.items():
+        path = (*above, keys.of(key))
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, keys, path)
+        else:
+            yield Leaf(path, KINDS.get(type(value), "other"), _size(value))
+
+
+def _size(value: Any) -> int:
+    return len(encode_record(value, to_object=to_object))
+
+
+def _sequence(run: Run, sequence: Sequence, names: _Numbers, contexts: _Numbers) -> SequenceShape:
+    name, context = names.of(sequence.name), contexts.of(json.dumps(sequence.context, sort_keys=True, default=str))
+    records, first, last = sequence.count, sequence.first_step, sequence.last_step
+    stride = 0
+    if records and first is not None and last is not None:
+        stride = max(1, round((last - first) / (records - 1))) if records > 1 else 1
+    if sequence.kind == NUMBER:
+        kind = "int" if type(getattr(sequence, "last", None)) is int else "float"
+        return SequenceShape(name, context, kind, records, 8, stride)
+    sizes = sorted(_size(each.value) for each in islice(sequence, SAMPLED))
+    return SequenceShape(name, context, "object", records, sizes[len(sizes) // 2] if sizes else 0, stride)
+
+
+def to_json(shape: Shape) -> str:
+    """A shape as text that `from_json` reads."""
+    return json.dumps({"format": FORMAT, "version": VERSION, **asdict(shape)}, indent=1) + "\n"
+
+
+def from_json(text: str, source: str = "shape") -> Shape:
+    """The shape that a text holds.
+
+    Raises:
+        ConfigError: it is not one, or from a newer version.
+    """
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ConfigError(f"{source} was not written by `aimstore bench record`")
+        if content["version"] != VERSION:
+            raise ConfigError(f"{source} has version {content['version']!r}; this aimstore reads version {VERSION}")
+        return Shape(tuple(_run(each) for each in content["runs"]))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{source} is not JSON: {error}") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{source} is damaged: {type(error).__name__}: {error}") from None
+
+
+def _run(content: Mapping[str, Any]) -> RunShape:
+    return RunShape(
+        int(content["count"]),
+        tuple(
+            Leaf(tuple(map(int, each["path"])), str(each["kind"]), int(each["nbytes"])) for each in content["leaves"]
+        ),
+        tuple(SequenceShape(**each) for each in content["sequences"]),
+    )

@@ -1,0 +1,123 @@
+"""The workload `scale`: what grows with the number of runs, and with the length of a metric."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
+
+from aimstore.bench import synthetic
+from aimstore.bench.peers.loops.measure import losses, resident
+from aimstore.bench.sizes import size_of
+from aimstore.bench.workload import Better, Case, Figure, Job, Workload
+from aimstore.bench.workloads.common import load_libraries, timed, usual
+from aimstore.bench.workloads.query import EXACT, counted, taken
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
+
+_BLOCK = 100_000
+"""Different values; a longer metric repeats them with another sign, so that making them does not take the memory."""
+
+
+class Scale(Workload):
+    """Over runs: finished runs of 20 parameters, of which a repository of that size is made. Over points: one metric, written and
+    read in the same process."""
+
+    name = "scale"
+    figures = (
+        Figure("index_us_per_run", "indexing", "µs/run", panel="by run"),
+        Figure("all_us_per_run", "a query that all match", "µs/run", panel="by run"),
+        Figure("open_ms", "open and count the runs", "ms", panel="in a fresh process"),
+        Figure("ten_ms", "a query that 10 match", "ms", panel="in a fresh process"),
+        Figure("ten_again_ms", "the same again", "ms", panel="in a fresh process"),
+        Figure("bytes_per_run", "stored in index and metadata", "B/run"),
+        Figure("query_mb", "memory that the queries took", "MB"),
+        Figure("points_per_s", "track, until in the log", "1/s", Better.MORE),
+        Figure("close_ms", "finalize", "ms", panel="one metric"),
+        Figure("read_ms", "read all", "ms", panel="one metric"),
+        Figure("tail_ms", "read the last 100", "ms", panel="one metric"),
+        Figure("sample_ms", "sample 1,000", "ms", panel="one metric"),
+        Figure("bytes_per_unit", "stored per point", "B"),
+        Figure("write_mb", "memory that writing took", "MB"),
+    )
+    sizes = {"runs": (10, 100, 1_000, 10_000, 100_000), "points": (10**3, 10**4, 10**5, 10**6, 10**7), "params": 20}
+    quick = {"runs": (10, 100), "points": (10**3, 10**4)}
+    cost = ("cpu_s",)
+
+    def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
+        return (
+            *(
+                Case(f"runs={runs}", f"{runs:,} runs", {"total": runs}, "runs in the repository", runs)
+                for runs in sizes["runs"]
+            ),
+            *(
+                Case(f"points={points}", f"{points:,} points", {"length": points}, "points of the metric", points)
+                for points in sizes["points"]
+            ),
+        )
+
+    def setup(self, job: Job) -> None:
+        load_libraries(job)
+        self._repo: Repo = job.open()
+
+    def run(self, job: Job) -> Mapping[str, float]:
+        return self._runs(job) if "total" in job.sizes else self._points(job)
+
+    def _runs(self, job: Job) -> Mapping[str, float]:
+        runs = job.sizes["total"]
+        empty = size_of(job.folder)
+        seconds, _ = timed(lambda: synthetic.build(self._repo, runs, job.sizes["params"]))
+        self._repo.close()
+        stored = size_of(job.folder) - empty
+        before, _ = resident()
+        opened, _ = timed(lambda: counted(self._repo, EXACT, runs))
+        ten = synthetic.matching(10)
+        first, _ = timed(lambda: taken(self._repo, ten, min(10, runs)))
+        again = usual(lambda: taken(self._repo, ten, min(10, runs)), 5)
+        every = usual(lambda: taken(self._repo, EXACT, runs), 3)
+        found = {
+            "index_us_per_run": seconds / runs * 1e6,
+            "all_us_per_run": every / runs * 1e6,
+            "open_ms": opened * 1e3,
+            "ten_ms": first * 1e3,
+            "ten_again_ms": again * 1e3,
+            "query_mb": max(0.0, resident()[0] - before),
+        }
+        return {**found, "bytes_per_run": stored / runs} if stored > 0 else found
+
+    def _points(self, job: Job) -> Mapping[str, float]:
+        from aimstore.run import Run
+
+        points = job.sizes["length"]
+        values = losses(min(points, _BLOCK), job.seed)
+        run = Run(repo=self._repo)
+        before, _ = resident()
+        begun = time.perf_counter()
+        for sign in chain.from_iterable(repeat((1.0, -1.0), -(-points // _BLOCK))):
+            for value in values[: max(0, points)]:
+                run.track(sign * value, name="loss")
+            points -= len(values)
+            if points <= 0:
+                break
+        run.flush()
+        written = time.perf_counter() - begun
+        took, _ = timed(run.close)
+        memory = max(0.0, resident()[1] - before)
+        metric = self._repo.get_run(run.hash).get_metric("loss")
+        assert metric is not None
+        return {
+            "points_per_s": job.sizes["length"] / written,
+            "close_ms": took * 1e3,
+            "read_ms": timed(metric.numpy)[0] * 1e3,
+            "tail_ms": usual(lambda: metric.tail(100), 5) * 1e3,
+            "sample_ms": usual(lambda: metric.sample(1_000), 5) * 1e3,
+            "write_mb": memory,
+        }
+
+    def teardown(self, job: Job) -> None:
+        self._repo.close()
+
+    def units(self, job: Job) -> float:
+        return float(job.sizes.get("length", 0))

@@ -1,0 +1,286 @@
+"""`aimstore bench`: its outputs, what is a mistake, what becomes of failures and of Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aimstore.bench.report import from_json
+from aimstore.plugins import plugins
+
+PROGRAM = [sys.executable, "-c", "from aimstore.cli import main; main(prog_name='aimstore')", "bench"]
+
+
+# A quick look at everything
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs of `aimstore bench --quick` with three engines."""
+    folder = tmp_path_factory.mktemp("quick")
+    command = [
+        *PROGRAM,
+        "--quick",
+        "--backends",
+        "rocksdb,lmdb,memory",
+        "--json",
+        "a.json",
+        "--html",
+        "a.html",
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "stdout").write_text(done.stdout)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_workload_is_measured_with_every_engine(quick: Path) -> None:
+    report = from_json((quick / "a.json").read_text())
+    assert list(report.workloads()) == list(plugins().bench_workloads())
+    assert report.contestants == ["rocksdb", "lmdb", "memory"]
+    assert report.settings["quick"] is True
+    for outcome in report.outcomes:
+        assert outcome.failures == {}
+        assert {*outcome.samples, *outcome.skipped} == set(report.contestants)
+        for name, samples in outcome.samples.items():
+            assert len(samples) == 1, (outcome.workload, outcome.case, name)
+            assert samples[0]["cpu_s"] >= 0
+            assert samples[0]["peak_mb"] >= 0
+            assert any(figure.key in samples[0] for figure in outcome.figures)
+    assert {(each.workload, *each.skipped) for each in report.outcomes if each.skipped} == {("mixed", "memory")}
+    track = report.workloads()["track"][0]
+    for name in ("rocksdb", "lmdb"):
+        [sample] = track.samples[name]
+        assert sample["bytes_per_unit"] > 0
+        assert sample["amplification"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_table_has_every_case(quick: Path) -> None:
+    shown = (quick / "stdout").read_text()
+    report = from_json((quick / "a.json").read_text())
+    for outcome in report.outcomes:
+        assert outcome.title in shown
+    assert "memory is left out of mixed: it keeps nothing beyond its process" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_names_the_host_or_a_path(quick: Path) -> None:
+    text = (quick / "a.json").read_text()
+    assert str(quick) not in text
+    assert str(Path.home()) not in text
+    assert not re.search(r'"/[a-z]', text)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_page_needs_nothing_else(quick: Path) -> None:
+    page = (quick / "a.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#)""", page)
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    for workload in plugins().bench_workloads():
+        assert f'<section id="{workload}">' in page
+    assert page.count("<svg") > len(plugins().bench_workloads())
+
+
+# One workload
+
+
+def test_sizes_options_seed_and_repetitions_are_kept(invoke: Any, plugin: Path, tmp_path: Path) -> None:
+    result = tmp_path / "a.json"
+    invoke(
+        *("plain", "--backends", "lmdb,rocksdb", "--repeat", 3, "--warmup", 0, "--seed", 7, "--json", result),
+        *("--size", "plain.runs=5", "--size", "steps=1,10", "--option", "lmdb.map_size=64MiB", "--dir", tmp_path),
+    )
+    content = json.loads(result.read_text())
+    assert content["contestants"] == ["lmdb", "rocksdb"]
+    assert content["settings"] == {
+        "quick": False,
+        "repeat": 3,
+        "warmup": 0,
+        "seed": 7,
+        "options": {"lmdb": {"map_size": "64MiB"}},
+    }
+    [outcome] = content["outcomes"]
+    assert outcome["sizes"] == {"runs": 5, "share": 0.5, "kind": "a", "steps": [1, 10]}
+    assert [sample["runs"] for sample in outcome["samples"]["lmdb"]] == [5, 5, 5]
+    assert list(tmp_path.glob("aimstore-bench-*")) == []
+
+
+def test_json_can_go_to_stdout(invoke: Any, plugin: Path) -> None:
+    done = invoke("plain", "--quick", "--backends", "rocksdb", "--json", "-")
+    assert from_json(done.stdout).contestants == ["rocksdb"]
+
+
+def test_all_persistent_engines_are_measured_where_none_is_named(invoke: Any, plugin: Path) -> None:
+    contestants = from_json(invoke("plain", "--quick", "--json", "-").stdout).contestants
+    assert contestants[0] == "rocksdb"
+    assert "lmdb" in contestants
+    assert "memory" not in contestants
+
+
+def test_a_terminal_is_shown_a_bar_with_the_time_left(plugin: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-c", INTERRUPTED.replace("lab_workloads:Waits", "lab_workloads:Plain"), plugin]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    done = subprocess.run(command, stderr=follower, stdout=subprocess.DEVNULL, env=environment, timeout=60, check=True)
+    os.close(follower)
+    shown = os.read(leader, 1 << 16).decode(errors="replace")
+    os.close(leader)
+    assert done.returncode == 0
+    assert "left" in shown
+    assert "waits: plain (rocksdb)" in shown
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trak"], "no workload named 'trak'; did you mean 'track'"),
+        (["track", "--backends", "rocksbd"], "no backend named 'rocksbd'; did you mean 'rocksdb'"),
+        (
+            ["track", "--backends", "lmdb", "--option", "lmdb.mapsize=1"],
+            "lmdb has no option 'mapsize'; did you mean 'map_size'",
+        ),
+        (["track", "--backends", "lmdb", "--option", "lmdb.map_size=x"], "lmdb option map_size"),
+        (
+            ["track", "--backends", "lmdb", "--option", "rocksdb.compression=lz4"],
+            "options for rocksdb, which is not measured",
+        ),
+        (["track", "--backends", "lmdb", "--option", "lmbd.map_size=1"], "did you mean 'lmdb'"),
+        (["track", "--option", "map_size=1"], "does not say of which engine"),
+        (["track", "--option", "map_size"], "is not ENGINE.KEY=VALUE"),
+        (["track", "--size", "cals=5"], "no size 'cals'; did you mean 'calls'"),
+        (["track", "--size", "read.points=5"], "no size 'read.points'"),
+        (["track", "--size", "calls=many"], "the size calls is a number"),
+        (["track", "--repeat", "0"], "0 is not in the range"),
+        (["track", "--quik"], "No such option"),
+        (["track", "--json", "nowhere/a.json"], "there is no folder nowhere"),
+        (["track", "--html", "."], "is a folder"),
+        (["track", "--dir", "nowhere"], "does not exist"),
+        (["peers", "--peers", "aimm"], "no peer 'aimm'; did you mean 'aim'"),
+        (["peers", "--peers", "none", "--rows", "trak"], "no row 'trak'; did you mean 'track'"),
+    ],
+)
+def test_mistakes_are_said_with_what_is_near(invoke: Any, arguments: list[str], message: str) -> None:
+    done = invoke(*arguments, exit=2)
+    assert message in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("name", "message"), [("none", "gives no aimstore.bench.Workload"), ("gone", "has no 'Gone'")])
+def test_a_workload_that_is_none_is_said(invoke: Any, plugin: Path, name: str, message: str) -> None:
+    assert message in invoke(name, exit=2).stderr
+
+
+def test_charts_without_their_library_are_refused_before_anything_is_measured(
+    invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = invoke("plain", "--html", tmp_path / "a.html", exit=2)
+    assert "pip install 'aimstore[bench]'" in done.stderr
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("half", "ValueError: half-way (lab_workloads.py, line "),
+        ("full", "OSError: [Errno 28] No space left on device: 'repetition/data'"),
+        ("killed", "its process was ended by SIGKILL"),
+    ],
+)
+def test_an_engine_that_fails_half_way_is_shown_and_the_others_are_kept(
+    invoke: Any, plugin: Path, tmp_path: Path, kind: str, reason: str
+) -> None:
+    result = tmp_path / "a.json"
+    arguments = ("--backends", "rocksdb,lmdb", "--repeat", 3, "--warmup", 0, "--size", f"kind={kind}", "--json", result)
+    done = invoke("fails", *arguments, exit=1)
+    assert f"lmdb failed in fails (fails) after 1 repetition: {reason}" in " ".join(done.stdout.split())
+    [outcome] = from_json(result.read_text()).outcomes
+    assert outcome.values("rocksdb", "ms") == [1.0, 2.0, 3.0]
+    assert outcome.values("lmdb", "ms") == [1.0]
+    assert outcome.failures["lmdb"].startswith(reason)
+
+
+# Ctrl-C
+
+INTERRUPTED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from aimstore.cli import bench, main
+from aimstore.plugins import PluginManager, WorkloadSpec, hookimpl
+
+class Plugin:
+    @hookimpl
+    def aimstore_bench_workloads(self):
+        return [WorkloadSpec(name="waits", summary="s", factory="lab_workloads:Waits")]
+
+manager = PluginManager()
+manager.register(Plugin(), "lab")
+bench.plugins = lambda: manager
+main(["bench", "waits", "--backends", "rocksdb", "--repeat", "1", "--warmup", "0", "--dir", sys.argv[1], *sys.argv[2:]],
+     prog_name="aimstore")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("named", [True, False])
+def test_interruption_saves_what_there_is_and_ends_every_process(
+    plugin: Path, tmp_path: Path, number: signal.Signals, named: bool
+) -> None:
+    arguments = ["--json", "a.json"] if named else []
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, plugin, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    pids = plugin / "pids"
+    until = time.monotonic() + 60
+    while not (pids.exists() and len(pids.read_text().split()) == 2):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    saved = tmp_path / ("a.json" if named else "aimstore-bench-interrupted.json")
+    assert f"interrupted; the results until then are in {saved.name}" in errors
+    report = from_json(saved.read_text())
+    assert report.interrupted
+    assert report.outcomes[0].values("rocksdb", "ms") == [1.0]
+    assert "interrupted: these are the results until then" in out
+    for pid in map(int, pids.read_text().split()):
+        assert not running(pid)
+    assert list(plugin.glob("aimstore-bench-*")) == []
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
