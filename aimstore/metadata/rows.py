@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, insert, select
+from sqlalchemy import Connection, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.exc import IntegrityError
 
 from aimstore.errors import EncodingError
@@ -30,9 +32,9 @@ LINK_COLUMNS = (run_tags.c.run, run_tags.c.tag_id)
 Row: TypeAlias = tuple[Any, ...]
 
 
-def raw_rows(connection: Connection, query: Select[Any]) -> list[Row]:
+def raw_rows(connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
     """All rows, as the driver gives them: half the time of SQLAlchemy's rows, and enough for texts and integers."""
-    cursor = connection.execute(query).cursor
+    cursor = connection.execute(query, values).cursor
     assert cursor is not None
     return list(cursor.fetchall())
 
@@ -41,10 +43,21 @@ def names_by_id(connection: Connection, table: Table, wanted: Collection[int] | 
     """Names of experiments or tags: at least those of `wanted`, or all."""
     if wanted is not None and not wanted:
         return {}
-    query = select(table.c.id, table.c.name)
     if wanted is not None and len(wanted) <= MANY:
-        query = query.where(table.c.id.in_(wanted))
-    return dict(raw_rows(connection, query))
+        return dict(raw_rows(connection, _named(table), {"wanted": list(wanted)}))
+    return dict(raw_rows(connection, select(table.c.id, table.c.name)))
+
+
+@cache
+def _named(table: Table) -> Select[Any]:
+    """Names by `wanted` ids. Made once: making a statement takes as long as SQLite takes to answer it."""
+    return select(table.c.id, table.c.name).where(table.c.id.in_(bindparam("wanted", expanding=True)))
+
+
+@cache
+def _found(table: Table) -> Select[Any]:
+    """The id of a `name`; made once, too."""
+    return select(table.c.id).where(table.c.name == bindparam("name"))
 
 
 def run_properties(
@@ -68,11 +81,10 @@ def run_properties(
 
 def identity(connection: Connection, table: Table, name: str) -> int:
     """The id of the experiment or tag `name`, created where it is new, also while other processes create it."""
-    query = select(table.c.id).where(table.c.name == name)
-    found = connection.execute(query).scalar()
+    found = connection.execute(_found(table), {"name": name}).scalar()
     if found is None:
         insert_missing(connection, table, [{"name": name, "archived": False}])
-        found = connection.execute(query).scalar_one()
+        found = connection.execute(_found(table), {"name": name}).scalar_one()
     return int(found)
 
 
@@ -92,7 +104,7 @@ def insert_missing(connection: Connection, table: Table, rows: list[dict[str, An
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_missing(table), rows)
     elif connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # 35 ms that only its users pay
 
@@ -104,6 +116,11 @@ def insert_missing(connection: Connection, table: Table, rows: list[dict[str, An
                     connection.execute(insert(table), row)
             except IntegrityError:
                 continue
+
+
+@cache
+def _insert_missing(table: Table) -> Insert:
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def check_fields(values: Mapping[str, Any]) -> None:

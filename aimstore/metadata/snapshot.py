@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, false, func, or_, select, true
+from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, or_, select, true
 
 from aimstore.abc import Term
 from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
@@ -16,6 +16,11 @@ from aimstore.metadata.rows import LINK_COLUMNS, MANY, RUN_COLUMNS, Row, names_b
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
+_ROWS: Final = select(*RUN_COLUMNS).where(runs.c.hash.in_(_HASHES))
+_LINKS: Final = select(*LINK_COLUMNS).where(run_tags.c.run.in_(_HASHES))
+"""Made once: making a statement takes as long as SQLite takes to answer it."""
+
 _COMPARES_BYTES: Final = ("sqlite", "postgresql")
 """Databases in which equal texts are the same text; in others case or accents may not count."""
 
@@ -59,8 +64,8 @@ class Snapshot:
         found: list[Row] = []
         links: list[Row] = []
         for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
-            found += raw_rows(connection, select(*RUN_COLUMNS).where(runs.c.hash.in_(part)))
-            links += raw_rows(connection, select(*LINK_COLUMNS).where(run_tags.c.run.in_(part)))
+            found += raw_rows(connection, _ROWS, {"hashes": part})
+            links += raw_rows(connection, _LINKS, {"hashes": part})
         groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
         labels = names_by_id(connection, tags, {row[1] for row in links})
         return run_properties(found, links, groups, labels)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Final, Self, TypedDict, Unpack
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
@@ -26,6 +26,8 @@ from aimstore.metadata.rows import (
 from aimstore.metadata.session import Database
 from aimstore.metadata.snapshot import Snapshot
 from aimstore.types import check_run_hash
+
+_FINISH: Final = update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("at"))
 
 
 class RunFields(TypedDict, total=False):
@@ -180,11 +182,11 @@ class MetadataStore:
         """Note when a run has ended; all its properties as they are then. A run without a row gets one."""
         check_run_hash(run)
         check_fields({"finalized_at": finalized_at})
-        statement = update(runs).where(runs.c.hash == run).values(finalized_at=finalized_at)
+        values = {"key": run, "at": finalized_at}
         with self._write() as connection:
-            if not connection.execute(statement).rowcount:
+            if not connection.execute(_FINISH, values).rowcount:
                 ensure_run(connection, run)
-                connection.execute(statement)
+                connection.execute(_FINISH, values)
             return Snapshot(connection).rows((run,))[run]
 
     def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
