@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from functools import partial
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from aimstore.abc import Container, Lock, Mode
 from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
 from aimstore.lifecycle import shield
+from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
-from aimstore.session import Parts, RunSession, lock_run, mirrored_properties, unmark
-from aimstore.storage.layout import DELETED_KEY, property_key
+from aimstore.recovery import recover
+from aimstore.session import Parts, lock_run, mirrored_properties, unmark
+from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
 logger = logging.getLogger("aimstore")
 
-BATCH: Final = 64
-"""Runs that are indexed under one index lock."""
+BATCH: Final = 16
+"""Runs that are indexed in one commit, which takes about as many milliseconds on a disk; between two, others get the index."""
+
+LONGEST: Final = 1.0
+"""Seconds after which no other run is added to what is to be committed."""
+
+SHORTEST: Final = 0.05
+"""Seconds after which none is while somebody waits for one of these runs."""
 
 Advance = Callable[[int, int], None]
 """Called with the number of runs done and the number of all."""
@@ -62,21 +71,20 @@ def reindex(parts: Parts, run: str | None, *, rebuild: bool, advance: Advance | 
 
 
 def index_runs(
-    parts: Parts, runs: list[str], marked: Collection[str], report: ReindexReport, advance: Advance | None = None
+    parts: Parts, runs: Sequence[str], marked: Collection[str], report: ReindexReport, advance: Advance | None = None
 ) -> None:
-    """Index runs, batch by batch; those of `marked`, which were not ended, are finalized first."""
-    done = 0
-    for chosen in _batches(runs):
-        _index_batch(parts, chosen, marked, report)
-        done += len(chosen)
+    """Index runs, batch by batch; those that were not ended are finalized first.
+
+    Args:
+        marked: those of `runs` that are left out if their progress marker is gone by now: somebody else has taken care of them.
+        report: takes what was done.
+    """
+    done, size = 0, BATCH
+    while done < len(runs):
+        taken = _Batch(parts, report).take(runs[done : done + size], marked)
+        done, size = done + taken, min(BATCH, 2 * taken)
         if advance is not None:
             advance(done, len(runs))
-    for each in report.indexed:
-        plugins().notify("aimstore_run_indexed", run=each, repo=parts.path)
-
-
-def _batches(runs: list[str]) -> Iterator[list[str]]:
-    return (runs[i : i + BATCH] for i in range(0, len(runs), BATCH))
 
 
 def _all_runs(parts: Parts) -> list[str]:
@@ -121,84 +129,150 @@ def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
         parts.backend.unmark(INDEX_PATH)
 
 
-@dataclass(frozen=True)
-class _Pending:
-    """A run in an open batch of the index.
+class _Batch:
+    """Runs whose locks are held until the index has their records."""
 
-    Attributes:
-        end: to be called with whether the batch was committed; gives the run's lock up.
-        removed: the run goes; otherwise it was indexed.
-    """
+    def __init__(self, parts: Parts, report: ReindexReport) -> None:
+        self.parts = parts
+        self.report = report
+        self.locks: dict[str, Lock] = {}
+        self.marked: set[str] = set()
+        self.ended: dict[str, int] = {}  # what the metadata database does not know yet
+        self.lost: list[RunProperties] = []
 
-    run: str
-    end: Callable[[bool], None]
-    removed: bool = False
+    def take(self, runs: Sequence[str], expected: Collection[str]) -> int:
+        """Index the first of `runs`, as many as `LONGEST` allows; the number of those that are dealt with."""
+        refused: dict[str, Exception] = {}
+        with shield, ExitStack() as held:
+            for run in runs:
+                try:
+                    self.locks[run] = held.enter_context(lock_run(self.parts.backend, run, brief=True, patience=0.0))
+                except (AimstoreError, OSError) as error:
+                    refused[run] = error
+            self.marked = {path.removeprefix(META_PREFIX) for path in self.parts.backend.marked(META_PREFIX)}
+            for run in [run for run in self.locks if run in expected and run not in self.marked]:
+                self.locks.pop(run).release()
+            done = self._index(runs)
+        for run in [run for run in runs[:done] if run in refused]:
+            if isinstance(refused[run], LockedError):
+                self.report.live.append(run)
+            else:
+                self.report.failed[run] = str(refused[run])
+        return done
 
-
-def _index_batch(parts: Parts, runs: list[str], marked: Collection[str], report: ReindexReport) -> None:
-    with shield, ExitStack() as held:
-        pending: list[_Pending] = []
+    def _index(self, runs: Sequence[str]) -> int:
+        begun = time.monotonic()
+        done = len(runs)
+        pending: dict[str, bool] = {}
         try:
-            with parts.indexer.batch():
-                for run in runs:
+            # alone it is committed at once, and keeps no thread that ends a run of its own from the index meanwhile
+            with nullcontext() if len(self.locks) == 1 else self.parts.indexer.batch():
+                for run in self.locks:
+                    if pending and self._is_enough(time.monotonic() - begun):
+                        done = runs.index(run)
+                        break
                     try:
-                        each = _index_one(parts, run, run in marked)
-                    except LockedError:
-                        report.live.append(run)
+                        pending[run] = self._index_one(run)
                     except (AimstoreError, OSError) as error:
-                        report.failed[run] = str(error)
-                    else:
-                        pending.append(each)
-                        held.callback(each.end, False)
+                        self.report.failed[run] = str(error)
         except (AimstoreError, OSError) as error:  # the index stayed busy, or cannot be written
-            report.failed.update((each.run, str(error)) for each in pending)
-            return
-        held.pop_all()
-        for each in pending:
-            each.end(True)
-            (report.removed if each.removed else report.indexed).append(each.run)
+            self.report.failed.update(dict.fromkeys(pending, str(error)))
+            return done
+        self._tell_database()
+        for run, removed in pending.items():
+            self._release(run, removed=removed)
+        return done
 
+    def _is_enough(self, seconds: float) -> bool:
+        return seconds > LONGEST or (seconds > SHORTEST and any(lock.contended() for lock in self.locks.values()))
 
-def _index_one(parts: Parts, run: str, marked: bool) -> _Pending:
-    """Hand the record of `run` to the open batch."""
-    with ExitStack() as undo:
-        lock = undo.enter_context(lock_run(parts.backend, run, brief=True, patience=0.0))
-        if not parts.backend.exists(meta_path(run)):
-            if not marked:
+    def _index_one(self, run: str) -> bool:
+        """Hand the record of a run to the indexer; whether the run is to be removed instead."""
+        parts, path = self.parts, meta_path(run)
+        if not parts.backend.exists(path):
+            if run not in self.marked:
                 raise RunNotFoundError(f"no run {run} in {parts.path}")
-            undo.pop_all()  # its process died before it had made its containers
-            return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
-        with parts.backend.open(meta_path(run)) as meta:
-            if is_remains(meta):
-                parts.indexer.remove(run)
-                undo.pop_all()
-                return _Pending(run, partial(_end_removal, parts, run, lock), removed=True)
-            if meta.exists(property_key("finalized_at")):  # all is said; only the index may lack it
-                parts.indexer.index(run, meta)
-                undo.pop_all()
-                return _Pending(run, partial(_end_indexing, parts, run, lock))
-    session = RunSession(parts, run, brief=True)
-    session.begin()  # a resume: it recomputes from the records what a dead process left unsaid
-    with ExitStack() as undo:
-        undo.callback(session.release, indexed=False)
-        undo.callback(session.close_containers)
-        session.finish()
-        parts.indexer.index(run, session.meta)
-        session.close_containers()
-        undo.pop_all()
-    return _Pending(run, lambda committed: session.release(indexed=committed))
+            return True  # its process died before it had made its containers
+        if not self._seems_stalled(run):
+            with parts.backend.open(path) as meta:
+                if (removed := self._index_ended(run, meta)) is not None:
+                    return removed
+        with parts.backend.open(path, Mode.WRITE, lock=self.locks[run]) as meta:
+            if (removed := self._index_ended(run, meta)) is not None:
+                return removed
+            properties = self._row(run)
+            if properties is None or properties.created_at is None:
+                properties = mirrored_properties(run, read_properties(meta))
+            properties = replace(properties, finalized_at=time.time_ns() // 1000)
+            with parts.backend.open(seqs_path(run), Mode.WRITE) as seqs:
+                recover(meta, seqs, properties)
+            self._compare(properties)
+            parts.indexer.index(run, meta)
+        return False
 
+    def _index_ended(self, run: str, meta: Container) -> bool | None:
+        """As `_index_one` for a run that has ended, of which only the index may lack something, and the database; else None."""
+        if is_remains(meta):
+            self.parts.indexer.remove(run)
+            return True
+        if not meta.exists(property_key("finalized_at")):
+            return None
+        if run in self.marked:
+            self._compare(mirrored_properties(run, read_properties(meta)))
+        self.parts.indexer.index(run, meta)
+        return False
 
-def _end_indexing(parts: Parts, run: str, lock: Lock, committed: bool) -> None:
-    with lock:
-        if committed:
-            unmark(parts, run)
+    def _seems_stalled(self, run: str) -> bool:
+        """A guess, which spares opening the run twice."""
+        return run in self.marked and (row := self._row(run)) is not None and row.finalized_at is None
 
+    def _row(self, run: str) -> RunProperties | None:
+        return None if self.rows is None else self.rows.get(run)
 
-def _end_removal(parts: Parts, run: str, lock: Lock, committed: bool) -> None:
-    with lock:
-        if committed:
-            _remove(parts, run)
+    @cached_property
+    def rows(self) -> dict[str, RunProperties] | None:
+        """What the metadata database says of the runs; None where it cannot be read."""
+        try:
+            return self.parts.database.runs(self.locks)
+        except AimstoreError as error:
+            logger.warning("the metadata database cannot be read, the runs' own data are used: %s", error)
+            return None
+
+    def _compare(self, properties: RunProperties) -> None:
+        """Note what of a run that has ended the database is to be told."""
+        if self.rows is None or properties.finalized_at is None:
+            return
+        row = self.rows.get(properties.hash)
+        if row is None or (row.created_at is None and properties.created_at is not None):
+            self.lost.append(properties)
+        elif row.finalized_at != properties.finalized_at:
+            self.ended[properties.hash] = properties.finalized_at
+
+    def _tell_database(self) -> None:
+        try:
+            if self.ended:
+                self.parts.database.finish_runs(self.ended)
+            if self.lost:
+                self.parts.database.upsert_runs(self.lost)
+        except AimstoreError as error:
+            many = len(self.ended) + len(self.lost)
+            logger.warning("the metadata database does not know that %d runs have ended: %s", many, error)
+
+    def _release(self, run: str, *, removed: bool) -> None:
+        try:
+            if removed:
+                _remove(self.parts, run)
+            elif run in self.marked:
+                unmark(self.parts, run)
+        except (AimstoreError, OSError) as error:
+            self.report.failed[run] = str(error)
+            return
+        self.locks[run].release()
+        if removed:
+            self.report.removed.append(run)
+        else:
+            self.report.indexed.append(run)
+            plugins().notify("aimstore_run_indexed", run=run, repo=self.parts.path)
 
 
 def is_remains(meta: Container) -> bool:

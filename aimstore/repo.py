@@ -1,4 +1,4 @@
-"""`Repo`: one repository, put together from its configuration."""
+"""`Repo`: one repository, put together from its configuration. Long because it is one public class, most of it docstrings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from aimstore.abc import Mode, Query, WriteBatch
+from aimstore.abc import Mode, Query, Subject, WriteBatch
 from aimstore.catalog import Catalog
 from aimstore.config import RepoConfig
 from aimstore.errors import (
@@ -23,12 +23,13 @@ from aimstore.errors import (
     RepositoryNotFoundError,
 )
 from aimstore.forking import track_forks
+from aimstore.indexing import INTERVAL, BackgroundIndexer
 from aimstore.lifecycle import shield
 from aimstore.locate import CONFIG, create, directory_of, find, is_empty, read_own_config
 from aimstore.maintenance import Advance, ReindexReport, delete, reindex
 from aimstore.metadata import open_store
 from aimstore.plugins import plugins
-from aimstore.results import MetricResults, OnError, RunResults, SequenceResults
+from aimstore.results import MetricResults, OnError, RunResults, SequenceResults, Window
 from aimstore.run import Run
 from aimstore.selection import Question, RunSource, Selection
 from aimstore.session import Parts, lock_run, put_properties
@@ -148,6 +149,7 @@ class Repo:
         self._mutex = threading.RLock()
         self._parts: Parts | None = None
         self._catalog: Catalog | None = None
+        self._indexer: BackgroundIndexer | None = None
 
     @property
     def parts(self) -> Parts:
@@ -257,26 +259,58 @@ class Repo:
 
     # Queries
 
-    def query_runs(self, expression: str = "", *, on_error: OnError = "count") -> RunResults:
+    def query_runs(
+        self,
+        expression: str = "",
+        *,
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        on_error: OnError = "count",
+    ) -> RunResults:
         """Runs for which a query is true, found while one iterates.
 
         Args:
             expression: a Python expression over `run`, such as `"run.hparams.lr < 0.01 and run.experiment == 'baseline'"`; ""
                 is every run. Archived runs are left out unless it mentions `run.archived`.
-            on_error: what happens where it raises for a run: "count" reports the number at the end, "raise" raises.
+            order_by: an attribute, such as `"run.created_at desc"`, or several with commas between them. Those without it come
+                last, those with the same are ordered by their hash. None is no particular order.
+            limit: at most so many. Without `order_by` the search ends with the last of them.
+            offset: so many of the first are left out.
+            on_error: what happens where the expression or the order raises for a run: "count" reports the number at the end,
+                "raise" raises.
 
         Raises:
-            QuerySyntaxError: it is not a query, with the place.
+            QuerySyntaxError: it is not a query, or the order is none, with the place.
             QueryRuntimeError: while iterating, with `on_error="raise"`.
+            TypeError, ValueError: `limit` or `offset` is not an int of 0 or more.
         """
-        return RunResults(self, self.query_engine.compile(expression, "run"), on_error)
+        window = self._window("run", order_by, offset, limit)
+        return RunResults(self, self.query_engine.compile(expression, "run"), on_error, window)
 
-    def query_metrics(self, expression: str = "", *, on_error: OnError = "count") -> MetricResults:
-        """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`; else as `query_runs`."""
-        return MetricResults(self, self.query_engine.compile(expression, "metric"), on_error)
+    def query_metrics(
+        self,
+        expression: str = "",
+        *,
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        on_error: OnError = "count",
+    ) -> MetricResults:
+        """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`, by an order such as
+        `"metric.last"`; else as `query_runs`."""
+        window = self._window("metric", order_by, offset, limit)
+        return MetricResults(self, self.query_engine.compile(expression, "metric"), on_error, window)
 
     def query_sequences(
-        self, expression: str = "", *, kind: str | None = None, on_error: OnError = "count"
+        self,
+        expression: str = "",
+        *,
+        kind: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        on_error: OnError = "count",
     ) -> SequenceResults:
         """Sequences for which a query is true, such as `"sequence.name == 'samples' and sequence.count > 5"`.
 
@@ -284,9 +318,14 @@ class Repo:
             expression: over `run` and `sequence`, which has what `metric` has, and `kind`; else as for `query_runs`.
             kind: only sequences of this kind: "number", "text", "bytes", "array", "record", or the name of a record type such as
                 "image"; None is all.
-            on_error: as for `query_runs`.
+            order_by, limit, offset, on_error: as for `query_runs`.
         """
-        return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, kind)
+        window = self._window("sequence", order_by, offset, limit)
+        return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, window, kind)
+
+    def _window(self, subject: Subject, order_by: str | None, offset: int, limit: int | None) -> Window:
+        order = None if order_by is None else self.query_engine.order(order_by, subject)
+        return Window(order, offset, limit)
 
     def sources(self) -> Iterator[RunSource]:
         """What queries are asked of: every run once, archived ones too."""
@@ -319,6 +358,25 @@ class Repo:
             self.catalog.check_exists(run)
         return reindex(self.parts, run, rebuild=rebuild, advance=advance)
 
+    def start_indexer(self, interval: float = INTERVAL) -> BackgroundIndexer:
+        """Index, in a thread of this process, the runs whose process dies without ending them, as `reindex` does, but one at a
+        time, and after all others who want to use the index.
+
+            with repo.start_indexer():
+                ...
+
+        It runs until its `stop()`, the end of the `with` block, `close()` of this repository, or the end of the process. There is
+        one of a `Repo`: where it runs already, that one is returned. Those of several processes share the work.
+
+        Args:
+            interval: seconds between two looks at the progress markers; it grows while there is nothing to do.
+        """
+        with shield, self._mutex:
+            if self._indexer is None or not self._indexer.running:
+                self._indexer = BackgroundIndexer(self.parts, interval)
+                self._indexer.start()
+            return self._indexer
+
     def status(self) -> RepoStatus:
         """Counts of runs by state, and where and how they are stored."""
         backend = self.parts.backend
@@ -337,7 +395,11 @@ class Repo:
         )
 
     def close(self) -> None:
-        """Release what is open for reading. Runs that are being written stay open; a later use opens again what it needs."""
+        """Release what is open for reading, and stop the indexer. Runs that are being written stay open; a later use opens again
+        what it needs."""
+        indexer = self._indexer
+        if indexer is not None:
+            indexer.stop()
         with self._mutex:
             if self._catalog is not None:
                 self._catalog.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,8 @@ TOGETHER: Final = 256
 MANY: Final = 20_000
 """Candidates from which reading all of the index costs less than looking up each."""
 
+_EVERY_RUN: Final = AllOf(())
+
 
 @dataclass(frozen=True)
 class Question:
@@ -40,12 +43,14 @@ class Question:
         exact: the hints decide.
         archived: archived runs may match, too.
         properties: the structured properties are read of every run that is looked at.
+        all_properties: they are read of every match, too.
     """
 
     hints: Hint | None = None
     exact: bool = False
     archived: bool = True
     properties: bool = True
+    all_properties: bool = False
 
 
 class RunSource:
@@ -95,20 +100,49 @@ class RunSource:
 
     @cached_property
     def properties(self) -> Mapping[str, Any]:
-        """The structured properties by the names of the query language."""
-        row, active = self.row, self.active
-        created, finalized = from_microseconds(row.created_at), from_microseconds(row.finalized_at)
-        return {
-            "name": row.name,
-            "experiment": row.experiment,
-            "description": row.description,
-            "tags": row.tags,
-            "archived": row.archived,
-            "created_at": created,
-            "finalized_at": None if active else finalized,
-            "active": active,
-            "duration": None if active or not (created and finalized) else (finalized - created).total_seconds(),
-        }
+        """The structured properties by the names of the query language, each made when it is asked for."""
+        return _Properties(self)
+
+
+class _Properties(Mapping[str, Any]):
+    def __init__(self, source: RunSource) -> None:
+        self._source = source
+        self.row = source.row
+
+    @cached_property
+    def active(self) -> bool:
+        return self._source.active
+
+    @property
+    def created_at(self) -> datetime | None:
+        return from_microseconds(self.row.created_at)
+
+    @property
+    def finalized_at(self) -> datetime | None:
+        return None if self.active else from_microseconds(self.row.finalized_at)
+
+    @property
+    def duration(self) -> float | None:
+        created, finalized = self.created_at, self.finalized_at
+        return None if created is None or finalized is None else (finalized - created).total_seconds()
+
+    def __getitem__(self, name: str) -> Any:
+        if name in _STORED:
+            return getattr(self.row, name)
+        if name in _COMPUTED:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _STORED
+        yield from _COMPUTED
+
+    def __len__(self) -> int:
+        return len(_STORED) + len(_COMPUTED)
+
+
+_STORED: Final = ("name", "experiment", "description", "tags", "archived")
+_COMPUTED: Final = ("created_at", "finalized_at", "active", "duration")
 
 
 class UnfinishedSource(RunSource):
@@ -174,13 +208,18 @@ class Selection:
             self.archived = frozenset() if question.archived else snapshot.archived()
             if self._whole and question.hints is not None:
                 self._ask_index(snapshot, question.hints, question.exact)
-            if question.properties:
-                self._rows = self._read_rows(snapshot)
+            if question.properties or question.all_properties:
+                self._rows = self._read_rows(snapshot, matches=question.all_properties)
+        self._rows_of_matches = self._rows if question.all_properties else None
 
     def _ask_index(self, snapshot: Snapshot, hints: Hint, exact: bool) -> None:
-        resolved, sure = _Resolver(self._catalog, snapshot).resolve(hints)
+        indexer = self._catalog.parts.indexer
         try:
-            self.candidates = None if resolved is None else self._catalog.parts.indexer.candidates(resolved)
+            if hints == _EVERY_RUN:
+                self.candidates, sure = Candidates(frozenset(indexer.runs()), exact=True), True
+            else:
+                resolved, sure = _Resolver(self._catalog, snapshot).resolve(hints)
+                self.candidates = None if resolved is None else indexer.candidates(resolved)
         except StorageError as error:
             self._give_index_up(error)
         if self.candidates is not None:
@@ -190,11 +229,11 @@ class Selection:
         logger.warning(UNREADABLE, error)
         self._whole = False
         self.candidates = None
-        self._rows = None
+        self._rows = self._rows_of_matches = None
         self.unfinished.update(self._catalog.list_runs())
 
-    def _read_rows(self, snapshot: Snapshot) -> dict[str, RunProperties]:
-        if self.exact or not self._whole:
+    def _read_rows(self, snapshot: Snapshot, *, matches: bool) -> dict[str, RunProperties]:
+        if (self.exact and not matches) or not self._whole:
             return snapshot.rows(self.unfinished)
         if self.candidates is None or len(self.candidates.runs) > MANY:
             return snapshot.all_rows()
@@ -221,6 +260,13 @@ class Selection:
         """Those that are looked at, whatever the index says."""
         return self._unfinished(sorted(self.unfinished - self.archived))
 
+    def again(self, runs: Iterable[str]) -> Iterator[RunSource]:
+        """Some of the indexed runs once more, in this order. What is kept of them in between is their hash."""
+        for part in _parts(iter(runs)):
+            neighbours = _Neighbours(self._catalog, part, self._rows_of_matches)
+            for run in part:
+                yield RunSource(run, neighbours)
+
     def _indexed(self, damaged: set[str]) -> Iterator[RunSource]:
         if not self._whole:
             return
@@ -231,7 +277,7 @@ class Selection:
             chosen = sorted(run for run in self.candidates.runs if run not in left_out)
             if self.exact:
                 for part in _parts(iter(chosen)):
-                    neighbours = _Neighbours(self._catalog, part, None)
+                    neighbours = _Neighbours(self._catalog, part, self._rows_of_matches)
                     for run in part:
                         yield RunSource(run, neighbours)
                 return

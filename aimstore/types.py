@@ -26,6 +26,11 @@ def new_run_hash() -> str:
     return os.urandom(12).hex()
 
 
+def is_run_hash(value: object) -> bool:
+    """Whether `value` is 24 lower-case hexadecimal digits."""
+    return isinstance(value, str) and _RUN_HASH.fullmatch(value) is not None
+
+
 def check_run_hash(value: object) -> str:
     """`value`, if it is 24 lower-case hexadecimal digits.
 

@@ -243,6 +243,53 @@ assert os.wait()[1] == 0
     assert sorted(metric.last for metric in repo.query_metrics()) == list(map(float, range(32)))
 
 
+def test_processes_that_finalize_at_once_beside_an_indexer_and_rebuilds_are_all_indexed(
+    repo: Repo, python: Callable[..., Any]
+) -> None:
+    process = python(
+        TOGETHER
+        + """
+def finalize(number):
+    run = Run(repo=".")
+    run["number"] = number
+    run.track(float(number), name="loss")
+    run.close()
+others = []
+for rebuild in (False, True):
+    ready, told = os.pipe()
+    if not (pid := os.fork()):
+        ended = []
+        signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
+        repo = Repo(".")
+        if rebuild:
+            os.write(told, b".")
+            while not ended:
+                assert not repo.reindex(rebuild=True).failed
+        else:
+            with repo.start_indexer(0.01):
+                os.write(told, b".")
+                while not ended:
+                    signal.pause()
+        sys.exit()
+    os.read(ready, 1)
+    others.append(pid)
+if not os.fork():
+    together(32, finalize)
+    sys.exit()
+assert os.waitpid(-1, 0)[1] == 0
+for pid in others:
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+    )
+    process.ends()
+    assert "not indexed yet" not in process.errors()
+    status = repo.status()
+    assert (status.runs, status.active, status.stalled, status.indexed) == (32, [], [], 32)
+    assert sorted(metric.last for metric in repo.query_metrics()) == list(map(float, range(32)))
+    assert repo.query_runs("run.finalized_at == None").count() == 0
+
+
 def test_runs_are_written_queried_reindexed_and_deleted_by_many_processes_at_once(
     repo: Repo, python: Callable[..., Any]
 ) -> None:

@@ -5,7 +5,7 @@ from aimstore.abc.batch import KeyRange, Op, WriteBatch
 from aimstore.abc.capability import Capability
 from aimstore.abc.container import Container, Item, Mode
 from aimstore.abc.indexer import Candidates, Indexer
-from aimstore.abc.query import AllOf, Among, AnyOf, CompiledQuery, Hint, Query, Subject, Term, View
+from aimstore.abc.query import AllOf, Among, AnyOf, CompiledQuery, Hint, Order, Query, Subject, Term, View
 
 __all__ = [
     "AllOf",
@@ -23,6 +23,7 @@ __all__ = [
     "Lock",
     "Mode",
     "Op",
+    "Order",
     "Query",
     "Subject",
     "Term",

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from aimstore.errors import UnsupportedError
 from aimstore.types import TreePath
 
 Subject: TypeAlias = Literal["run", "metric", "sequence"]
@@ -93,6 +94,34 @@ class CompiledQuery(ABC):
         """
 
 
+class Order(ABC):
+    """What results are ordered by, compiled. Immutable; may be used from several threads.
+
+    Attributes:
+        text: what it was compiled from.
+        names: of each attribute that it goes by, as it was written.
+        last: the rank of what has no place in the order: no other rank is greater.
+        attributes: attribute paths that it reads, or None where they are not known beforehand.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    last: tuple[Any, ...]
+    attributes: frozenset[TreePath] | None = None
+
+    @abstractmethod
+    def rank(self, view: View) -> tuple[Any, ...]:
+        """The place of `view`: lesser ranks come first. Any two ranks of one order compare with `<` and `==`.
+
+        Raises:
+            QueryRuntimeError: finding it raised; `__cause__` is the original error.
+        """
+
+    @abstractmethod
+    def values(self, view: View) -> tuple[Any, ...]:
+        """What `view` has for each of `names`, to be shown; None where it is missing. Raises as `rank`."""
+
+
 class Query(ABC):
     """A query language."""
 
@@ -103,3 +132,12 @@ class Query(ABC):
         Raises:
             QuerySyntaxError: it is not a query, with the place of the fault.
         """
+
+    def order(self, text: str, subject: Subject = "run") -> Order:
+        """Compile what results are to be ordered by. A language need not have this.
+
+        Raises:
+            QuerySyntaxError: it is no order, with the place of the fault.
+            UnsupportedError: the language has none.
+        """
+        raise UnsupportedError(f"the query engine {type(self).__name__} cannot order results; leave order_by out")

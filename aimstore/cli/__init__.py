@@ -19,7 +19,9 @@ COMMANDS: Final = (
     CommandSpec(name="init", summary="Make a repository.", factory="aimstore.cli.settings:init"),
     CommandSpec(name="status", summary="Show the state of a repository.", factory="aimstore.cli.maintain:status"),
     CommandSpec(name="runs", summary="List, show and delete runs.", factory="aimstore.cli.runs:runs"),
-    CommandSpec(name="query", summary="Find runs or metrics by an expression.", factory="aimstore.cli.query:query"),
+    CommandSpec(
+        name="query", summary="Find runs, metrics or sequences by an expression.", factory="aimstore.cli.query:query"
+    ),
     CommandSpec(name="reindex", summary="Finalize and index runs.", factory="aimstore.cli.maintain:reindex"),
     CommandSpec(name="convert", summary="Copy a repository to another engine.", factory="aimstore.cli.convert:convert"),
     CommandSpec(name="bench", summary="Measure storage engines, and other tools.", factory="aimstore.cli.bench:bench"),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from aimstore.repo import Repo
     from aimstore.sequences.sequence import Sequence
 
+_EVERY_RUN: Final = "run.archived or True"
+"""Archived ones too, being mentioned."""
+
 STATES: Final = {"active": "green", "stalled": "yellow", "finalized": "dim"}
 """A run is active while some process writes it, stalled when that died without ending it, else finalized."""
 
@@ -33,15 +36,17 @@ SEQUENCE_COLUMNS: Final = (
 )
 
 
-def listed(repo: Repo, expression: str | None) -> list[dict[str, Any]]:
+def listed(repo: Repo, expression: str | None, order_by: str | None = None) -> list[dict[str, Any]]:
     """What `runs ls --json` says of each run; of all runs, or of those for which an expression is true."""
-    wanted = None if expression is None else {run.hash for run in repo.query_runs(expression)}
     marked = unfinished(repo)
+    if expression is None and order_by is None:
+        sources = repo.sources()
+    else:
+        sources = repo.query_runs(_EVERY_RUN if expression is None else expression, order_by=order_by).sources()
     return [
         properties_of(source.row, active=source.active, stalled=source.hash in marked)
         | {"metrics": len(source.metrics)}
-        for source in repo.sources()
-        if wanted is None or source.hash in wanted
+        for source in sources
     ]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +24,11 @@ from aimstore.cli.output import (
     working,
 )
 from aimstore.cli.settings import effective_options
+from aimstore.indexing import INTERVAL, BackgroundIndexer
+from aimstore.maintenance import ReindexReport
+
+if TYPE_CHECKING:
+    from aimstore.repo import Repo
 
 _UNFINISHED: Final = (
     HASH,
@@ -105,21 +113,41 @@ def _cells(run: dict[str, Any]) -> list[str]:
     ]
 
 
-@click.command(epilog=example("aimstore reindex", "aimstore reindex --run 1b9dea88", "aimstore reindex --rebuild"))
+@click.command(
+    epilog=example(
+        "aimstore reindex", "aimstore reindex --run 1b9dea88", "aimstore reindex --rebuild", "aimstore reindex --watch"
+    )
+)
 @click.option("--run", "run_hash", metavar="HASH", help="Only this run, whether or not it needs it.")
 @click.option("--rebuild", is_flag=True, help="All runs, from nothing; mends a damaged index.")
+@click.option("--watch", is_flag=True, help="Index runs as their processes die, one at a time, until Ctrl-C.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="With --watch: time between two looks; 10 by default.",
+)
 @repo_option
 @json_option
 @traceback_option
-def reindex(run_hash: str | None, rebuild: bool, repo: str | None, as_json: bool) -> None:
+def reindex(
+    run_hash: str | None, rebuild: bool, watch: bool, interval: float | None, repo: str | None, as_json: bool
+) -> None:
     """Finalize and index runs.
 
     Without options, those whose process died without ending them. Runs that some process writes are left alone. The exit
-    code is 1 if a run could not be indexed.
+    code is 1 if a run could not be indexed. With --watch --json, each run is a line of JSON.
     """
     if run_hash is not None and rebuild:
         raise click.UsageError("--run and --rebuild exclude each other")
+    if watch and (rebuild or run_hash is not None):
+        raise click.UsageError("--watch goes neither with --run nor with --rebuild")
+    if interval is not None and not watch:
+        raise click.UsageError("--interval goes with --watch")
     opened = open_repo(repo)
+    if watch:
+        _watch(opened, interval, as_json)
+        return
     run = None if run_hash is None else resolve_run(opened, run_hash, more=unfinished(opened))
     with progress_bar("indexing runs") as advance:
         report = opened.reindex(run, rebuild=rebuild, advance=advance)
@@ -134,3 +162,20 @@ def reindex(run_hash: str | None, rebuild: bool, repo: str | None, as_json: bool
         say(f"run {failed} is not indexed: {reason}")
     if report.failed:
         raise SystemExit(1)
+
+
+def _watch(repo: Repo, interval: float | None, as_json: bool) -> None:
+    """Say what the background indexer does, a line for each run, until Ctrl-C."""
+    reports: SimpleQueue[ReindexReport] = SimpleQueue()
+    with suppress(KeyboardInterrupt), BackgroundIndexer(repo.parts, interval or INTERVAL, reports.put) as indexer:
+        indexer.start()
+        say(f"watching {repo.path}; Ctrl-C ends it")
+        while True:
+            report = reports.get()
+            for state, runs in (("indexed", report.indexed), ("removed", report.removed), ("failed", report.failed)):
+                for run in runs:
+                    reason = report.failed.get(run)
+                    if as_json:
+                        click.echo(json.dumps({"run": run, "state": state, "reason": reason}))
+                    elif reason is None:  # what failed was logged
+                        click.echo(f"{state}  {run}")

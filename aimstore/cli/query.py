@@ -1,83 +1,116 @@
-"""`aimstore query`: find runs or metrics by an expression."""
+"""`aimstore query`: find runs, metrics or sequences by an expression."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from aimstore.cli.describe import HASH, SEQUENCE_COLUMNS, describe_sequence, leaf, sequence_cells
 from aimstore.cli.options import example, json_option, open_repo, repo_option, traceback_option
-from aimstore.cli.output import Column, moment, print_json, print_table, say, working
+from aimstore.cli.output import Column, moment, number, print_json, print_table, say, working
 from aimstore.encoding.keys import format_path
-from aimstore.errors import QuerySyntaxError
-from aimstore.query.views import STORED_PROPERTIES
+from aimstore.errors import QueryRuntimeError, QuerySyntaxError
+from aimstore.query.views import STORED_PROPERTIES, RunView
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
+    from aimstore.results import Results
     from aimstore.run import Run
-    from aimstore.sequences.sequence import Metric
+    from aimstore.selection import RunSource
+    from aimstore.sequences.sequence import Sequence
     from aimstore.types import TreePath
 
-_METRICS: Final = (HASH, *SEQUENCE_COLUMNS)
+_SEQUENCES: Final = (HASH, *SEQUENCE_COLUMNS)
+_METRICS: Final = re.compile(r"run\s*\.\s*metrics\s*\[")
 _MISSING: Final = object()
 
 
 @click.command(
     epilog=example(
         "aimstore query 'run.hparams.lr < 0.01 and \"good\" in run.tags'",
-        "aimstore query --metrics 'metric.name == \"loss\" and metric.last < 0.1'",
+        "aimstore query --order-by 'run.created_at desc' --limit 10",
+        "aimstore query --metrics 'metric.name == \"loss\"' --order-by metric.last --limit 3",
+        "aimstore query --sequences --kind image 'run.experiment == \"baseline\"'",
     )
 )
 @click.argument("expression", metavar="[EXPR]", default="")
 @click.option("--metrics", is_flag=True, help="Find metrics instead of runs; EXPR is over metric and run.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Stop after so many.")
+@click.option("--sequences", is_flag=True, help="Find sequences of any kind; EXPR is over sequence and run.")
+@click.option("--kind", metavar="KIND", help="With --sequences: only of this kind, such as text or image.")
+@click.option(
+    "--order-by",
+    metavar="PATH",
+    help="Attributes as in EXPR, with desc for the greatest first, commas between several.",
+)
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out so many of the first.")
 @click.option("--count", is_flag=True, help="Print their number only.")
 @click.option("--explain", is_flag=True, help="Print how the query is answered instead of what it finds.")
 @repo_option
 @json_option
 @traceback_option
 def query(
-    expression: str, metrics: bool, limit: int | None, count: bool, explain: bool, repo: str | None, as_json: bool
+    expression: str,
+    metrics: bool,
+    sequences: bool,
+    kind: str | None,
+    order_by: str | None,
+    limit: int | None,
+    offset: int,
+    count: bool,
+    explain: bool,
+    repo: str | None,
+    as_json: bool,
 ) -> None:
-    """Find runs or metrics by an expression.
+    """Find runs, metrics or sequences by an expression.
 
     EXPR is a Python expression over run; without it, everything is found. Of runs, the attributes that it names are shown.
     Archived runs are left out unless it mentions run.archived. Where it raises for a run, that run does not match, and a
     warning says so.
     """
-    if count + explain + (limit is not None) > 1:
-        raise click.UsageError("--limit, --count and --explain exclude each other")
+    if count and explain:
+        raise click.UsageError("--count and --explain exclude each other")
+    if metrics and sequences:
+        raise click.UsageError("--metrics and --sequences exclude each other; sequences of numbers are --kind number")
+    if kind is not None and not sequences:
+        raise click.UsageError("--kind goes with --sequences")
     opened = open_repo(repo)
+    one_more = limit if limit is None or count or explain else limit + 1  # to know whether there are more
+    window: dict[str, Any] = {"order_by": order_by, "limit": one_more, "offset": offset}
+    results: Results[Any]
     try:
-        results = opened.query_metrics(expression) if metrics else opened.query_runs(expression)
-    except QuerySyntaxError as error:
-        hint = error.hint.replace("query_metrics", "--metrics")  # the library's word for it
-        raise QuerySyntaxError(error.reason, error.expression, error.line, error.column, hint) from error
-    if count or explain:
-        with working("searching"):
-            number_found = results.count()
-        if explain:
-            _print(results.explain(), {"explain": results.explain()}, as_json)
+        if metrics:
+            results = opened.query_metrics(expression, **window)
+        elif sequences:
+            results = opened.query_sequences(expression, kind=kind, **window)
         else:
-            _print(str(number_found), {"count": number_found}, as_json)
-        return
+            results = opened.query_runs(expression, **window)
+    except QuerySyntaxError as error:  # its hint has the library's words
+        hint = error.hint.replace("query_metrics", "--metrics").replace("query_sequences", "--sequences")
+        raise QuerySyntaxError(error.reason, error.expression, error.line, error.column, hint) from error
     with working("searching"):
-        found: list[Any] = list(islice(results, None if limit is None else limit + 1))
-    more = limit is not None and len(found) > limit
-    if metrics:
-        _print_metrics(found[:limit], opened, as_json)
+        if count or explain:
+            number_found = results.count()
+        elif metrics or sequences:
+            found: list[Any] = list(results)
+        else:
+            found = list(results.sources())
+    if explain:
+        _print(results.explain(), {"explain": results.explain()}, as_json)
+    elif count:
+        _print(str(number_found), {"count": number_found}, as_json)
     else:
-        _print_runs(found[:limit], opened, _shown_attributes(opened, expression), as_json)
-    if not found:
-        say("nothing matches")
-    if more:
-        say(f"the first {limit}; there are more")
-        if results.progress.errors:  # of a whole search the library tells
-            progress = results.progress
-            say(f"Warning: the query raised for {progress.errors} so far, the first: {progress.first_error}")
+        if metrics or sequences:
+            _print_sequences(found[:limit], opened, as_json)
+        else:
+            _print_runs(found[:limit], opened, expression, order_by, as_json)
+        if not found:
+            say("nothing matches" if not offset else f"nothing beyond the first {offset}, if there are so many")
+        if len(found) > len(found[:limit]):
+            say(f"{limit} from {offset + 1} on; there are more" if offset else f"the first {limit}; there are more")
 
 
 def _print(text: str, value: dict[str, Any], as_json: bool) -> None:
@@ -87,35 +120,66 @@ def _print(text: str, value: dict[str, Any], as_json: bool) -> None:
         click.echo(text)
 
 
-def _shown_attributes(repo: Repo, expression: str) -> list[TreePath]:
-    """Paths below `run` that an expression names, in its order, without those that are shown anyway."""
-    named = {path[1:] for path in repo.query_engine.compile(expression).attributes or () if len(path) > 1}
-    shown = named.difference((name,) for name in ("hash", "experiment", "metrics"))
+def _shown_attributes(repo: Repo, expression: str, order_by: str | None) -> list[TreePath]:
+    """Paths below `run` that the expression and the order name, in that order, without those that are shown anyway."""
+    engine = repo.query_engine
+    read = [(expression, engine.compile(expression).attributes)]
+    if order_by is not None:
+        read.append((order_by, engine.order(order_by).attributes))
+    shown: dict[TreePath, None] = {}
+    for text, paths in read:
+        below = {path[1:] for path in paths or () if len(path) > 1 and isinstance(path[1], str)}
+        named = below.difference((name,) for name in ("hash", "experiment", "metrics"))
+        shown |= dict.fromkeys(sorted(named, key=lambda path: _place(text, path)))
+    return list(shown)
 
-    def place(path: TreePath) -> tuple[int, str]:
-        return expression.find([str(part) for part in path if isinstance(part, str)][-1]), format_path(path)
 
-    return sorted((path for path in shown if isinstance(path[0], str)), key=place)
+def _place(text: str, path: TreePath) -> tuple[int, str]:
+    return text.find([part for part in path if isinstance(part, str)][-1]), format_path(path)
 
 
-def _print_runs(found: list[Run], repo: Repo, attributes: list[TreePath], as_json: bool) -> None:
+def _print_runs(found: list[RunSource], repo: Repo, expression: str, order_by: str | None, as_json: bool) -> None:
+    attributes = _shown_attributes(repo, expression, order_by)
+    figures = _Figures(repo, order_by)
+    titles = [*map(format_path, attributes), *figures.titles]
+    runs = [repo.run_of(source) for source in found]
+    values = [[_value(run, path, _MISSING) for path in attributes] for run in runs]
+    measured = [figures.of(source) for source in found]
     if as_json:
+        rows = [[None if value is _MISSING else value for value in row] for row in values]
         print_json(
             [
-                {
-                    "hash": run.hash,
-                    "experiment": run.experiment,
-                    "values": {format_path(path): _value(run, path, None) for path in attributes},
-                }
-                for run in found
+                {"hash": run.hash, "experiment": run.experiment, "values": dict(zip(titles, row + more, strict=True))}
+                for run, row, more in zip(runs, rows, measured, strict=True)
             ]
         )
     elif found:
-        columns = [HASH, Column("experiment"), *(Column(format_path(path)) for path in attributes)]
-        rows = [
-            [run.hash, run.experiment, *(_cell(_value(run, path, _MISSING)) for path in attributes)] for run in found
+        columns = [HASH, Column("experiment"), *map(Column, titles[: len(attributes)])]
+        columns += [Column(title, right=True) for title in figures.titles]
+        cells = [
+            [run.hash, run.experiment, *map(_cell, row), *map(_figure, more)]
+            for run, row, more in zip(runs, values, measured, strict=True)
         ]
-        print_table(columns, rows, known=repo.list_runs())
+        print_table(columns, cells, known=repo.list_runs())
+
+
+class _Figures:
+    """Figures of the runs' metrics that an order names, which are no attributes of runs."""
+
+    def __init__(self, repo: Repo, order_by: str | None) -> None:
+        self._order = None if order_by is None else repo.query_engine.order(order_by)
+        names = self._order.names if self._order is not None else ()
+        self._places = [i for i, name in enumerate(names) if _METRICS.match(name)]
+        self.titles = [names[i].removeprefix("run.") for i in self._places]
+
+    def of(self, source: RunSource) -> list[Any]:
+        if self._order is None or not self._places:
+            return []
+        try:
+            values = self._order.values(RunView(source))
+        except QueryRuntimeError:  # the search has told of it
+            return [None for _ in self._places]
+        return [values[i] for i in self._places]
 
 
 def _value(run: Run, path: TreePath, default: Any) -> Any:
@@ -134,9 +198,13 @@ def _cell(value: Any) -> str:
     return "" if value is _MISSING else value if isinstance(value, str) else leaf(value)
 
 
-def _print_metrics(found: list[Metric], repo: Repo, as_json: bool) -> None:
-    described = [{"run": metric.run.hash} | describe_sequence(metric) for metric in found]
+def _figure(value: Any) -> str:
+    return "" if value is None else number(value) if isinstance(value, (int, float)) else _cell(value)
+
+
+def _print_sequences(found: list[Sequence], repo: Repo, as_json: bool) -> None:
+    described = [{"run": sequence.run.hash} | describe_sequence(sequence) for sequence in found]
     if as_json:
         print_json(described)
     elif found:
-        print_table(_METRICS, [[each["run"], *sequence_cells(each)] for each in described], known=repo.list_runs())
+        print_table(_SEQUENCES, [[each["run"], *sequence_cells(each)] for each in described], known=repo.list_runs())

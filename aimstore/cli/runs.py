@@ -48,11 +48,14 @@ runs.add_command(show)
 @click.option(
     "--sort",
     type=click.Choice(["created", "name", "experiment", "state", "duration", "metrics"]),
-    default="created",
-    show_default=True,
-    help="Times and numbers begin with the greatest, names with A.",
+    help="Times and numbers begin with the greatest, names with A.  [default: created]",
 )
 @click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option(
+    "--order-by",
+    metavar="PATH",
+    help="Instead of --sort: attributes of runs as in queries, such as 'run.hparams.lr desc, run.name'.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print hashes and nothing else.")
 @repo_option
 @json_option
@@ -61,8 +64,9 @@ def ls(
     everything: bool,
     expression: str | None,
     limit: int | None,
-    sort: str,
+    sort: str | None,
     reverse: bool,
+    order_by: str | None,
     quiet: bool,
     repo: str | None,
     as_json: bool,
@@ -73,15 +77,13 @@ def ls(
     """
     if everything and expression is not None:
         raise click.UsageError("--all and --query exclude each other; mention run.archived in the expression")
+    if order_by is not None and (sort or reverse):
+        raise click.UsageError('--order-by excludes --sort and --reverse; write "desc" after an attribute')
     opened = open_repo(repo)
     with working("reading the runs"):
-        found = listed(opened, expression)
+        found = listed(opened, expression, order_by)
     shown = found if everything or expression is not None else [run for run in found if not run["archived"]]
-    shown.sort(key=lambda run: run["hash"])
-    known = sorted((run for run in shown if run[_KEYS[sort]] is not None), key=lambda run: run[_KEYS[sort]])
-    if (sort in _DESCENDING) != reverse:
-        known.reverse()
-    chosen = [*known, *(run for run in shown if run[_KEYS[sort]] is None)][:limit]
+    chosen = (shown if order_by is not None else _sorted(shown, sort or "created", reverse=reverse))[:limit]
     if as_json:
         print_json(chosen)
         return
@@ -97,6 +99,15 @@ def ls(
 _KEYS: Final = {"created": "created_at"} | {
     name: name for name in ("name", "experiment", "state", "duration", "metrics")
 }
+
+
+def _sorted(shown: list[dict[str, Any]], sort: str, *, reverse: bool) -> list[dict[str, Any]]:
+    key = _KEYS[sort]
+    by_hash = sorted(shown, key=lambda run: run["hash"])
+    known = sorted((run for run in by_hash if run[key] is not None), key=lambda run: run[key])
+    if (sort in _DESCENDING) != reverse:
+        known.reverse()
+    return [*known, *(run for run in by_hash if run[key] is None)]
 
 
 def _cells(run: dict[str, Any]) -> list[str]:

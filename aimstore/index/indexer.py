@@ -97,7 +97,7 @@ class ContainerIndexer(Indexer):
                     writes.put(listed, b"")
             return writes
 
-        self._writer.commit(make)
+        self._writer.commit(make, batch)
 
     def clear(self) -> None:
         with self._writing, self._reading:

@@ -6,7 +6,7 @@ import atexit
 import logging
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock, Thread
@@ -16,7 +16,7 @@ from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
 from aimstore.errors import AimstoreError
 from aimstore.forking import track_forks
 from aimstore.lifecycle import is_ending
-from aimstore.types import INDEX_PATH
+from aimstore.types import INDEX_PATH, META_PREFIX, meta_path
 
 logger = logging.getLogger("aimstore")
 
@@ -62,8 +62,8 @@ class IndexWriter:
         track_forks(self)
         _writers.add(self)
 
-    def commit(self, make: Callable[[Container], WriteBatch]) -> None:
-        """Write what `make` says, given the index as it is, and return when it is durable.
+    def commit(self, make: Callable[[Container], WriteBatch], runs: Collection[str] = ()) -> None:
+        """Write what `make` says of `runs`, given the index as it is, and return when it is durable.
 
         Raises:
             LockedError: others kept the index; nothing is written.
@@ -78,6 +78,7 @@ class IndexWriter:
                     return
             lock = self._backend.lock(INDEX_PATH, timeout=self._patience)
             try:
+                self._note_loss(runs)
                 held = self._held = _Held(lock, self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock))
             except BaseException:
                 lock.release()
@@ -85,6 +86,15 @@ class IndexWriter:
             self._write(held, make)
             if self._held is held:
                 Thread(target=self._look_after, args=(held,), name="aimstore-index", daemon=True).start()
+
+    def _note_loss(self, runs: Collection[str]) -> None:
+        """Where the index is gone, mark the one that is made anew, so that queries do not take it for all there is."""
+        if self._backend.exists(INDEX_PATH):
+            return
+        known = {*self._backend.marked("meta/"), *map(meta_path, runs)}
+        if INDEX_PATH not in known and any(path not in known for path in self._backend.list(META_PREFIX)):
+            logger.warning("the index was lost: queries look into every run, until `aimstore reindex --rebuild` is done")
+            self._backend.mark(INDEX_PATH)
 
     def _write(self, held: _Held, make: Callable[[Container], WriteBatch]) -> None:
         try:

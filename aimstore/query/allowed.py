@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from aimstore.abc.query import Subject
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
 from aimstore.query.limits import MAX_INT_BITS
+from aimstore.query.patterns import PatternError, check_pattern
 from aimstore.query.syntax import fault, fault_between
 from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
 from aimstore.suggestions import nearest
@@ -34,6 +35,11 @@ _REFUSED_NODES: Final[dict[str, str]] = {
     "YieldFrom": "yield",
 }
 _OTHER_LANGUAGES: Final = {"null": "None", "nil": "None", "true": "True", "false": "False"}
+_PATTERNS: Final = """for regular expressions use matches(), as in run.name.matches(r"^exp-\\d+$")"""
+_INSTEAD: Final = {"contains": 'use "in", as in "exp" in run.name'} | dict.fromkeys(
+    ("re", "re2", "regex", "match", "search", "fullmatch", "findall", "rlike", "ilike"), _PATTERNS
+)
+"""What to write for names of other libraries and languages."""
 
 
 class AllowList:
@@ -136,6 +142,10 @@ class AllowList:
             self._refuse(node, reason, f"did you mean {_OTHER_LANGUAGES[name.lower()]}?")
         if name in RUN_PROPERTIES:
             self._refuse(node, reason, f"did you mean run.{name}?")
+        if name in _INSTEAD:
+            self._refuse(node, reason, _INSTEAD[name])
+        if name in METHODS:
+            self._refuse(node, reason, f"write it after a value, as in run.x.{name}(…)")
         if near := nearest(name, [*self._subjects, *FUNCTIONS, *self._variables]):
             self._refuse(node, reason, f"did you mean {near[0]}?")
         known = ", ".join((*sorted(self._subjects), *FUNCTIONS))
@@ -194,7 +204,10 @@ class AllowList:
                 hint = f"did you mean {near[0]}()?" if near else f"methods are {', '.join(sorted(METHODS))}"
                 if method in RUN_PROPERTIES | SEQUENCE_PROPERTIES:
                     hint = "leave the parentheses out"
+                hint = _INSTEAD.get(method, hint)
                 self._refuse(node.func, f"a query cannot call a method {method!r}", hint)
+            if method == "matches":
+                self._check_pattern(node)
             self._base(node.func.value)
         else:
             self._refuse(node.func, "only functions and methods can be called")
@@ -207,6 +220,18 @@ class AllowList:
             self._loop(node.args[0])
         else:
             self._each(node.args)
+
+    def _check_pattern(self, node: ast.Call) -> None:
+        if len(node.args) != 1:
+            self._refuse(node.func, "matches() takes one pattern", "put | between alternatives: 'adam|sgd'")
+        match node.args[0]:
+            case ast.Constant(str() as pattern):
+                try:
+                    check_pattern(pattern)
+                except PatternError as error:
+                    self._refuse(node.args[0], str(error))
+            case ast.Constant():
+                self._refuse(node.args[0], "matches() takes a pattern as a string")
 
     def _visit_generatorexp(self, node: ast.GeneratorExp) -> None:
         self._refuse(node, "a generator is not a value", f"put it into {', '.join(sorted(CONSUMERS))}, or into [ ]")

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from aimstore.abc.query import CompiledQuery, Query, Subject, View
+from aimstore.abc.query import AllOf, CompiledQuery, Order, Query, Subject, View
 from aimstore.errors import QueryRuntimeError
 from aimstore.query.allowed import AllowList
 from aimstore.query.limits import Budget
+from aimstore.query.ordering import parse_order
 from aimstore.query.planner import Plan, plan
 from aimstore.query.reads import attributes_read
 from aimstore.query.syntax import parse
@@ -25,13 +26,16 @@ class PythonQuery(Query):
         if not isinstance(expression, str):
             raise TypeError(f"a query is a string, not {type(expression).__name__}")
         if not expression.strip():
-            return _Everything(expression)
+            return _Everything(expression, subject)
         tree = parse(expression)
         AllowList(expression, subject).check(tree)
         query = _PythonCompiledQuery(expression, subject, attributes_read(tree, subject), plan(tree, subject))
         if not (query.exact and _is_plain(tree)):
             query.prepare(tree)
         return query
+
+    def order(self, text: str, subject: Subject = "run") -> Order:
+        return parse_order(text, subject)
 
 
 _PLAIN: Final = (
@@ -64,8 +68,10 @@ class _Everything(CompiledQuery):
 
     attributes = frozenset()
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, subject: Subject) -> None:
         self.expression = expression
+        if subject == "run":
+            self.hints, self.exact = AllOf(()), True
 
     def matches(self, view: View) -> bool:
         return True

@@ -13,6 +13,7 @@ from typing import Any, Final
 from aimstore.query.arithmetic import absent, add
 from aimstore.query.compare import elements, get_key, size
 from aimstore.query.limits import MAX_ROUND_DIGITS, Budget, QueryLimitError
+from aimstore.query.patterns import search
 from aimstore.query.values import MISSING, PLAIN, DictView, ListView, wrap
 
 
@@ -180,7 +181,7 @@ _TEXT_METHODS: Final = (
 )
 _MAPPING: Final[dict[str, Callable[..., Any]]] = {"get": _get, "items": _items, "keys": _keys, "values": _values}
 _METHODS: Final[dict[type, dict[str, Callable[..., Any]]]] = {
-    str: {name: _text_method(name) for name in _TEXT_METHODS},
+    str: {name: _text_method(name) for name in _TEXT_METHODS} | {"matches": search},
     dict: _MAPPING,
     DictView: _MAPPING,
     datetime: {

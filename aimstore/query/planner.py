@@ -14,7 +14,7 @@ from aimstore.query.limits import Budget
 from aimstore.query.operands import Place, comparand, place_of
 from aimstore.query.values import MISSING
 from aimstore.query.views import RUN_PROPERTIES
-from aimstore.types import TreePath
+from aimstore.types import TreePath, is_run_hash
 
 MAX_CONSTANTS: Final = 10_000
 """Elements of a list after `in` that becomes a hint."""
@@ -141,7 +141,8 @@ def _asked(place: Place | None, operator: Operator, value: Any = None) -> Plan:
             return _NOTHING
     match place.attribute, operator:
         case ("hash",), _:
-            return Plan(Among(frozenset(value if operator == "in" else (value,))), exact=True)
+            hashes = value if operator == "in" else (value,)
+            return Plan(Among(frozenset(filter(is_run_hash, hashes))), exact=True)  # no run has any other
         case ("any", "name"), "==":
             return Plan(Term(("seqs", value), "defined"))
         case ("any", "name"), "in":
@@ -188,7 +189,7 @@ def describe(hint: Hint) -> str:
     """
     match hint:
         case AllOf(hints):
-            return " and ".join(map(_within, hints)) or "True"
+            return " and ".join(map(_within, hints)) or "every run"
         case AnyOf(hints):
             return " or ".join(map(_within, hints)) or "False"
         case Among(runs):

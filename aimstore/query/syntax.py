@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
+import warnings
 from typing import Final
 
 from aimstore.errors import QuerySyntaxError
@@ -26,9 +28,13 @@ _FOREIGN: Final = (
     (re.compile(r"!(?!=)"), 'use "not" instead of "!"'),
     (re.compile(r"\b(?:AND|OR|NOT|IN|IS)\b"), '"and", "or", "not", "in" and "is" are written in lower case'),
     (re.compile(r"\b(?i:like)\b"), 'use "in", startswith() or endswith() for parts of a string'),
+    (re.compile(r"=~|!~|\b(?i:rlike|regexp)\b"), 'use matches() for regular expressions: run.name.matches("pattern")'),
     (re.compile(r":="), "a query cannot assign; did you mean ==?"),
 )
 """What people write in the manner of other languages, and what to write here; looked for where Python cannot parse."""
+
+_one_at_a_time: Final = threading.Lock()
+"""Filters of warnings are the process's, not the thread's."""
 
 _ASSIGNMENT: Final = re.compile(r"(?<![=!<>:])=(?!=)")
 
@@ -43,8 +49,8 @@ def parse(expression: str) -> ast.Expression:
         raise QuerySyntaxError(f"a query may have {MAX_LENGTH:,} characters, not {len(expression):,}", expression[:80])
     try:
         # brackets let an expression run over several lines; two kinds, so that an unbalanced one is found out
-        ast.parse(f"[\n{expression}\n]", "<query>", "eval")
-        tree = ast.parse(f"(\n{expression}\n)", "<query>", "eval")
+        _ast_of(f"[\n{expression}\n]")
+        tree = _ast_of(f"(\n{expression}\n)")
     except SyntaxError:
         raise _parse_fault(expression) from None
     except ValueError as error:
@@ -53,6 +59,16 @@ def parse(expression: str) -> ast.Expression:
         raise QuerySyntaxError(f"a query may be nested {MAX_DEPTH} levels deep", expression) from None
     _check_size(tree, expression)
     return tree
+
+
+def _ast_of(text: str) -> ast.Expression:
+    if "\\" not in text:
+        return ast.parse(text, "<query>", "eval")
+    with _one_at_a_time, warnings.catch_warnings():
+        # `'\d'` is the pattern that it looks like; Python warns of it, in the name of the program that asks
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", SyntaxWarning)
+        return ast.parse(text, "<query>", "eval")
 
 
 def fault(reason: str, expression: str, node: ast.AST, hint: str = "") -> QuerySyntaxError:
@@ -83,13 +99,13 @@ def column(expression: str, line: int, offset: int) -> int:
 
 def _parse_fault(expression: str) -> QuerySyntaxError:
     """The error for text that Python cannot parse."""
-    masked = _STRING.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), expression)
+    masked = without_strings(expression)
     found = [(match, hint) for pattern, hint in _FOREIGN if (match := pattern.search(masked))]
     if found:
         match, hint = min(found, key=lambda each: each[0].start())
-        return QuerySyntaxError("not a query", expression, *_place(expression, match.start()), hint)
+        return QuerySyntaxError("not a query", expression, *place(expression, match.start()), hint)
     try:
-        ast.parse(expression.strip(), "<query>", "eval")
+        _ast_of(expression.strip())
     except SyntaxError as error:
         reason, line, start = error.msg, error.lineno or 1, error.offset or 0
     else:  # Python reads it alone but not in brackets
@@ -97,9 +113,9 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
     assignment = _ASSIGNMENT.search(masked)
     if assignment and ("==" in reason or reason == "invalid syntax"):
         hint = "did you mean ==?"
-        return QuerySyntaxError("a query cannot assign", expression, *_place(expression, assignment.start()), hint)
+        return QuerySyntaxError("a query cannot assign", expression, *place(expression, assignment.start()), hint)
     if start < 1:  # so Python says that it wanted more
-        return QuerySyntaxError("the query ends too early", expression, *_place(expression, len(expression.rstrip())))
+        return QuerySyntaxError("the query ends too early", expression, *place(expression, len(expression.rstrip())))
     if line == 1:
         start += len(expression) - len(expression.lstrip())
     lines = expression.splitlines() or [""]
@@ -107,7 +123,17 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
     return QuerySyntaxError(reason, expression, line, min(max(start, 1), len(lines[line - 1]) + 1))
 
 
-def _place(expression: str, index: int) -> tuple[int, int]:
+def without_strings(expression: str) -> str:
+    """The expression with blanks in the place of its strings."""
+    return _STRING.sub(lambda match: blank(match.group()), expression)
+
+
+def blank(text: str) -> str:
+    """As much room as `text` takes, in lines and columns."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+def place(expression: str, index: int) -> tuple[int, int]:
     """1-based line and column of a character."""
     before = expression[:index]
     return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from aimstore import Repo, Run
 
@@ -75,3 +81,44 @@ def test_reindex_fails_where_a_run_could_not_be_indexed(
     result = invoke("reindex", exit=1)
     assert "failed   1" in result.stdout
     assert f"run {killed} is not indexed: " in result.stderr
+
+
+def test_watching_indexes_what_dies_until_it_is_interrupted(repo: Repo, killed: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from aimstore.cli import main; main()",
+        "reindex",
+        "--watch",
+        "--json",
+        "--interval",
+        "0.01",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        found = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert found == {"run": killed, "state": "indexed", "reason": None}
+        assert process.stdout.read() == ""
+        assert process.stderr.read() == f"watching {repo.path}; Ctrl-C ends it\n"
+    assert repo.status().stalled == []
+
+
+def test_watching_ends_by_sigterm_too(repo: Repo, killed: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from aimstore.cli import main; main()", "reindex", "--watch"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"indexed  {killed}\n"
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    assert repo.status().stalled == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--watch", "--rebuild"), ("--watch", "--run", "f" * 24), ("--interval", "5"), ("--watch", "--interval", "0")],
+)
+def test_options_that_do_not_go_together_are_refused(invoke: Any, repo: Repo, arguments: tuple[str, ...]) -> None:
+    invoke("reindex", *arguments, exit=2)

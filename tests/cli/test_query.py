@@ -81,5 +81,53 @@ def test_errors_of_the_query_are_told_on_stderr(invoke: Any, scene: Any) -> None
 def test_errors_are_told_where_a_limit_ends_the_search(invoke: Any, scene: Any) -> None:
     expression = "1 / (run.hparams.lr - 0.1) > 0 or 1 / (run.hparams.lr - 0.001) > 0"
     result = invoke("query", expression, "--limit", 1, "--repo", scene.path)
-    assert "raised for 2 so far" in result.stderr
+    assert "raised for 2 of" in result.stderr
     assert result.stdout.count("unended") == 1
+
+
+def test_runs_in_an_order_come_with_what_they_are_ordered_by(invoke: Any, invoke_json: Any, scene: Any) -> None:
+    command = ("query", "run.hparams.lr < 0.3", "--order-by", "run.created_at desc", "--repo", scene.path)
+    assert [run["hash"] for run in invoke_json(*command)] == [scene.second, scene.first]
+    assert invoke(*command).stdout.split("\n")[0].split() == ["hash", "experiment", "hparams.lr", "created_at"]
+    assert [run["hash"] for run in invoke_json(*command, "--limit", 1, "--offset", 1)] == [scene.first]
+    assert invoke_json(*command, "--limit", 5, "--offset", 1, "--count") == {"count": 1}
+    assert "run.created_at desc, the first 1 left out" in invoke(*command, "--offset", 1, "--explain").stdout
+
+
+def test_runs_ordered_by_a_figure_come_with_it(invoke: Any, invoke_json: Any, scene: Any) -> None:
+    path = "run.metrics['loss', {'subset': 'train'}].last"
+    command = ("query", "--order-by", f"{path}, run.created_at", "--repo", scene.path)
+    title = path.removeprefix("run.")
+    first, second, *rest = invoke_json(*command)
+    assert [run["hash"] for run in (first, second)] == [scene.first, scene.second]
+    assert [run["values"][title] for run in (first, second, *rest)] == [0.1, 0.1, None, None]
+    assert title in invoke(*command).stdout
+
+
+def test_a_page_says_where_it_is(invoke: Any, scene: Any) -> None:
+    assert "2 from 2 on; there are more" in invoke("query", "--limit", 2, "--offset", 1, "--repo", scene.path).stderr
+    assert "nothing beyond the first 9" in invoke("query", "--offset", 9, "--repo", scene.path).stderr
+
+
+def test_sequences(invoke: Any, invoke_json: Any, scene: Any) -> None:
+    expression = "sequence.count > 0 and run.experiment == 'first'"
+    found = invoke_json("query", "--sequences", expression, "--order-by", "sequence.name desc", "--repo", scene.path)
+    assert [(each["name"], each["kind"]) for each in found] == [
+        ("odd", "number"),
+        ("notes", "text"),
+        ("loss", "number"),
+    ]
+    (notes,) = invoke_json("query", "--sequences", "--kind", "text", expression, "--repo", scene.path)
+    assert (notes["run"], notes["last"]) == (scene.first, None)
+    assert "notes" in invoke("query", "--sequences", "--kind", "text", "--repo", scene.path).stdout
+
+
+def test_options_that_exclude_each_other(invoke: Any, scene: Any) -> None:
+    for options in (["--metrics", "--sequences"], ["--count", "--explain"], ["--kind", "text"], ["--offset", "-1"]):
+        assert "Error" in invoke("query", *options, "--repo", scene.path, exit=2).stderr
+
+
+def test_a_mistake_in_the_order_is_pointed_at(invoke: Any, scene: Any) -> None:
+    lines = invoke("query", "--order-by", "run.name desk", "--repo", scene.path, exit=2).stderr.splitlines()
+    assert lines[1].index("desk") == lines[2].index("^")
+    assert "desc" in lines[3]

@@ -169,3 +169,14 @@ def test_rm_refuses_a_run_that_is_being_written(invoke: Any, scene: Any) -> None
     result = invoke("runs", "rm", "--yes", scene.first, scene.active, "--repo", scene.path, exit=1)
     assert f"run {scene.active} is being written by process {scene.pid} on " in result.stderr
     invoke("runs", "show", scene.first, "--repo", scene.path)
+
+
+def test_runs_in_an_order_of_their_attributes(invoke: Any, invoke_json: Any, scene: Any) -> None:
+    listed = invoke_json("runs", "ls", "--order-by", "run.hparams.lr desc, run.hash", "--repo", scene.path)
+    assert [run["hash"] for run in listed][:3] == [*sorted([scene.stalled, scene.active]), scene.first]
+    assert scene.archived not in [run["hash"] for run in listed]
+    command = ("runs", "ls", "-q", "--all", "--order-by", "run.created_at", "--repo", scene.path)
+    assert invoke(*command).stdout.split()[:3] == [scene.first, scene.second, scene.archived]
+    assert invoke(*command, "--limit", 1).stdout.split() == [scene.first]
+    for options in (["--sort", "name"], ["--reverse"]):
+        assert "excludes" in invoke(*command, *options, exit=2).stderr

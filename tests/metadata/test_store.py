@@ -134,6 +134,21 @@ def test_selected_runs_are_those_that_have_a_row(store):
     assert store.get_run("no hash at all") is None
 
 
+def test_ends_are_noted_for_many_runs_and_make_no_rows(store):
+    for run in (A, B):
+        store.create_run(run, name="n", tags=("t",))
+    store.finish_runs({A: 5, C: 7})
+    assert store.all_runs() == {
+        A: RunProperties(A, name="n", tags=("t",), finalized_at=5),
+        B: RunProperties(B, name="n", tags=("t",)),
+    }
+    store.finish_runs({})
+    with pytest.raises(EncodingError):
+        store.finish_runs({A: 1.5})
+    with pytest.raises(InvalidRunHashError):
+        store.finish_runs({"a": 5})
+
+
 def test_upsert_replaces_all_properties(store):
     before = RunProperties(A, "old", "base", "text", True, ("x", "y"), 1, 2)
     after = RunProperties(A, None, None, None, False, ("z",), 3, None)

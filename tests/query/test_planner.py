@@ -105,10 +105,14 @@ EXACT = {
     "run.created_at >= datetime(2024, 5, 1)": prop("created_at", ">=", MAY),
     "datetime(2024, 5, 1) > run.finalized_at": prop("finalized_at", "<", MAY),
     "run.finalized_at": prop("finalized_at", "true"),
-    "run.hash == 'x'": Among(frozenset({"x"})),
-    "'x' == run.hash": Among(frozenset({"x"})),
-    "run.hash in ['x', 'y', 'x']": Among(frozenset({"x", "y"})),
+    "run.hash == 'eeeeeeeeeeeeeeeeeeeeeeee'": Among(frozenset({"eeeeeeeeeeeeeeeeeeeeeeee"})),
+    "'eeeeeeeeeeeeeeeeeeeeeeee' == run.hash": Among(frozenset({"eeeeeeeeeeeeeeeeeeeeeeee"})),
+    "run.hash in ['eeeeeeeeeeeeeeeeeeeeeeee', 'ffffffffffffffffffffffff', 'eeeeeeeeeeeeeeeeeeeeeeee']": Among(
+        frozenset({"eeeeeeeeeeeeeeeeeeeeeeee", "ffffffffffffffffffffffff"})
+    ),
     "run.hash in []": Among(frozenset()),
+    "run.hash == 'abc'": Among(frozenset()),
+    "run.hash in ['EEEEEEEEEEEEEEEEEEEEEEEE', ' eeeeeeeeeeeeeeeeeeeeeeee', 'a b', '']": Among(frozenset()),
 }
 
 SUPERSET = {
@@ -164,7 +168,7 @@ METRICS = {
     "metric.run.experiment == 'x' and run.a == 1": AllOf((prop("experiment", "==", "x"), A1)),
     "run.metrics['acc'].last < 1 and metric.name == 'loss'": AllOf((seq("acc", "last", is_="<", to=1), seq("loss"))),
     "metric.run['name'] == 'x'": attr("name", to="x"),
-    "run.hash == 'x'": Among(frozenset({"x"})),
+    "run.hash == 'eeeeeeeeeeeeeeeeeeeeeeee'": Among(frozenset({"eeeeeeeeeeeeeeeeeeeeeeee"})),
 }
 
 SEQUENCES = {
@@ -256,10 +260,11 @@ def test_the_types_of_constants_stay():
     assert PythonQuery().compile("run.a > datetime('2024-05-01T02:00+02:00')").hints.value.tzinfo is UTC
 
 
-def test_the_empty_query_has_no_hints():
+def test_the_empty_query_is_answered_without_a_look_at_the_runs():
     query = PythonQuery().compile(" ")
-    assert query.hints is None
-    assert not query.exact
+    assert query.hints == AllOf(())
+    assert query.exact
+    assert PythonQuery().compile("", "metric").hints is None
 
 
 def test_a_long_list_is_a_hint_up_to_a_limit():
@@ -341,8 +346,8 @@ def test_an_exact_query_is_first_asked_by_several_threads(make_record):
         ("run.a.startswith('x')", "a.startswith('x')"),
         ("run.a in (1, 'x')", "a in [1, 'x']"),
         (f"run.a in {list(range(10_000))}", "a in [0, 1, 2, 3, 4, … 9,995 more]"),
-        ("run.hash == 'x'", "hash == 'x'"),
-        ("run.hash in ('x', 'y')", "hash in ['x', 'y']"),
+        ("run.hash == '" + "e" * 24 + "'", "hash == '" + "e" * 24 + "'"),
+        (f"run.hash in ('{'e' * 24}', '{'f' * 24}')", f"hash in ['{'e' * 24}', '{'f' * 24}']"),
         ("run.created_at > datetime(2024, 5, 1)", "created_at > datetime('2024-05-01T00:00:00+00:00')"),
         ("run.metrics['loss'].last < 1", "sequences['loss'].last < 1"),
         ("'loss' in run.metrics", "is_defined(sequences['loss'])"),

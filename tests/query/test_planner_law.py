@@ -117,6 +117,7 @@ USUAL = COMMON | st.fixed_dictionaries({}, optional={"a": COMMON, "b": COMMON})
 SMALL = st.sampled_from([None, True, 0, 1, 2.5, float("nan"), "a", "ab"])
 NUMBERS = st.sampled_from([None, 0, 1, 2.5, -1.0, float("nan")])
 TEXTS = st.sampled_from(["a", "b", "ab", "1"])
+HASHES = st.sampled_from(["a" * 24, "b" * 24])
 
 
 @st.composite
@@ -142,7 +143,7 @@ def records(draw: st.DrawFn) -> Any:
     attributes = draw(st.fixed_dictionaries({"a": USUAL}, optional={"b": USUAL}))
     attributes |= draw(st.dictionaries(st.sampled_from(KEYS), STORED, max_size=2))
     found = draw(st.lists(metrics(), max_size=3))
-    return SimpleNamespace(hash=draw(TEXTS), properties=properties, attributes=attributes, metrics=found)
+    return SimpleNamespace(hash=draw(HASHES), properties=properties, attributes=attributes, metrics=found)
 
 
 def chosen(*texts: str) -> st.SearchStrategy[str]:
@@ -155,7 +156,7 @@ CONSTANTS = chosen(
     *("datetime(2024, 5, 1)", "datetime('2024-05-01T02:00+02:00')", "timedelta(days=1)"),
     "(datetime(2024, 5, 2) - timedelta(days=1))",
 )  # fmt: skip
-LIKELY = chosen("1", "1", "True", "2.5", "0", "'a'", "'a'", "'ab'", "'b'", "datetime(2024, 5, 1)")
+LIKELY = chosen("1", "1", "True", "2.5", "0", "'a'", "'a'", "'ab'", "'b'", "datetime(2024, 5, 1)", f"'{'a' * 24}'")
 LINKS = chosen(
     *(".a", ".b", ".year", ".real", ".shape", "['a']", "['year']", "[0]", "[1]", "[-1]", "['a', 'b']", "['a', 0]", "[0:1]")
 )  # fmt: skip

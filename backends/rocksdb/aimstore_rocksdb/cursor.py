@@ -47,6 +47,7 @@ class Cursor:
         it, start, stop, reverse = self._it, self._keys.start, self._keys.stop, self._reverse
         key_of, value_of, step = it.key, it.value, it.prev if reverse else it.next
         items: list[Item] = []
+        add = items.append
         room = _STEP_BYTES
         try:
             for _ in range(steps):
@@ -59,11 +60,12 @@ class Cursor:
                     self.end()
                     break
                 value = value_of()
-                items.append((key, value))
+                add((key, value))
                 step()
-                room -= len(value)
-                if room < 0:
-                    break
+                if value:
+                    room -= len(value)
+                    if room < 0:
+                        break
         finally:
             del it, key_of, value_of, step  # a traceback must not keep the database open
         return items
