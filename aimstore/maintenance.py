@@ -96,8 +96,8 @@ def _begin_rebuild(parts: Parts) -> None:
     with parts.backend.lock(INDEX_PATH, timeout=60.0):
         parts.backend.mark(INDEX_PATH)
     try:
-        for _ in parts.indexer.trees():
-            pass
+        parts.indexer.refresh()
+        parts.indexer.check()
         if not parts.backend.exists(INDEX_PATH):
             parts.indexer.clear()  # files of one that is no container any more
     except StorageError as error:

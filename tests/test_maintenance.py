@@ -300,6 +300,7 @@ def damaged_index(repo: Repo) -> Iterator[str]:
     """Damages the index of 30 runs in many ways, one after another; gives the name of each."""
     index = Path(repo.path) / "meta/index"
     backup = Path(repo.path).with_name("index.backup")
+    repo.close()  # which may keep the index for the next commit
     shutil.copytree(index, backup)
     names = sorted(path.name for path in index.iterdir())
     for name in names:

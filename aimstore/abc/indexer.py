@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -80,6 +81,15 @@ class Indexer(ABC):
 
         A record that is damaged is given as None, and breaks no other.
         """
+
+    def check(self) -> None:
+        """Read everything once.
+
+        Raises:
+            StorageError: something cannot be read.
+        """
+        for _ in itertools.chain(self.runs(), self.trees()):
+            pass
 
     @abstractmethod
     def candidates(self, hints: Hint | None) -> Candidates | None:

@@ -82,11 +82,13 @@ class ContainerIndexer(Indexer):
 
     def _commit(self, batch: _Batch) -> None:
         packed = {run: None if record is None else encode_record(record) for run, record in batch.items()}
+        longest = self._backend.capability.max_key_size or _LONGEST
+        posted = {run: set() if record is None else postings(record, longest) for run, record in batch.items()}
 
         def make(index: Container) -> WriteBatch:
             writes = WriteBatch()
-            for (run, record), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
-                _replace(writes, index, run, old, record)
+            for run, old in zip(batch, index.get_many(map(run_key, batch)), strict=True):
+                _replace(writes, run, _old_postings(index, run, old, longest), posted[run])
                 data = packed[run]
                 listed = ALL + bytes.fromhex(run)
                 if data is None:
@@ -147,6 +149,11 @@ class ContainerIndexer(Indexer):
                 if found is not None:
                     yield run, _readable(run, found)
 
+    def check(self) -> None:
+        reader = self._opened()
+        for _ in () if reader is None else reader.items():
+            pass
+
     def candidates(self, hints: Hint | None) -> Candidates | None:
         if hints is None:
             return None
@@ -161,18 +168,20 @@ class ContainerIndexer(Indexer):
         self._writer.let_go()
 
 
-def _replace(writes: WriteBatch, index: Container, run: str, old: bytes | None, record: dict[str, Any] | None) -> None:
+def _old_postings(index: Container, run: str, record: bytes | None, longest: int) -> set[bytes]:
+    if record is None:
+        return set()
+    try:
+        return postings(_decoded(run, record), longest)
+    except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings are looked for
+        end = bytes.fromhex(run)
+        keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
+        return {key.removesuffix(end) for key in keys if key.endswith(end)}
+
+
+def _replace(writes: WriteBatch, run: str, before: set[bytes], after: set[bytes]) -> None:
     """Take the postings of a run's old record out, and put those of the new one in."""
-    longest = index.capability.max_key_size or _LONGEST
     end = bytes.fromhex(run)
-    before: set[bytes] = set()
-    if old is not None:
-        try:
-            before = postings(_decoded(run, old), longest)
-        except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings are looked for
-            keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
-            before = {key.removesuffix(end) for key in keys if key.endswith(end)}
-    after = set() if record is None else postings(record, longest)
     for key in before - after:
         writes.delete(key + end)
     for key in after - before:

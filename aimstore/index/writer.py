@@ -93,7 +93,9 @@ class IndexWriter:
             return
         known = {*self._backend.marked("meta/"), *map(meta_path, runs)}
         if INDEX_PATH not in known and any(path not in known for path in self._backend.list(META_PREFIX)):
-            logger.warning("the index was lost: queries look into every run, until `aimstore reindex --rebuild` is done")
+            logger.warning(
+                "the index was lost: queries look into every run, until `aimstore reindex --rebuild` is done"
+            )
             self._backend.mark(INDEX_PATH)
 
     def _write(self, held: _Held, make: Callable[[Container], WriteBatch]) -> None:

@@ -62,8 +62,7 @@ class _Planner:
     def condition(self, node: ast.expr, sequence: str | None) -> Plan:
         match node:
             case ast.BoolOp(ast.And(), values):
-                sequence = next(self._names(values), sequence)
-                return _all_of([self.condition(value, sequence) for value in values])
+                return self._joined(values, next(self._names(values), sequence))
             case ast.BoolOp(ast.Or(), values):
                 return _any_of([self.condition(value, sequence) for value in values])
             case ast.Compare(left, operators, comparators):
@@ -77,6 +76,17 @@ class _Planner:
             case ast.Attribute() | ast.Subscript():
                 return _asked(place_of(node, sequence, self._budget), "true")
         return _NOTHING
+
+    def _joined(self, conditions: Iterable[ast.expr], sequence: str | None) -> Plan:
+        """The plan where all of `conditions` are true; names within them were looked for."""
+        plans = []
+        for condition in conditions:
+            match condition:
+                case ast.BoolOp(ast.And(), values):
+                    plans.append(self._joined(values, sequence))
+                case _:
+                    plans.append(self.condition(condition, sequence))
+        return _all_of(plans)
 
     def _names(self, conditions: Iterable[ast.expr]) -> Iterator[str]:
         """Names that `metric.name` equals where all of `conditions` are true."""

@@ -53,6 +53,7 @@ class _Policy(RestrictingNodeTransformer):
         raise _RefusedError(node, info)
 
     def visit_Expression(self, node: ast.Expression) -> ast.Expression:
+        self._sizes = _sizes(node)
         super().visit_Expression(node)
         arguments = [ast.arg(name) for name in (*SUBJECTS[self.subject], _BUDGET)]
         node.body = _function(arguments, node.body)
@@ -88,23 +89,36 @@ class _Policy(RestrictingNodeTransformer):
         return node
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
-        weight = _weight(node)
+        weight = self._weight(node)
         super().visit_ListComp(node)
         return _weighed(node, weight)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
-        weight = _weight(node)
+        weight = self._weight(node)
         super().visit_GeneratorExp(node)
         return _weighed(node, weight)
+
+    def _weight(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
+        """Steps that one round of a loop costs."""
+        return self._sizes[loop] // _NODES_PER_STEP + 1
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
         # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
         return self.node_contents_visit(node)
 
 
-def _weight(loop: ast.ListComp | ast.GeneratorExp) -> int:
-    """Steps that one round of a loop costs."""
-    return sum(1 for _ in ast.walk(loop)) // _NODES_PER_STEP + 1
+def _sizes(tree: ast.AST) -> dict[ast.AST, int]:
+    """The number of nodes of each subtree that is an expression."""
+    sizes: dict[ast.AST, int] = {}
+
+    def count(node: ast.AST) -> int:
+        size = 1 + sum(map(count, ast.iter_child_nodes(node)))
+        if isinstance(node, ast.expr):
+            sizes[node] = size
+        return size
+
+    count(tree)
+    return sizes
 
 
 def _weighed(loop: ast.ListComp | ast.GeneratorExp, weight: int) -> ast.expr:

@@ -19,7 +19,11 @@ MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 100
 """Levels of its syntax tree."""
 
-_STRING: Final = re.compile(r"""("{3}|'{3}).*?\1|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.DOTALL)
+_STRING: Final = re.compile(
+    r"""("{3}|'{3}).*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL
+)
+"""Also without its end: looking for that from each quote anew would take time with the square of the length."""
+
 _FOREIGN: Final = (
     (re.compile(r"&&"), 'use "and" instead of "&&"'),
     (re.compile(r"\|\|"), 'use "or" instead of "||"'),

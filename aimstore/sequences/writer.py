@@ -263,7 +263,9 @@ class SequenceWriter:
             return
         batch = WriteBatch()
         for series in chosen:
-            if series.summary is not None:
+            if series.summary is None:  # its records are gone
+                batch.delete(summary_key(series.id))
+            else:
                 batch.put(summary_key(series.id), encode_summary(series.summary))
         self._meta.write(batch)
         for series in chosen:

@@ -227,9 +227,12 @@ class RocksDBContainer(Container):
         del self._db
         if self.mode is Mode.READ:
             return  # its last reference goes with this frame, or with the scans of an older state
-        gone = self._failure is not None or not files.is_database(self._directory)  # it may have been deleted
-        if gone or engine.is_small(db, self._logged):
+        if self._failure is not None or not files.is_database(self._directory):  # it may have been deleted
             engine.release(db, self.path)
+        elif engine.is_small(db, self._logged):
+            engine.release(db, self.path)
+            with suppress(OSError):  # without a seal it reads like one whose process died
+                files.seal(self._directory)
         elif engine.without_threads():
             engine.release(db, self.path)
             engine.release(engine.open_for_writing(self._directory, self.path, self._options), self.path)

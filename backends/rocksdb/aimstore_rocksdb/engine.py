@@ -173,6 +173,7 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
     """
     with storage_error(directory):
         files.make(directory)
+        files.break_seal(directory)
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -225,7 +226,7 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
 
 def is_small(database: Rdict, logged: int) -> bool:
     """Whether a database is new and holds little: its log, of `logged` bytes, then reads as well as a table, whose making
-    costs three calls of fsync.
+    costs three calls of fsync. It is to be sealed, for a log that breaks off is no error to RocksDB.
     """
     return logged <= _LEFT_IN_LOG and not database.live_files()
 

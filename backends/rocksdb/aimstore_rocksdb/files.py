@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from aimstore.errors import CorruptionError
 
@@ -24,6 +25,7 @@ length, type "full") with log number 0, next file number 2, last sequence number
 _CURRENT = re.compile(rb"MANIFEST-\d+\n")
 PREFIX = "aimstore-rocksdb-"
 """How the names of snapshots begin."""
+_SEAL = "SEAL"
 _SLACK = 256 << 10
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
@@ -111,6 +113,56 @@ def _remove(directory: Path, prefixes: str | tuple[str, ...]) -> None:
             (directory / name).unlink(missing_ok=True)
 
 
+def seal(directory: Path) -> None:
+    """Note what is in the log of a database that was closed with all of it there.
+
+    RocksDB takes a log that breaks off for that of a process that died, and silently gives what is left.
+    """
+    logs = [name for name in os.listdir(directory) if name.endswith(".log")]  # noqa: PTH208
+    content = {name: (directory / name).read_bytes() for name in logs}
+    _write(f"{directory}/{_SEAL}", "".join(f"{name} {_sum(data)}\n" for name, data in content.items()).encode())
+
+
+def break_seal(directory: Path) -> None:
+    """Remove what `seal` noted, since the log is about to change.
+
+    Raises:
+        CorruptionError: the log is not as it was noted.
+    """
+    if not os.path.exists(f"{directory}/{_SEAL}"):  # noqa: PTH110  a Path takes twice as long
+        return
+    held: dict[str, int] = {}
+    try:
+        _hold(directory, _DATA, held)
+        _check_seal(directory, held)
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+    (directory / _SEAL).unlink(missing_ok=True)
+
+
+def _check_seal(directory: Path, held: dict[str, int]) -> None:
+    try:
+        noted = (directory / _SEAL).read_text("ascii", "replace")
+    except FileNotFoundError:
+        return
+    for line in noted.splitlines():
+        name, _, checksum = line.partition(" ")
+        if name in held:
+            size = os.fstat(held[name]).st_size
+            if _sum(os.pread(held[name], size, 0)) == checksum:
+                continue
+        elif any(
+            file.endswith(".sst") for file in held
+        ):  # it became a table, and a loss of power brought the note back
+            continue
+        raise CorruptionError(f"{directory}/{name} is not as it was when the database was closed")
+
+
+def _sum(data: bytes) -> str:
+    return f"{len(data)} {crc32(data):08x}"
+
+
 def has_room(directory: Path, nbytes: int) -> bool:
     """Whether a database can be reopened and take `nbytes` more: reopening writes its logs out as tables."""
     found = state(directory)
@@ -149,6 +201,7 @@ def snapshot(directory: Path) -> Iterator[Path]:
     held: dict[str, int] = {}
     try:
         _hold(directory, _DATA, held)
+        _check_seal(directory, held)
         current = (directory / "CURRENT").read_bytes()
         if not _CURRENT.fullmatch(current) or not (directory / (name := current.decode().strip())).exists():
             raise CorruptionError(f"{directory}/CURRENT does not name a manifest: {current!r:.80}")

@@ -10,7 +10,7 @@ import pytest
 from rocksdict import Options, Rdict
 
 from aimstore.abc import KeyRange, Mode, WriteBatch
-from aimstore.errors import LockedError
+from aimstore.errors import CorruptionError, LockedError
 from aimstore_rocksdb import files
 from aimstore_rocksdb.backend import RocksDBBackend
 
@@ -73,13 +73,31 @@ def test_a_closed_container_is_small(open_container: Any, tmp_path: Path) -> Non
     with open_container() as container:
         container.put(b"key", b"value")
     assert size(tmp_path / "db") < 1000
-    assert kinds(tmp_path / "db") == {"CURRENT", "IDENTITY", "LOCK", "MANIFEST", "log"}
+    assert kinds(tmp_path / "db") == {"CURRENT", "IDENTITY", "LOCK", "MANIFEST", "SEAL", "log"}
     with open_container() as container:
         container.put(b"other", b"value" * 10_000)
     assert size(tmp_path / "db") < 3000
     assert kinds(tmp_path / "db") == {"CURRENT", "IDENTITY", "LOCK", "MANIFEST", "log", "sst"}
     with open_container(mode=Mode.READ) as container:
         assert container.get(b"key") == b"value"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("damage", ["cut", "empty", "removed", "changed", "longer"])
+def test_a_log_that_was_damaged_after_the_close_is_corruption(
+    open_container: Any, tmp_path: Path, damage: str, mode: Mode
+) -> None:
+    with open_container() as container:
+        for number in range(20):
+            container.put(b"%d" % number, b"value")
+    (log,) = (tmp_path / "db").glob("*.log")
+    data = log.read_bytes()
+    if damage == "removed":
+        log.unlink()
+    else:
+        log.write_bytes({"cut": data[:-30], "empty": b"", "changed": data[:-1] + b"!", "longer": data + b"\0"}[damage])
+    with pytest.raises(CorruptionError, match=r"\.log"), open_container(mode=mode) as container:
+        container.get(b"1")
 
 
 def kinds(directory: Path) -> set[str]:
