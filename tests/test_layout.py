@@ -32,7 +32,8 @@ def layout(repo: Repo) -> Callable[[], dict[str, Any]]:
 
     def look() -> dict[str, Any]:
         aim = Path(repo.path)
-        while repo.parts.backend.lock_owner("meta/index") is not None:  # kept for moments, in case more is to be indexed
+        # it is kept for moments, in case more is to be indexed
+        while repo.parts.backend.lock_owner("meta/index") is not None:
             pass
         found: dict[str, Any] = {part: sorted(path.name for path in (aim / part).iterdir()) for part in sorted(PARTS)}
         found["index"] = (aim / "meta/index").is_dir()

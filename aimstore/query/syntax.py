@@ -17,11 +17,12 @@ MAX_NODES: Final = 50_000
 """Nodes of its syntax tree; a list of 10,000 run hashes fits."""
 
 MAX_DEPTH: Final = 100
-"""Levels of its syntax tree."""
+"""Levels of its syntax tree, and comparisons in a chain."""
 
-_STRING: Final = re.compile(
-    r"""("{3}|'{3}).*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL
-)
+MAX_CHAINED: Final = 2_000
+"""Comparisons in chains, all in all: each becomes a function, and takes 10 kB to compile."""
+
+_STRING: Final = re.compile(r"""("{3}|'{3}).*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL)
 """Also without its end: looking for that from each quote anew would take time with the square of the length."""
 
 _FOREIGN: Final = (
@@ -153,8 +154,13 @@ def _check_size(tree: ast.Expression, expression: str) -> None:
             break
     if level:
         raise fault(f"a query may be nested {MAX_DEPTH} levels deep", expression, tree.body)
+    chained = 0
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and len(node.ops) > MAX_DEPTH:
-            raise fault(f"a chain may have {MAX_DEPTH} comparisons", expression, node)
+        if isinstance(node, ast.Compare) and len(node.ops) > 1:
+            if len(node.ops) > MAX_DEPTH:
+                raise fault(f"a chain may have {MAX_DEPTH} comparisons", expression, node)
+            chained += len(node.ops)
+    if chained > MAX_CHAINED:
+        raise fault(f"a query may have {MAX_CHAINED:,} comparisons in chains", expression, tree.body, 'use "and"')
     if count > MAX_NODES:
         raise fault(f"a query may have {MAX_NODES:,} parts, not {count:,}", expression, tree.body)

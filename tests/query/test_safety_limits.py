@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import textwrap
@@ -80,7 +81,6 @@ REFUSED = [
     "run.a.tb_frame.f_locals",
     "run.a.f_back",
     "run.a.co_code",
-    "run.a.func_globals",
     "run.a.x__roles__",
     "import os",
     "from os import *",
@@ -88,20 +88,22 @@ REFUSED = [
     "del run.a",
     "assert run.a",
     "match run.a:\n case 1: 1",
-    "run.a.matches",
-    "run.a.matches(r'(a+)+$' * 400)",
+    "run.a.matches('(')",
+    "run.a.matches(r'(a)\\1')",
 ]
 """See `REFUSED` in the tests of the language's safety, too."""
 
 
 @pytest.mark.parametrize("subject", ["run", "metric", "sequence"])
-@pytest.mark.parametrize("expression", [each for each in REFUSED if each != "run.a.matches"])
+@pytest.mark.parametrize("expression", REFUSED)
 def test_ways_out_are_refused_when_compiled(expression, subject):
     with pytest.raises(QuerySyntaxError):
         PythonQuery().compile(expression, subject)
 
 
-@pytest.mark.parametrize("template", ["{}", "any(x == {} for x in run.a)", "len({})", "[{}][0]", "run.a[{}]", "{}.x", "{}[0]"])
+@pytest.mark.parametrize(
+    "template", ["{}", "any(x == {} for x in run.a)", "len({})", "[{}][0]", "run.a[{}]", "{}.x", "{}[0]"]
+)
 def test_no_guard_or_function_is_a_value(template):
     for name in namespace.make_globals():
         with pytest.raises(QuerySyntaxError):
@@ -116,9 +118,20 @@ def test_nothing_live_is_reached_from_a_run_of_a_repository(tmp_path):
         run.track("text", name="note")
     with contextlib.closing(Repo(tmp_path)) as repo:
         (source,) = repo.sources()
-        behind = [source, source.record, source.row, source.metrics, source.record.sequences[0], repo, repo.parts, repo.catalog]
+        behind = [
+            source,
+            source.record,
+            source.row,
+            source.metrics,
+            source.record.sequences[0],
+            repo,
+            repo.parts,
+            repo.catalog,
+        ]
         behind += [repo.parts.backend, repo.parts.indexer, repo.parts.database, run, source.attributes["a"]["large"]]
-        names = sorted({name for each in behind for name in (*dir(each), *getattr(each, "__dict__", ()))} | {"repo", "db", "tree"})
+        names = sorted(
+            {name for each in behind for name in (*dir(each), *getattr(each, "__dict__", ()))} | {"repo", "db", "tree"}
+        )
         view = RunView(source)
         waiting: list[tuple[object, int]] = [(view, 0)]
         waiting += [(SequenceView(each, view), 0) for each in source.record.sequences]
@@ -169,6 +182,7 @@ COMPILED = {
     "a sum": "+".join(["1"] * 20_000),
     "a chain": "run.a < " * 400 + "run.b",
     "chains": " and ".join(["run.a < " * 99 + "1"] * 100),
+    "chains that just fit": " and ".join(["run.a < " * 99 + "1"] * 20),
     "ands in ands": "(" * 90 + " and ".join(["run.a == 1"] * 7000) + " and run.b == 1)" * 90,
     "loops in loops": "len(" + "[" * 80 + "[" + "1," * 40_000 + "]" + " for x in run.a]" * 80 + ") == 1",
     "calls in calls": "len(" * 95 + "run.a" + ")" * 95,
@@ -195,9 +209,9 @@ EVALUATED = [
     "len([[[1 for a in run.big] for b in run.big] for c in run.big]) == 1",
     "sum(sum(sum(run.big) for a in run.big) for b in run.big) == 1",
     "sum([9 ** 1200 for a in run.big]) == 1 and False or len([9 ** 1200 for a in run.big for b in run.big]) == 1",
-    "any(run.text.matches('(a+)+$') for x in run.big)",
+    "any(run.text.matches('(a+)+b$') for x in run.big)",
     "any(run.text.matches('(a|a)*b') for x in run.big)",
-    "any(run.text.matches('(.*)*' + run.text[:x % 100]) for x in run.big)",
+    "any(run.text.matches('(.*)*b' + run.text[:x % 100]) for x in run.big)",
     "len([run.big + run.big for a in run.big]) == 1",
     "len(['a' * 9999 for a in run.big for b in run.big]) == 1",
     "len([run.text.split('a') for a in run.big for b in run.big]) == 1",
@@ -247,13 +261,15 @@ PROGRAM = """
 @pytest.mark.parametrize("which", ["compiled", "evaluated"])
 def test_every_bomb_ends_within_two_seconds_and_100_megabytes(which):
     """Each in a process of its own, which the system ends where it takes more time, and refuses more memory."""
-    import json
-
     if which == "compiled":
         bombs = [(name, expression, False) for name, expression in COMPILED.items()]
     else:
         bombs = [(expression, expression, True) for expression in EVALUATED]
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM)], input=json.dumps(bombs), capture_output=True, text=True, check=False
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+        input=json.dumps(bombs),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
