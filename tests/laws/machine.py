@@ -400,8 +400,8 @@ class Repository(RuleBasedStateMachine):
         content = bytearray(chosen.read_bytes())
         note(f"{how} {chosen.name}, {len(content)} bytes, at {[int(each * len(content)) for each in places]}")
         self.damaged = True
-        if how == "cut" and chosen.name.startswith("MANIFEST"):
-            how = "remove"  # one that ends early is to RocksDB an older state of the database
+        if chosen.name.startswith("MANIFEST"):
+            how = "remove"  # one that ends early, or seems to, is to RocksDB an older state of the database
         if how == "remove":
             chosen.unlink()
         elif how == "cut" or self.backend == "lmdb":  # LMDB follows a wrong page number to wherever it leads

@@ -227,23 +227,27 @@ class RocksDBContainer(Container):
         del self._db
         if self.mode is Mode.READ:
             return  # its last reference goes with this frame, or with the scans of an older state
+        whole = False
         if self._failure is not None or not files.is_database(self._directory):  # it may have been deleted
             engine.release(db, self.path)
         elif engine.is_small(db, self._logged):
             engine.release(db, self.path)
-            with suppress(OSError):  # without a seal it reads like one whose process died
-                files.seal(self._directory)
+            whole = True
         elif engine.without_threads():
             engine.release(db, self.path)
             engine.release(engine.open_for_writing(self._directory, self.path, self._options), self.path)
         else:
             try:
                 engine.settle(db, self._written)
+                whole = True
             except Exception as error:  # rocksdict raises no narrower class
                 failure = engine.error_of(error, self.path, "not merged at close; the log keeps all that was written")
                 _log.warning("%s", failure)
                 engine.release(db, self.path)
         del db
+        if whole:
+            with suppress(OSError):  # without a seal it reads like one whose process died
+                files.seal(self._directory)
         with suppress(FileNotFoundError):  # the container may have been deleted
             files.remove_events(self._directory)
 

@@ -26,6 +26,7 @@ _CURRENT = re.compile(rb"MANIFEST-\d+\n")
 PREFIX = "aimstore-rocksdb-"
 """How the names of snapshots begin."""
 _SEAL = "SEAL"
+_NOTE = re.compile(r"^(\d+\.log|MANIFEST-\d+) (\d+ [0-9a-f]{8})$", re.MULTILINE)
 _SLACK = 256 << 10
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
@@ -114,20 +115,20 @@ def _remove(directory: Path, prefixes: str | tuple[str, ...]) -> None:
 
 
 def seal(directory: Path) -> None:
-    """Note what is in the log of a database that was closed with all of it there.
+    """Note what is in the manifest and the log of a database that was closed with all of it there.
 
-    RocksDB takes a log that breaks off for that of a process that died, and silently gives what is left.
+    RocksDB takes either, where it breaks off, for that of a process that died, and silently gives what is left.
     """
-    logs = [name for name in os.listdir(directory) if name.endswith(".log")]  # noqa: PTH208
-    content = {name: (directory / name).read_bytes() for name in logs}
+    names = [name for name in os.listdir(directory) if name.endswith(".log") or name.startswith("MANIFEST-")]  # noqa: PTH208
+    content = {name: (directory / name).read_bytes() for name in names}
     _write(f"{directory}/{_SEAL}", "".join(f"{name} {_sum(data)}\n" for name, data in content.items()).encode())
 
 
 def break_seal(directory: Path) -> None:
-    """Remove what `seal` noted, since the log is about to change.
+    """Remove what `seal` noted, since the database is about to change.
 
     Raises:
-        CorruptionError: the log is not as it was noted.
+        CorruptionError: the manifest or the log is not as it was noted.
     """
     if not os.path.exists(f"{directory}/{_SEAL}"):  # noqa: PTH110  a Path takes twice as long
         return
@@ -142,19 +143,21 @@ def break_seal(directory: Path) -> None:
 
 
 def _check_seal(directory: Path, held: dict[str, int]) -> None:
+    """A loss of power may bring a note back that was removed: of files that are not there, or that nobody reads."""
     try:
         noted = (directory / _SEAL).read_text("ascii", "replace")
+        current = (directory / "CURRENT").read_text("ascii", "replace").strip()
     except FileNotFoundError:
         return
-    for line in noted.splitlines():
-        name, _, checksum = line.partition(" ")
-        if name in held:
-            size = os.fstat(held[name]).st_size
-            if _sum(os.pread(held[name], size, 0)) == checksum:
+    for name, checksum in _NOTE.findall(noted):
+        if name == current:
+            with suppress(FileNotFoundError):
+                if _sum((directory / name).read_bytes()) == checksum:
+                    continue
+        elif name in held:
+            if _sum(os.pread(held[name], os.fstat(held[name]).st_size, 0)) == checksum:
                 continue
-        elif any(
-            file.endswith(".sst") for file in held
-        ):  # it became a table, and a loss of power brought the note back
+        elif name.startswith("MANIFEST-") or any(file.endswith(".sst") for file in held):
             continue
         raise CorruptionError(f"{directory}/{name} is not as it was when the database was closed")
 

@@ -77,27 +77,40 @@ def test_a_closed_container_is_small(open_container: Any, tmp_path: Path) -> Non
     with open_container() as container:
         container.put(b"other", b"value" * 10_000)
     assert size(tmp_path / "db") < 3000
-    assert kinds(tmp_path / "db") == {"CURRENT", "IDENTITY", "LOCK", "MANIFEST", "log", "sst"}
+    assert kinds(tmp_path / "db") == {"CURRENT", "IDENTITY", "LOCK", "MANIFEST", "SEAL", "log", "sst"}
     with open_container(mode=Mode.READ) as container:
         assert container.get(b"key") == b"value"
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("damage", ["cut", "empty", "removed", "changed", "longer"])
-def test_a_log_that_was_damaged_after_the_close_is_corruption(
-    open_container: Any, tmp_path: Path, damage: str, mode: Mode
+@pytest.mark.parametrize(("pattern", "size"), [("*.log", 5), ("MANIFEST-*", 5), ("MANIFEST-*", 50_000)])
+def test_a_log_or_manifest_that_was_damaged_after_the_close_is_corruption(
+    open_container: Any, tmp_path: Path, pattern: str, size: int, damage: str, mode: Mode
 ) -> None:
     with open_container() as container:
         for number in range(20):
-            container.put(b"%d" % number, b"value")
-    (log,) = (tmp_path / "db").glob("*.log")
-    data = log.read_bytes()
+            container.put(b"%d" % number, bytes(size))
+    (file,) = (tmp_path / "db").glob(pattern)
+    data = file.read_bytes()
     if damage == "removed":
-        log.unlink()
+        file.unlink()
     else:
-        log.write_bytes({"cut": data[:-30], "empty": b"", "changed": data[:-1] + b"!", "longer": data + b"\0"}[damage])
-    with pytest.raises(CorruptionError, match=r"\.log"), open_container(mode=mode) as container:
+        file.write_bytes({"cut": data[:-30], "empty": b"", "changed": data[:-1] + b"!", "longer": data + b"\0"}[damage])
+    with pytest.raises(CorruptionError), open_container(mode=mode) as container:
         container.get(b"1")
+
+
+@pytest.mark.parametrize(
+    "note", ["", "\0\0\0", "000004.log 3 00000000\n", "MANIFEST-000001 3 00000000\n", "000004.log 3"]
+)
+def test_a_note_that_a_loss_of_power_left_is_not_believed(open_container: Any, tmp_path: Path, note: str) -> None:
+    with open_container() as container:
+        container.put(b"key", bytes(50_000))
+    (tmp_path / "db" / "SEAL").write_text(note)
+    for mode in Mode:
+        with open_container(mode=mode) as container:
+            assert container.get(b"key") == bytes(50_000)
 
 
 def kinds(directory: Path) -> set[str]:
