@@ -49,9 +49,9 @@ class _Found:
 
 
 class Runs(Collection[str]):
-    """Hashes, kept as bytes."""
+    """Hashes, kept as bytes; a list, of which each comes once, becomes a set when it is asked for one of them."""
 
-    def __init__(self, runs: set[_Run]) -> None:
+    def __init__(self, runs: set[_Run] | list[_Run]) -> None:
         self._runs = runs
 
     def __len__(self) -> int:
@@ -61,11 +61,18 @@ class Runs(Collection[str]):
         return map(bytes.hex, self._runs)
 
     def __contains__(self, run: object) -> bool:
+        if isinstance(self._runs, list):
+            self._runs = set(self._runs)
         return isinstance(run, str) and bytes.fromhex(run) in self._runs
 
 
 def find_candidates(index: Container, hint: Hint) -> Candidates | None:
     """The runs of an index container of which `hint` may hold; None means every run."""
+    if isinstance(hint, Term) and hint.attribute[0] == "attrs" and hint.operator not in ("true", "defined"):
+        within, exact = ranges(hint)
+        once = [key[-RUN_BYTES:] for part in within for key, _ in index.scan(part)]  # a run has but one value there
+        if index.first(UNPOSTED) is None:
+            return Candidates(Runs(once), exact)
     found = _Search(index).find(hint)
     if found is None:
         return None

@@ -263,7 +263,7 @@ class Series:
         for first in kept:
             piece = cut(merged, slice(first - start, first - start + size))
             batch.put(encode_path((self.id, first)), encode_chunk(piece))
-            if outlined:
+            if outlined and (first or count >= outline.PIECE):  # one short chunk is its own outline
                 levels = outline.grow(batch, self.id, levels, first, piece)
         return levels
 

@@ -120,8 +120,8 @@ def seal(directory: Path) -> None:
     RocksDB takes either, where it breaks off, for that of a process that died, and silently gives what is left.
     """
     names = [name for name in os.listdir(directory) if name.endswith(".log") or name.startswith("MANIFEST-")]  # noqa: PTH208
-    content = {name: (directory / name).read_bytes() for name in names}
-    _write(f"{directory}/{_SEAL}", "".join(f"{name} {_sum(data)}\n" for name, data in content.items()).encode())
+    notes = [f"{name} {_sum(_read(f'{directory}/{name}'))}\n" for name in names]
+    _write(f"{directory}/{_SEAL}", "".join(notes).encode())
 
 
 def break_seal(directory: Path) -> None:
@@ -135,31 +135,42 @@ def break_seal(directory: Path) -> None:
     held: dict[str, int] = {}
     try:
         _hold(directory, _DATA, held)
-        _check_seal(directory, held)
+        current = _read(f"{directory}/CURRENT")
+        _check_seal(directory, held, current, _read(f"{directory}/{current.decode('ascii', 'replace').strip()}"))
+    except FileNotFoundError as error:
+        raise CorruptionError(f"{error.filename} is missing") from error
     finally:
         for descriptor in held.values():
             os.close(descriptor)
-    (directory / _SEAL).unlink(missing_ok=True)
+    os.unlink(f"{directory}/{_SEAL}")  # noqa: PTH108  as above
 
 
-def _check_seal(directory: Path, held: dict[str, int]) -> None:
-    """A loss of power may bring a note back that was removed: of files that are not there, or that nobody reads."""
+def _check_seal(directory: Path, held: dict[str, int], current: bytes, manifest: bytes) -> None:
+    """Compare what a reader has at hand with what was noted, if anything was.
+
+    A loss of power may bring a note back that was removed: of files that are not there, or that nobody reads.
+    """
     try:
-        noted = (directory / _SEAL).read_text("ascii", "replace")
-        current = (directory / "CURRENT").read_text("ascii", "replace").strip()
+        noted = _read(f"{directory}/{_SEAL}")
     except FileNotFoundError:
         return
-    for name, checksum in _NOTE.findall(noted):
-        if name == current:
-            with suppress(FileNotFoundError):
-                if _sum((directory / name).read_bytes()) == checksum:
-                    continue
+    for name, checksum in _NOTE.findall(noted.decode("ascii", "replace")):
+        if name == current.decode().strip():
+            right = _sum(manifest) == checksum
         elif name in held:
-            if _sum(os.pread(held[name], os.fstat(held[name]).st_size, 0)) == checksum:
-                continue
-        elif name.startswith("MANIFEST-") or any(file.endswith(".sst") for file in held):
-            continue
-        raise CorruptionError(f"{directory}/{name} is not as it was when the database was closed")
+            right = _sum(os.pread(held[name], os.fstat(held[name]).st_size, 0)) == checksum
+        else:
+            right = name.startswith("MANIFEST-") or any(file.endswith(".sst") for file in held)
+        if not right:
+            raise CorruptionError(f"{directory}/{name} is not as it was when the database was closed")
+
+
+def _read(file: str) -> bytes:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _sum(data: bytes) -> str:
@@ -204,11 +215,11 @@ def snapshot(directory: Path) -> Iterator[Path]:
     held: dict[str, int] = {}
     try:
         _hold(directory, _DATA, held)
-        _check_seal(directory, held)
-        current = (directory / "CURRENT").read_bytes()
-        if not _CURRENT.fullmatch(current) or not (directory / (name := current.decode().strip())).exists():
+        current = _read(f"{directory}/CURRENT")
+        if not _CURRENT.fullmatch(current) or not os.path.exists(f"{directory}/{(name := current.decode().strip())}"):  # noqa: PTH110
             raise CorruptionError(f"{directory}/CURRENT does not name a manifest: {current!r:.80}")
-        manifest = (directory / name).read_bytes()
+        manifest = _read(f"{directory}/{name}")
+        _check_seal(directory, held, current, manifest)
         _hold(directory, ".sst", held)
         place = tempfile.mkdtemp(prefix=PREFIX, dir=_MEMORY)
         try:
