@@ -98,7 +98,7 @@ def ranges(term: Term) -> tuple[list[KeyRange], bool]:
         term: on a place in the user's tree, or on a sequence of one name.
     """
     attribute, value = term.attribute, term.value
-    if attribute[0] == "seqs" and len(attribute) == 2:
+    if attribute[0] == "seqs" and len(attribute) == 2 and term.operator in ("defined", "true"):
         attribute = (*attribute, "kind")  # every sequence has one
     path = POSTINGS + encode_path(attribute)
     base = path + _VALUE
