@@ -13,8 +13,8 @@ from aimstore.errors import AimstoreError
 from aimstore.forking import track_forks
 from aimstore.lifecycle import shield, unwatch, watch
 from aimstore.maintenance import ReindexReport, index_runs
-from aimstore.session import Parts
-from aimstore.types import INDEX_PATH, META_PREFIX, meta_path
+from aimstore.session import Parts, marked_runs
+from aimstore.types import INDEX_PATH, meta_path
 
 logger = logging.getLogger("aimstore")
 
@@ -140,7 +140,7 @@ class BackgroundIndexer:
     def _stalled(self) -> Iterator[str]:
         """Marked runs that nobody holds now, but for those that failed and are not to be tried again yet."""
         backend = self._parts.backend
-        marked = [path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)]
+        marked = marked_runs(backend)
         for gone in self._retries.keys() - set(marked):
             del self._retries[gone]
         for run in marked:

@@ -16,7 +16,7 @@ from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
 from aimstore.recovery import recover
-from aimstore.session import Parts, lock_run, mirrored_properties, unmark
+from aimstore.session import Parts, lock_run, marked_runs, mirrored_properties, unmark
 from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
@@ -57,7 +57,7 @@ def reindex(parts: Parts, run: str | None, *, rebuild: bool, advance: Advance | 
     report = ReindexReport()
     if rebuild:
         _begin_rebuild(parts)
-    marked = {path.removeprefix(META_PREFIX) for path in parts.backend.marked(META_PREFIX)}
+    marked = set(marked_runs(parts.backend))
     if run is not None:
         runs = [run]
     elif rebuild:
@@ -149,7 +149,7 @@ class _Batch:
                     self.locks[run] = held.enter_context(lock_run(self.parts.backend, run, brief=True, patience=0.0))
                 except (AimstoreError, OSError) as error:
                     refused[run] = error
-            self.marked = {path.removeprefix(META_PREFIX) for path in self.parts.backend.marked(META_PREFIX)}
+            self.marked = set(marked_runs(self.parts.backend))
             for run in [run for run in self.locks if run in expected and run not in self.marked]:
                 self.locks.pop(run).release()
             done = self._index(runs)

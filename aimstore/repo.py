@@ -32,7 +32,7 @@ from aimstore.plugins import plugins
 from aimstore.results import MetricResults, OnError, RunResults, SequenceResults, Window
 from aimstore.run import Run
 from aimstore.selection import Question, RunSource, Selection
-from aimstore.session import Parts, lock_run, put_properties
+from aimstore.session import Parts, lock_run, marked_runs, put_properties
 from aimstore.transfer import copy_run, move_run
 from aimstore.types import INDEX_PATH, META_PREFIX, check_run_hash, meta_path, seqs_path
 
@@ -381,7 +381,7 @@ class Repo:
         """Counts of runs by state, and where and how they are stored."""
         backend = self.parts.backend
         runs = self.list_runs()
-        marked = [path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)]
+        marked = marked_runs(backend)
         active = [run for run in marked if self.catalog.is_active(run)]
         return RepoStatus(
             path=os.fspath(self.path),

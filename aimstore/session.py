@@ -266,6 +266,11 @@ def mirrored_properties(run: str, mirrored: Mapping[str, Any]) -> RunProperties:
     return RunProperties(run, **{**known, "tags": tuple(known.get("tags", ()))})
 
 
+def marked_runs(backend: Backend) -> list[str]:
+    """The runs that have a progress marker, sorted."""
+    return [path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)]
+
+
 def unmark(parts: Parts, run: str) -> None:
     """Remove the progress markers of a run; its own container goes last, for it decides what queries see."""
     parts.backend.unmark(seqs_path(run))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from aimstore.encoding.keys import encode_path_part
+from aimstore.metadata import to_microseconds
 
 FALSE: Final = b"\x10"
 NAN: Final = b"\x20"
@@ -29,8 +30,6 @@ CUT: Final = 64
 EXACT: Final = 2**53
 """Numbers from this size on may have been rounded."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _NUMBERS: Final = frozenset({bool, int, float})
 _FALSE_WHEN_EMPTY: Final = frozenset({list, tuple, dict, bytes, timedelta})
 
@@ -83,7 +82,7 @@ def number(value: float) -> bytes:
 def moment(value: datetime) -> bytes:
     """A datetime; one without time zone is in UTC."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return MOMENT + ((aware - _EPOCH) // _MICROSECOND + 2**63).to_bytes(8, "big")
+    return MOMENT + (to_microseconds(aware) + 2**63).to_bytes(8, "big")
 
 
 def text(value: str) -> bytes:

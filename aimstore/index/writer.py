@@ -80,7 +80,7 @@ class IndexWriter:
             try:
                 self._note_loss(runs)
                 held = self._held = _Held(lock, self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock))
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nobody else has the lock to release it
                 lock.release()
                 raise
             self._write(held, make)
@@ -102,7 +102,7 @@ class IndexWriter:
         try:
             held.container.write(make(held.container))
             held.container.flush(sync=True)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what is half done must not be held
             with suppress(AimstoreError):
                 self.let_go()
             raise

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from aimstore.metadata.store import MetadataStore
 
-__all__ = ["Experiment", "Note", "RunProperties", "Tag", "default_properties", "from_microseconds", "open_store"]
+__all__ = [
+    "Experiment",
+    "Note",
+    "RunProperties",
+    "Tag",
+    "default_properties",
+    "from_microseconds",
+    "open_store",
+    "to_microseconds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,15 @@ def open_store(
     from aimstore.metadata.store import MetadataStore  # costs 180 ms: SQLAlchemy
 
     return MetadataStore(url, lock=lock, timeout=timeout)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int | None) -> datetime | None:

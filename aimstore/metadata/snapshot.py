@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, or_, select, true
 
 from aimstore.abc import Term
-from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
+from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties, to_microseconds
 from aimstore.metadata.models import experiments, run_tags, runs, tags
 from aimstore.metadata.rows import LINK_COLUMNS, MANY, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
 _ROWS: Final = select(*RUN_COLUMNS).where(runs.c.hash.in_(_HASHES))
 _LINKS: Final = select(*LINK_COLUMNS).where(run_tags.c.run.in_(_HASHES))
@@ -168,11 +166,7 @@ def _moment(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
     if term.operator == "true":
         return column.is_not(None)
     if term.operator == "in":
-        return or_(false(), *(column == _microseconds(each) for each in term.value if isinstance(each, datetime)))
+        return or_(false(), *(column == to_microseconds(each) for each in term.value if isinstance(each, datetime)))
     if term.operator not in _COMPARE:
         return None
-    return _COMPARE[term.operator](column, _microseconds(term.value)) if isinstance(term.value, datetime) else false()
-
-
-def _microseconds(value: datetime) -> int:
-    return (value - _EPOCH) // _MICROSECOND
+    return _COMPARE[term.operator](column, to_microseconds(term.value)) if isinstance(term.value, datetime) else false()

@@ -168,15 +168,12 @@ class MetadataStore:
 
     def finish_runs(self, ended: Mapping[str, int]) -> None:
         """Note when runs ended, in one transaction. Those without a row get none."""
-        changes = [{"key": check_run_hash(run), "finalized_at": moment} for run, moment in ended.items()]
-        for change in changes:
-            check_fields({"finalized_at": change["finalized_at"]})
+        for moment in ended.values():
+            check_fields({"finalized_at": moment})
+        changes = [{"key": check_run_hash(run), "at": moment} for run, moment in ended.items()]
         if changes:
             with self._write() as connection:
-                connection.execute(
-                    update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("finalized_at")),
-                    changes,
-                )
+                connection.execute(_FINISH, changes)
 
     def finish_run(self, run: str, finalized_at: int) -> RunProperties:
         """Note when a run has ended; all its properties as they are then. A run without a row gets one."""
