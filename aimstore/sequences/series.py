@@ -39,6 +39,9 @@ CHECK_EVERY = 256 * WIDTH
 MOST = 2 * SEAL * WIDTH
 """Entries that are staged at once: no call of NumPy on them is long enough to be felt by the threads that track."""
 
+MOST_BYTES = 1024 * 1024
+"""Bytes of objects for which the same holds."""
+
 
 @dataclass(slots=True)
 class Tail:
@@ -161,11 +164,11 @@ class Series:
         """Put what is pending into `batch`; None where there is nothing to write.
 
         Args:
-            batch: takes the chunks, of at most `MOST` entries; what is left waits for the next call.
+            batch: takes the chunks, of a share of what is pending (`MOST`, `MOST_BYTES`); the rest waits for the next call.
             large: takes a batch for each large object, to be written before.
             seal: leave nothing in fresh chunks.
         """
-        taken = min(len(self.pending), MOST)
+        taken = self._share()
         if not taken and not (seal and self.tail.starts):
             return None
         ordinal = self.summary.records if self.summary is not None else 0
@@ -189,6 +192,17 @@ class Series:
         if self.summary is not None and self.summary.ordered:
             outline.finish(batch, self.id, self.levels)
 
+    def _share(self) -> int:
+        """Entries of `pending` to be staged at once."""
+        most = min(len(self.pending), MOST)
+        if not self.number:
+            nbytes = 0
+            for place in range(0, most, WIDTH):
+                nbytes += len(self.pending[place])
+                if nbytes >= MOST_BYTES:
+                    return place + WIDTH
+        return most
+
     def _take(self, taken: int, ordinal: int, large: list[WriteBatch]) -> tuple[Columns, int]:
         flat = self.pending[:taken]
         values: Any = flat[0::WIDTH]
@@ -200,8 +214,8 @@ class Series:
         given = epochs.count(None) < count
         epochs = [NO_EPOCH if epoch is None else epoch for epoch in epochs] if given else None
         if not self.number:
-            nbytes += sum(map(len, values))
             values = [self._place(value, ordinal + i, large) for i, value in enumerate(values)]
+            nbytes += sum(len(value) for value in values if isinstance(value, bytes))
         if count < VECTOR:
             times = [int(time * 1e6) for time in times]
         else:

@@ -7,10 +7,10 @@ leaves behind, nothing refers to what is not there. Records leave memory only wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from threading import RLock
-from time import time
+from time import sleep, time
 from typing import Any
 
 from aimstore.abc import Container, WriteBatch
@@ -18,7 +18,7 @@ from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceT
 from aimstore.lifecycle import shield
 from aimstore.sequences import drainer
 from aimstore.sequences.reader import read_records
-from aimstore.sequences.series import CHECK_EVERY, MOST, WIDTH, Series, Staged
+from aimstore.sequences.series import CHECK_EVERY, MOST, MOST_BYTES, WIDTH, Series, Staged
 from aimstore.sequences.summary import summarize
 from aimstore.sequences.values import (
     STEP_MAX,
@@ -46,6 +46,12 @@ MAX_PENDING = 256 * 1024 * WIDTH
 
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """Bytes of pending objects past which `track` waits."""
+
+SLOW_FROM = 0.25
+"""Part of either bound from which `track` slows down: many short waits, so that there is no long one at the bound."""
+
+GIVE_WAY = 0.001
+"""Seconds of a short wait."""
 
 MAX_BATCH = 2 * 1024 * 1024
 """Bytes at which a batch is written and another begun; a sequence's records are never split between two."""
@@ -75,7 +81,8 @@ class SequenceWriter:
         self._by_context: dict[Any, Series] = {}
         self._dirty: dict[int, Series] = {}
         self._object_bytes = 0
-        self._lock = RLock()
+        self._lock = RLock()  # held for a whole drain
+        self._gate = RLock()  # held for as long as it takes to append; the other is not taken under it
         self._error: Exception | None = None
         for info in list(read_sequences(meta)):
             series = Series(info.id, info.name, info.context, info.kind)
@@ -111,7 +118,7 @@ class SequenceWriter:
             pending = series.pending
             pending.extend((value, step, epoch, now))
             if len(pending) > series.check_at:
-                self._check_bound(series)
+                self._slow_down([series])
         else:
             self._track_carefully(series, value, name, step, epoch, context, now)
 
@@ -135,10 +142,14 @@ class SequenceWriter:
         for key, value, kind, _ in checked:
             self._series_for(key, context, kind, value, make=False)
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
-        with shield, self._lock:  # all are taken, or none
+        taking = []
+        with shield, self._gate:  # all are taken, or none
             self._raise_error()
             for key, value, kind, stored in checked:
-                self._append(self._series_for(key, context, kind, value), stored, step, epoch, now)
+                series = self._series_for(key, context, kind, value)
+                self._append(series, stored, step, epoch, now)
+                taking.append(series)
+        self._check_bound(taking)
 
     def _track_one(
         self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
@@ -148,28 +159,24 @@ class SequenceWriter:
         if series is None or series.kind != kind:
             series = self._series_for(name, context, kind, value)
         self._append(series, stored, step, epoch, now)
+        self._check_bound([series])
 
     def _append(self, series: Series, stored: Any, step: int | None, epoch: int | None, now: float) -> None:
         if series.number:
             if series.plain and type(stored) is not float:
                 series.plain = False
-            # nothing is called between this look and the append, so that no other thread and no signal comes between
-            if self._error.__class__ is ClosedError:
-                self._raise_error()
-            series.pending.extend((stored, step, epoch, now))
         else:
-            with shield, self._lock:
-                if self._error.__class__ is ClosedError:
-                    self._raise_error()
-                series.pending.extend((stored, step, epoch, now))
+            with shield, self._gate:
                 self._object_bytes += len(stored)
-        if len(series.pending) > series.check_at or self._object_bytes > MAX_PENDING_BYTES:
-            self._check_bound(series)
+        # nothing is called between this look and the append, so that no other thread and no signal comes between
+        if self._error.__class__ is ClosedError:
+            self._raise_error()
+        series.pending.extend((stored, step, epoch, now))
 
     def _series_for(self, name: str, context: Any, kind: str, value: Any, *, make: bool = True) -> Series:
         own = check_context(context, name)
         key = name, context_key(own)
-        with shield, self._lock:
+        with shield, self._gate:
             series = self._by_context.get(key)
             if series is None:
                 encode_definition(name, own, kind)  # raises for a context that cannot be stored
@@ -186,18 +193,39 @@ class SequenceWriter:
                     self._series[name if context is None else (name, *context.items())] = series
             return series
 
-    def _check_bound(self, series: Series) -> None:
-        series.check_at = len(series.pending) + CHECK_EVERY
+    def _check_bound(self, taking: Sequence[Series]) -> None:
+        full = self._object_bytes > SLOW_FROM * MAX_PENDING_BYTES
+        if full or any(len(series.pending) > series.check_at for series in taking):
+            self._slow_down(taking)
+
+    def _slow_down(self, taking: Sequence[Series]) -> None:
+        """Where much waits, give way to whoever is writing, or write a share; past the bound, until it is no longer."""
+        for series in taking:
+            series.check_at = len(series.pending) + CHECK_EVERY
+        while (fill := self._fill()) > SLOW_FROM:
+            with shield:
+                if self._lock.acquire(blocking=False):
+                    try:  # what went wrong is said by the next call; these values are taken
+                        self._attempt(self._drain if fill > 1 else lambda: self._write_records(taking, seal=False))
+                    finally:
+                        self._lock.release()
+                    return
+            sleep(GIVE_WAY)
+            if fill <= 1:
+                return
+
+    def _fill(self) -> float:
+        """What waits, as a part of what may wait."""
         waiting = sum(len(each.pending) for each in list(self._by_context.values()))
-        if waiting > MAX_PENDING or self._object_bytes > MAX_PENDING_BYTES:
-            self.drain()  # what went wrong is said by the next call; this value is taken
+        return max(waiting / MAX_PENDING, self._object_bytes / MAX_PENDING_BYTES)
 
     def _raise_error(self) -> None:
         error = self._error
         if error is None:
             return
-        if not isinstance(error, ClosedError):
-            self._error = None  # said once; the drain sets it again if the cause is still there
+        with shield, self._gate:  # said once; the drain sets it again if the cause is still there
+            if self._error is error and not isinstance(error, ClosedError):
+                self._error = None
         raise error
 
     # Draining: the writer thread, or whoever flushes
@@ -205,26 +233,29 @@ class SequenceWriter:
     def drain(self) -> None:
         """Write what is pending, and some of the summaries; an error is kept for the next call of the user's."""
         with shield, self._lock:
-            if isinstance(self._error, ClosedError):
-                return
-            try:
-                self._drain(everything=False, seal=False)
-            except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
-                if self._error is None:
-                    logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
-                self._error = error
-            else:
-                self._error = None
+            self._attempt(self._drain)
 
-    def _drain(self, *, everything: bool, seal: bool, only: Iterable[Series] | None = None) -> None:
+    def _attempt(self, write: Callable[[], None]) -> None:
+        if isinstance(self._error, ClosedError):
+            return
+        try:
+            write()
+        except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
+            if self._error is None:
+                logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
+            self._error = error
+        else:
+            self._error = None
+
+    def _drain(self, *, everything: bool = False, seal: bool = False, only: Iterable[Series] | None = None) -> None:
         """Write what is pending; with `everything` all summaries, with `seal` leaving no fresh chunks."""
         chosen = list(self._by_context.values() if only is None else only)
-        passes = max((len(series.pending) for series in chosen), default=0) // MOST + 1
-        for _ in range(passes):
+        longest = max((len(series.pending) for series in chosen), default=0)
+        for _ in range(longest // MOST + self._object_bytes // MOST_BYTES + 1):
             self._write_records(chosen, seal=seal)
         self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
 
-    def _write_records(self, chosen: list[Series], *, seal: bool) -> None:
+    def _write_records(self, chosen: Iterable[Series], *, seal: bool) -> None:
         waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
         while waiting:
             batch = WriteBatch()
@@ -249,7 +280,9 @@ class SequenceWriter:
     def _accept(self, change: Staged) -> None:
         series = change.series
         if not series.number:
-            self._object_bytes -= sum(map(len, series.pending[: change.taken : WIDTH]))
+            nbytes = sum(map(len, series.pending[: change.taken : WIDTH]))
+            with self._gate:
+                self._object_bytes -= nbytes
         change.commit()
         series.defined = True
         self._set_dirty(series)
@@ -277,7 +310,7 @@ class SequenceWriter:
             if isinstance(self._error, ClosedError):
                 raise self._error
             self._error = None
-            self._drain(everything=True, seal=False)
+            self._drain(everything=True)
             self._seqs.flush(sync=sync)
             self._meta.flush(sync=sync)
 
@@ -298,7 +331,7 @@ class SequenceWriter:
                 chosen.append(series)
                 nbytes -= series.tail.nbytes
             try:
-                self._drain(everything=False, seal=True, only=chosen)
+                self._drain(seal=True, only=chosen)
             except (AimstoreError, OSError) as error:
                 self._error = error
 
@@ -308,18 +341,20 @@ class SequenceWriter:
             if isinstance(self._error, ClosedError):
                 return
             self._error = None
-            self._drain(everything=False, seal=True)
+            self._drain(seal=True)
             batch = WriteBatch()
-            for series in self._by_context.values():
+            known = list(self._by_context.values())
+            for series in known:
                 series.finish(batch)
             self._seqs.write(batch)
-            for series in self._by_context.values():
+            for series in known:
                 if series.summary is not None and not series.summary.ordered:
                     exact = self._recomputed(series)
                     if exact != series.summary:
                         series.summary = exact
                         self._set_dirty(series)
-            self._error = ClosedError(f"run {self.run} is closed; open it again with Run(run_hash=…) to go on")
+            with self._gate:
+                self._error = ClosedError(f"run {self.run} is closed; open it again with Run(run_hash=…) to go on")
             try:
                 self._drain(everything=True, seal=True)  # what other threads tracked meanwhile
             except (AimstoreError, OSError):
@@ -329,5 +364,5 @@ class SequenceWriter:
 
     def abandon(self, why: str) -> None:
         """Refuse everything from now on: this is a forked child, and what is held belongs to the parent."""
-        self._lock = RLock()  # another thread of the parent may have held it
+        self._lock, self._gate = RLock(), RLock()  # another thread of the parent may have held them
         self._error = ClosedError(f"run {self.run} {why}")

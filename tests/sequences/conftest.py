@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Event
 
 import pytest
 
@@ -13,12 +14,21 @@ from aimstore.storage.memory import MemoryContainer
 
 
 class Refusing(MemoryContainer):
-    """A container whose writes fail while `broken`, and that remembers how many batches it took."""
+    """A container whose writes fail while `broken` and wait while `going` is cleared, and that remembers how many batches it
+    took."""
 
     broken = False
     batches = 0
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.going, self.waits = Event(), Event()
+        self.going.set()
+
     def _write(self, batch: WriteBatch) -> None:
+        if not self.going.is_set():
+            self.waits.set()
+            assert self.going.wait(60)
         if self.broken:
             raise StorageError("no space left")
         self.batches += 1

@@ -3,6 +3,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -226,6 +229,56 @@ def test_past_the_bound_of_bytes_objects_are_drained(writing: Any, monkeypatch: 
     held.writer.close()
     assert len(stored(held).steps) == 30
     assert held.writer._object_bytes == 0
+
+
+@contextmanager
+def halted_drain(held: Any) -> Iterator[None]:
+    """A thread is in the midst of a drain, and the engine does not answer until the block ends."""
+    track(held.writer, 0.0)
+    held.seqs.going.clear()
+    draining = Thread(target=held.writer.drain)
+    draining.start()
+    try:
+        assert held.seqs.waits.wait(60)
+        yield
+    finally:
+        held.seqs.going.set()
+        draining.join()
+
+
+@pytest.mark.parametrize("value", [1.0, "text", {"loss": 1.0, "text": "a"}], ids=["number", "object", "dict"])
+@pytest.mark.parametrize("known", [True, False], ids=["known", "new"])
+def test_no_value_waits_for_a_drain_that_is_going_on(writing: Any, value: Any, known: bool) -> None:
+    held = writing()
+    name = None if isinstance(value, dict) else "value"
+    if known:
+        track(held.writer, value, name)
+    with halted_drain(held):
+        tracking = Thread(target=track, args=(held.writer, value, name), daemon=True)
+        tracking.start()
+        tracking.join(60)
+        assert not tracking.is_alive()
+    held.writer.close()
+    [*found] = read_sequences(held.meta)
+    assert {info.name: info.count for info in found if info.name in ("value", "text")}.popitem()[1] == 1 + known
+
+
+def test_past_the_bound_tracking_waits_for_the_drain_that_is_going_on(
+    writing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "MAX_PENDING", 20_000)
+    held = writing()
+    with halted_drain(held):
+        tracking = Thread(target=track_many, args=(held.writer, 50_000), daemon=True)
+        tracking.start()
+        while held.writer._fill() <= 1:
+            assert tracking.is_alive()
+        tracking.join(0.2)
+        assert tracking.is_alive()
+        assert held.writer._fill() <= 1 + 2 * series_module.CHECK_EVERY / writer_module.MAX_PENDING
+    tracking.join(60)
+    held.writer.close()
+    assert stored(held).values.tolist() == [0.0, *map(float, range(50_000))]
 
 
 @pytest.mark.parametrize("size", [10, 20_000])

@@ -10,7 +10,7 @@ from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from aimstore.bench.engines import capability_of
-from aimstore.bench.peers.loops.measure import losses, paced_latencies, percentiles
+from aimstore.bench.peers.loops.measure import latencies, losses, paced_latencies, percentiles
 from aimstore.bench.workload import Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import LATENCY, load_libraries, short_runs
 from aimstore.plugins import plugins
@@ -28,8 +28,8 @@ class Stalls(Workload):
 
     name = "stalls"
     figures = (*LATENCY, Figure("ms_over_10", "time in calls over 10 ms", "ms"))
-    sizes = {"calls": 500_000, "paced": 5_000, "threads": 8, "processes": 4, "sequences": 10}
-    quick = {"calls": 10_000, "paced": 500, "threads": 4, "processes": 2}
+    sizes = {"calls": 500_000, "paced": 5_000, "threads": 8, "processes": 4, "sequences": 10, "arrays": 2_000}
+    quick = {"calls": 10_000, "paced": 500, "threads": 4, "processes": 2, "arrays": 50}
 
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
         return (
@@ -38,6 +38,7 @@ class Stalls(Workload):
             Case("paced", "the same, one call a millisecond"),
             Case("threads", f"{sizes['threads']} threads of one run"),
             Case("processes", f"{sizes['processes']} processes, a run each"),
+            Case("arrays", f"{sizes['arrays']:,} arrays of 100 kB in a row"),
         )
 
     def setup(self, job: Job) -> None:
@@ -62,6 +63,11 @@ class Stalls(Workload):
                 taken = paced_latencies(
                     lambda value: self._run.track(value, name="metric_0"), losses(sizes["paced"]), 0.001
                 )
+            elif job.case == "arrays":
+                import numpy as np
+
+                array = np.random.default_rng(0).random(12_500)
+                taken = latencies(lambda _: self._run.track(array, name="array"), [0.0] * sizes["arrays"])
             else:
                 taken = _calls(self._run, sizes["calls"], _names(sizes["sequences"]))
         return {**percentiles(taken), "ms_over_10": sum(each for each in taken if each > 10_000_000) / 1e6}
