@@ -99,23 +99,25 @@ def ensure_run(connection: Connection, run: str) -> None:
         insert_missing(connection, runs, [{"hash": run, "archived": False}])
 
 
-def insert_missing(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert those rows whose keys are not there yet."""
+def insert_missing(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
+    """Insert those rows whose keys are not there yet; how many these were, -1 where the driver does not say."""
     if not rows:
-        return
+        return 0
     if connection.dialect.name == "sqlite":
-        connection.execute(_insert_missing(table), rows)
-    elif connection.dialect.name == "postgresql":
+        return connection.execute(_insert_missing(table), rows).rowcount
+    if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # 35 ms that only its users pay
 
-        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
-    else:
-        for row in rows:
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(table), row)
-            except IntegrityError:
-                continue
+        return connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows).rowcount
+    inserted = 0
+    for row in rows:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(table), row)
+        except IntegrityError:
+            continue
+        inserted += 1
+    return inserted
 
 
 @cache

@@ -141,10 +141,10 @@ class MetadataStore:
         with self._write() as connection:
             if experiment is not None:
                 values["experiment_id"] = identity(connection, experiments, experiment)
-            insert_missing(connection, runs, [{"hash": run, "archived": False, **values}])
-            given = {key: func.coalesce(runs.c[key], value) for key, value in values.items() if value is not None}
-            if given:
-                connection.execute(update(runs).where(runs.c.hash == run).values(given))
+            if insert_missing(connection, runs, [{"hash": run, "archived": False, **values}]) != 1:
+                given = {key: func.coalesce(runs.c[key], value) for key, value in values.items() if value is not None}
+                if given:
+                    connection.execute(update(runs).where(runs.c.hash == run).values(given))
             for label in labels:
                 link(connection, run, label)
 
