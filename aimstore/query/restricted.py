@@ -22,6 +22,15 @@ _BUDGET: Final = "_budget_"
 _LEFT: Final = "_left_"
 _RIGHT: Final = "_right_"
 _NODES_PER_STEP: Final = 4
+_OBJECTS: Final[dict[type[ast.AST], int]] = {
+    ast.List: 8,
+    ast.Tuple: 8,
+    ast.Set: 24,
+    ast.Dict: 24,
+    ast.ListComp: 24,
+    ast.GeneratorExp: 24,
+}
+"""Nodes that the objects made by a display count for: one in about 10 bytes, so that a loop that keeps them ends in time."""
 
 
 def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
@@ -100,7 +109,7 @@ class _Policy(RestrictingNodeTransformer):
 
     def _weight(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
         """Steps that one round of a loop costs."""
-        return self._sizes[loop] // _NODES_PER_STEP + 1
+        return (self._sizes[loop] - _OBJECTS[type(loop)]) // _NODES_PER_STEP + 1
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
         # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
@@ -108,11 +117,11 @@ class _Policy(RestrictingNodeTransformer):
 
 
 def _sizes(tree: ast.AST) -> dict[ast.AST, int]:
-    """The number of nodes of each subtree that is an expression."""
+    """The number of nodes of each subtree that is an expression; those that make an object count for more."""
     sizes: dict[ast.AST, int] = {}
 
     def count(node: ast.AST) -> int:
-        size = 1 + sum(map(count, ast.iter_child_nodes(node)))
+        size = _OBJECTS.get(type(node), 1) + sum(map(count, ast.iter_child_nodes(node)))
         if isinstance(node, ast.expr):
             sizes[node] = size
         return size
