@@ -1,10 +1,11 @@
 """What the tests of engines share: containers in a temporary directory, other processes, small disks.
 
-Each engine's `conftest.py` has the fixtures `container_type` and `options_type`.
+The `conftest.py` of each engine's tests, and that of the tests for all, has the fixtures `container_type` and `options_type`.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ def spawn(tmp_path: Path, container_type: Any, options_type: Any) -> Iterator[Sp
             "from aimstore.abc import KeyRange, Mode, WriteBatch\n"
             f"from {options_type.__module__} import {options_type.__name__}\n"
             f"from {container_type.__module__} import {container_type.__name__}\n"
+            f"Container, Options = {container_type.__name__}, {options_type.__name__}\n"
             "def say(*words): print(*words, flush=True)\n"
         )
         command = [sys.executable, "-c", prelude + code, *map(str, arguments)]
@@ -84,3 +86,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a file system takes the rights of root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def occupy() -> Callable[..., Path]:
+    """`occupy(disk, but=n)` fills a file system but for `n` bytes with one file, and gives that."""
+
+    def occupy_(disk: Path, *, but: int = 0) -> Path:
+        ballast, free = disk / "ballast", os.statvfs(disk)
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - but)
+        return ballast
+
+    return occupy_

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import select
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
+from tests import crash_points
 
 TIMEOUT = 60.0
 """Seconds of silence after which a process counts as hanging."""
@@ -66,35 +68,31 @@ program = compile(receive(socket.socket(fileno=int(sys.argv[1]))), "program", "e
 exec(program, globals())
 """
 
-PRELUDE = """
-import mmap, os, signal, sys
+PRELUDE = (
+    inspect.getsource(crash_points)
+    + """
+import mmap
 from aimstore import Repo, Run
 
 def counter(path="counter"):
     '''A number in shared memory; see the fixture.'''
     with open(path, "r+b") as file:
         return memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+"""
+)
 
-def die_at(number):
-    '''Kill this process just before its `number`-th step, counted from now, that changes a file.'''
-    moment = -number
-    def pass_moment():
-        nonlocal moment
-        moment += 1
-        if moment == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    watched = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
-    sys.addaudithook(lambda event, _: pass_moment() if event in watched else None)
-    from aimstore.abc import Container
-    def passing(method):
-        def call(*arguments, **options):
-            pass_moment()
-            result = method(*arguments, **options)
-            pass_moment()
-            return result
-        return call
-    for name in ("write", "flush", "close"):
-        setattr(Container, name, passing(getattr(Container, name)))
+STALLED = """
+import json
+for _ in range(int(sys.argv[1])):
+    if not os.fork():
+        run = Run(repo=".", experiment="stalled")
+        run[...] = {"x": 1, **json.loads(sys.argv[2])}
+        for i in range(10):
+            run.track(float(i), name="loss")
+        run.flush()
+        print(run.hash)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
 """
 
 
@@ -245,6 +243,18 @@ def each_moment(python: Callable[..., Process]) -> Callable[..., Iterator[int]]:
             number += stride
 
     return kill
+
+
+@pytest.fixture
+def stall(python: Callable[..., Process]) -> Callable[..., list[str]]:
+    """Makes runs in the repository at `tmp_path`, each with x = 1, more parameters and ten losses, whose processes were killed.
+
+    Gives their hashes, in order."""
+
+    def make(count: int = 1, **parameters: Any) -> list[str]:
+        return sorted(python(STALLED, count, json.dumps(parameters)).ends())
+
+    return make
 
 
 @pytest.fixture

@@ -14,25 +14,14 @@ import pytest
 from aimstore import Repo, Run
 from aimstore.indexing import BackgroundIndexer
 from aimstore.maintenance import ReindexReport
+from aimstore.testing.waiting import until
 from aimstore.types import meta_path, seqs_path
 
 Moments = Callable[..., Iterator[int]]
+Stall = Callable[..., list[str]]
 
 OFTEN = 0.01
 """Seconds between two looks of an indexer in these tests."""
-
-STALLED = """
-for _ in range(int(sys.argv[1])):
-    pid = os.fork()
-    if not pid:
-        run = Run(repo=".", experiment="stalled")
-        run["x"] = 1
-        for i in range(10):
-            run.track(float(i), name="loss")
-        run.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(pid, 0)
-"""
 
 WATCHED = """
 import threading
@@ -60,11 +49,6 @@ class Told:
             return self.reports
 
 
-def stall(repo: Repo, python: Callable[..., Any], count: int) -> list[str]:
-    python(STALLED, count).ends()
-    return repo.status().stalled
-
-
 def check_whole(run: Run) -> None:
     assert (run["x"], run.experiment) == (1, "stalled")
     assert run.finalized_at is not None
@@ -80,8 +64,8 @@ def markers(repo: Repo) -> list[str]:
 # What it does
 
 
-def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, python: Callable[..., Any]) -> None:
-    stalled = stall(repo, python, 4)
+def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, stall: Stall) -> None:
+    stalled = stall(4)
     told = Told()
     with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
         indexer.start()
@@ -94,11 +78,11 @@ def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, python: Callable[...
         check_whole(run)
 
 
-def test_a_run_that_dies_while_the_indexer_runs_is_indexed(repo: Repo, python: Callable[..., Any]) -> None:
+def test_a_run_that_dies_while_the_indexer_runs_is_indexed(repo: Repo, stall: Stall) -> None:
     told = Told()
     with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
         indexer.start()
-        python(STALLED, 1).ends()
+        stall()
         (stalled,) = told.wait(1)[0].indexed
     check_whole(repo.get_run(stalled))
 
@@ -118,12 +102,12 @@ def test_a_run_that_ended_while_the_index_was_busy_is_only_indexed(repo: Repo) -
     assert markers(repo) == []
 
 
-def test_a_live_run_keeps_its_marker_and_goes_on(repo: Repo, python: Callable[..., Any]) -> None:
+def test_a_live_run_keeps_its_marker_and_goes_on(repo: Repo, stall: Stall) -> None:
     told = Told()
     with BackgroundIndexer(repo.parts, OFTEN, told) as indexer, Run(repo=repo) as run:
         indexer.start()
         for i in range(3):
-            python(STALLED, 1).ends()
+            stall()
             told.wait(i + 1)
             run.track(1.0, name="loss")
             run.flush()
@@ -135,16 +119,16 @@ def test_a_live_run_keeps_its_marker_and_goes_on(repo: Repo, python: Callable[..
 
 
 def test_a_run_that_cannot_be_indexed_is_told_once_and_keeps_its_marker(
-    repo: Repo, python: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    repo: Repo, stall: Stall, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bad, good = stall(repo, python, 2)
+    bad, good = stall(2)
     for file in (Path(repo.path) / "meta/chunks" / bad).iterdir():
         file.write_bytes(os.urandom(200))
     told = Told()
     with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
         indexer.start()
         told.wait(2)
-        python(STALLED, 1).ends()  # it goes on with others
+        stall()  # it goes on with others
         told.wait(3)
     assert [list(report.failed) for report in told.reports if report.failed] == [[bad]]
     assert sorted(run for report in told.reports for run in report.indexed) == sorted({*repo.list_runs()} - {bad})
@@ -154,9 +138,9 @@ def test_a_run_that_cannot_be_indexed_is_told_once_and_keeps_its_marker(
 
 
 def test_it_goes_on_after_an_error_that_nobody_foresaw(
-    repo: Repo, python: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    repo: Repo, stall: Stall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stall(repo, python, 1)
+    stall()
     marked, calls = repo.parts.backend.marked, iter(range(3))
 
     def failing(prefix: str) -> list[str]:
@@ -189,8 +173,8 @@ def test_while_nothing_is_marked_it_only_lists_markers(repo: Repo, monkeypatch: 
     assert used == []
 
 
-def test_one_in_each_of_three_processes_share_the_work(repo: Repo, python: Callable[..., Any]) -> None:
-    stalled = stall(repo, python, 9)
+def test_one_in_each_of_three_processes_share_the_work(repo: Repo, python: Callable[..., Any], stall: Stall) -> None:
+    stalled = stall(9)
     processes = [
         python(
             WATCHED
@@ -206,8 +190,7 @@ with indexer(repo, lambda report: print(*report.indexed, *report.failed)) as sta
     told = Told()
     with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
         indexer.start()
-        while repo.status().stalled:
-            pass
+        until(lambda: not repo.status().stalled, "runs are left stalled")
     for process in processes:
         process.say()
     found = [line for process in processes for line in process.ends()]
@@ -220,9 +203,9 @@ with indexer(repo, lambda report: print(*report.indexed, *report.failed)) as sta
 
 
 def test_who_resumes_a_run_that_is_being_indexed_waits_and_gets_it(
-    repo: Repo, python: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, python: Callable[..., Any], stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (stalled,) = stall(repo, python, 1)
+    (stalled,) = stall()
     inside, go_on = threading.Event(), threading.Event()
     index = repo.parts.indexer.index
 
@@ -245,8 +228,7 @@ def test_who_resumes_a_run_that_is_being_indexed_waits_and_gets_it(
         )
         process.expect("begin")
         lock = Path(repo.path) / "meta/locks" / f"{stalled}.queue"
-        while not lock.exists():  # until it waits
-            assert process._status is None
+        until(lock.exists, "nobody waits for the run that is being indexed")
         go_on.set()
         process.ends()
     monkeypatch.undo()
@@ -280,9 +262,9 @@ def test_an_interval_that_is_none_is_refused(repo: Repo, interval: float) -> Non
 
 
 def test_stopped_while_it_works_it_ends_the_run_that_it_has_begun_with(
-    repo: Repo, python: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stalled = stall(repo, python, 5)
+    stalled = stall(5)
     inside = threading.Event()
     index = repo.parts.indexer.index
     monkeypatch.setattr(repo.parts.indexer, "index", lambda run, meta: (inside.set(), index(run, meta))[1])
@@ -300,9 +282,9 @@ def test_stopped_while_it_works_it_ends_the_run_that_it_has_begun_with(
 
 @pytest.mark.parametrize("how", ["falls off its end", "exit", "SIGTERM", "SIGINT", "an exception"])
 def test_a_program_that_ends_with_a_running_indexer_ends_at_once(
-    repo: Repo, python: Callable[..., Any], how: str
+    repo: Repo, python: Callable[..., Any], stall: Stall, how: str
 ) -> None:
-    stall(repo, python, 3)
+    stall(3)
     process = python(
         WATCHED
         + """
@@ -351,8 +333,8 @@ print(started.running)
     assert process.ends() == ["True", "False"]
 
 
-def test_a_forked_child_has_none_and_may_start_its_own(repo: Repo, python: Callable[..., Any]) -> None:
-    stall(repo, python, 3)
+def test_a_forked_child_has_none_and_may_start_its_own(repo: Repo, python: Callable[..., Any], stall: Stall) -> None:
+    stall(3)
     process = python(
         WATCHED
         + """
@@ -398,9 +380,9 @@ os._exit(0)
 
 @pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_it_loses_nothing_and_the_next_one_ends_it(
-    repo: Repo, python: Callable[..., Any], each_moment: Moments, stride: int
+    repo: Repo, stall: Stall, each_moment: Moments, stride: int
 ) -> None:
-    stalled = stall(repo, python, 2)
+    stalled = stall(2)
     backup = Path(repo.path).with_name("backup")
     shutil.copytree(repo.path, backup)
     for moment in each_moment(KILLED, stride=stride):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,10 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.testing.waiting import until
 
 TOP = {"config.toml", "backend", "meta", "seqs"}
 PARTS = {f"{area}/{kind}" for area in ("meta", "seqs") for kind in ("chunks", "progress", "locks")}
-
-KILLED = """
-import os, signal
-from aimstore import Run
-run = Run(repo=".")
-run["x"] = 1
-run.track(1.0, name="loss")
-run.flush()
-print(run.hash)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 @pytest.fixture
@@ -33,8 +22,7 @@ def layout(repo: Repo) -> Callable[[], dict[str, Any]]:
     def look() -> dict[str, Any]:
         aim = Path(repo.path)
         # it is kept for moments, in case more is to be indexed
-        while repo.parts.backend.lock_owner("meta/index") is not None:
-            pass
+        until(lambda: repo.parts.backend.lock_owner("meta/index") is None, "the index is not given up")
         found: dict[str, Any] = {part: sorted(path.name for path in (aim / part).iterdir()) for part in sorted(PARTS)}
         found["index"] = (aim / "meta/index").is_dir()
         found["database"] = (aim / "run_metadata.sqlite").is_file()
@@ -112,11 +100,9 @@ def test_a_deleted_run_leaves_nothing_but_the_index(repo: Repo, layout: Any) -> 
 
 
 def test_a_killed_run_keeps_its_markers_until_it_is_reindexed(
-    repo: Repo, layout: Any, python: Callable[..., Any]
+    repo: Repo, layout: Any, stall: Callable[..., list[str]]
 ) -> None:
-    process = python(KILLED)
-    run = process.line()
-    process.ends(-signal.SIGKILL)
+    (run,) = stall()
     found = layout()
     for area in ("meta", "seqs"):  # the files of the locks remain, and are free
         found[f"{area}/locks"] = []

@@ -20,6 +20,17 @@ for i in range(1000):
     run.track(float(i), name="loss")
 """
 
+CHAINED = (
+    OPENED
+    + """
+ours = signal.getsignal(signal.SIGTERM)
+def chained(number, frame):
+    print("chained")
+    ours(number, frame)
+signal.signal(signal.SIGTERM, chained)
+"""
+)
+
 DIED = -signal.SIGTERM
 
 
@@ -205,13 +216,8 @@ def test_handlers_are_put_back_when_the_last_run_is_closed(repo: Repo, python: C
 
 def test_a_handler_installed_over_ours_stays(repo: Repo, python: Callable[..., Any]) -> None:
     process = python(
-        OPENED
+        CHAINED
         + """
-ours = signal.getsignal(signal.SIGTERM)
-def chained(number, frame):
-    print("chained")
-    ours(number, frame)
-signal.signal(signal.SIGTERM, chained)
 run.close()
 assert signal.getsignal(signal.SIGTERM) is chained
 run = Run(repo=".")
@@ -226,13 +232,8 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 def test_a_handler_over_ours_works_in_a_forked_child_too(repo: Repo, python: Callable[..., Any]) -> None:
     process = python(
-        OPENED
+        CHAINED
         + """
-ours = signal.getsignal(signal.SIGTERM)
-def chained(number, frame):
-    print("chained")
-    ours(number, frame)
-signal.signal(signal.SIGTERM, chained)
 pid = os.fork()
 if not pid:
     os.kill(os.getpid(), signal.SIGTERM)

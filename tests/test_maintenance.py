@@ -21,23 +21,12 @@ from aimstore.storage.layout import (
     read_properties,
     summary_key,
 )
+from aimstore.testing.waiting import until
 from aimstore.types import meta_path
 
 Moments = Callable[..., Iterator[int]]
+Stall = Callable[..., list[str]]
 Values = Callable[..., list[tuple[int, Any]]]
-
-STALLED = """
-for _ in range(int(sys.argv[1])):
-    pid = os.fork()
-    if not pid:
-        run = Run(repo=".", experiment="stalled")
-        run["x"] = 1
-        for i in range(10):
-            run.track(float(i), name="loss")
-        run.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(pid, 0)
-"""
 
 
 def finish(repo: Repo, **parameters: Any) -> str:
@@ -78,7 +67,7 @@ os._exit(0)
     ("state", "stride"), [("finished", 2), ("stalled", 5), pytest.param("stalled", 1, marks=pytest.mark.slow)]
 )
 def test_killed_while_it_is_deleted_a_run_is_whole_or_seen_by_nobody(
-    repo: Repo, python: Callable[..., Any], state: str, stride: int
+    repo: Repo, python: Callable[..., Any], stall: Stall, state: str, stride: int
 ) -> None:
     other = finish(repo)
     whole = gone = 0
@@ -88,8 +77,7 @@ def test_killed_while_it_is_deleted_a_run_is_whole_or_seen_by_nobody(
         if state == "finished":
             name = finish(repo)
         else:
-            python(STALLED, 1).ends()
-            (name,) = repo.status().stalled
+            (name,) = stall()
         process = python(DELETE, moment, name)
         status = process.wait()
         assert status in (0, -9), process.errors()
@@ -131,11 +119,10 @@ os._exit(0)
 @pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("rebuild", [(), ("rebuild",)])
 def test_killed_while_it_reindexes_nothing_is_lost_and_the_next_one_ends_it(
-    repo: Repo, python: Callable[..., Any], each_moment: Moments, rebuild: tuple[str, ...], stride: int
+    repo: Repo, stall: Stall, each_moment: Moments, rebuild: tuple[str, ...], stride: int
 ) -> None:
     finished = [finish(repo), finish(repo)]
-    python(STALLED, 2).ends()
-    stalled = repo.status().stalled
+    stalled = stall(2)
     backup = Path(repo.path).with_name("backup")
     shutil.copytree(repo.path, backup)
     everything = sorted([*finished, *stalled])
@@ -162,9 +149,9 @@ def test_killed_while_it_reindexes_nothing_is_lost_and_the_next_one_ends_it(
 
 
 def test_more_runs_than_one_batch_takes_are_all_indexed(
-    repo: Repo, python: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python(STALLED, 6).ends()
+    assert stall(6) == repo.status().stalled
     finished = [finish(repo) for _ in range(3)]
     monkeypatch.setattr(maintenance, "BATCH", 4)
     for longest in (60.0, 0.0):
@@ -181,10 +168,9 @@ def test_more_runs_than_one_batch_takes_are_all_indexed(
 
 
 def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
-    repo: Repo, python: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    repo: Repo, python: Callable[..., Any], stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python(STALLED, 4).ends()
-    stalled = repo.status().stalled
+    stalled = stall(4)
     first = stalled[0]
     monkeypatch.setattr(maintenance, "LONGEST", 60.0)
     monkeypatch.setattr(maintenance, "SHORTEST", 0.0)
@@ -197,8 +183,7 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
         if not waiting:
             waiting.append(python("Run(sys.argv[1], repo='.').close(); print('done')", first))
             queue = Path(repo.path) / "meta/locks" / f"{first}.queue"
-            while not queue.exists():
-                pass
+            until(queue.exists, "nobody waits for the run")
 
     monkeypatch.setattr(repo.parts.indexer, "index", with_a_visitor)
     report = repo.reindex(advance=lambda done, total: told.append(done))
@@ -208,9 +193,8 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
     assert repo.status().stalled == []
 
 
-def test_summaries_that_claim_more_than_there_is_are_mended(repo: Repo, python: Callable[..., Any]) -> None:
-    python(STALLED, 1).ends()
-    (stalled,) = repo.status().stalled
+def test_summaries_that_claim_more_than_there_is_are_mended(repo: Repo, stall: Stall) -> None:
+    (stalled,) = stall()
     backend = repo.parts.backend
     with backend.open(meta_path(stalled), Mode.WRITE) as meta:
         for number in (0, 1):
@@ -226,10 +210,9 @@ def test_summaries_that_claim_more_than_there_is_are_mended(repo: Repo, python: 
 
 
 def test_what_the_metadata_database_was_not_told_it_is_told_later(
-    repo: Repo, python: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    repo: Repo, stall: Stall, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python(STALLED, 2).ends()
-    stalled = repo.status().stalled
+    stalled = stall(2)
     database = repo.parts.database
     database.update_run(stalled[0], name="renamed")
 
@@ -260,9 +243,9 @@ def test_live_runs_are_left_alone(repo: Repo) -> None:
     assert repo.reindex().indexed == []
 
 
-def test_one_run_can_be_indexed_again_and_progress_is_told(repo: Repo, python: Callable[..., Any]) -> None:
+def test_one_run_can_be_indexed_again_and_progress_is_told(repo: Repo, stall: Stall) -> None:
     one = finish(repo)
-    python(STALLED, 3).ends()
+    stall(3)
     told: list[tuple[int, int]] = []
     assert repo.reindex(one).indexed == [one]
     assert len(repo.status().stalled) == 3
@@ -382,11 +365,10 @@ def test_a_corrupt_finalized_run_is_still_found_by_what_the_index_holds(repo: Re
 
 @pytest.mark.parametrize("area", ["meta", "seqs"])
 def test_a_corrupt_stalled_run_costs_a_warning_and_nothing_else(
-    repo: Repo, python: Callable[..., Any], caplog: pytest.LogCaptureFixture, area: str
+    repo: Repo, stall: Stall, caplog: pytest.LogCaptureFixture, area: str
 ) -> None:
     good = finish(repo)
-    python(STALLED, 2).ends()
-    bad, other = repo.status().stalled
+    bad, other = stall(2)
     damage(repo, bad, area)
     found = sorted(run.hash for run in repo.query_runs())
     assert found == sorted([good, other] if area == "meta" else [good, other, bad])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,6 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.errors import ConfigError, RunNotFoundError
-
-STALLED = """
-run = Run(repo=".", experiment="stalled")
-run["lr"] = 3
-run.track(3.0, name="loss")
-run.flush()
-print(run.hash)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.fixture
-def stalled(python: Callable[..., Any]) -> Callable[[], str]:
-    """Makes a run whose process was killed; its hash."""
-
-    def make() -> str:
-        process = python(STALLED)
-        run: str = process.line()
-        process.ends(-signal.SIGKILL)
-        return run
-
-    return make
 
 
 def open_files() -> int:
@@ -49,8 +26,8 @@ def finish(repo: Repo, lr: int = 1, **options: Any) -> str:
     return run.hash
 
 
-def test_queries_find_active_stalled_and_finalized_runs(repo: Repo, stalled: Callable[[], str]) -> None:
-    done, dead = finish(repo), stalled()
+def test_queries_find_active_stalled_and_finalized_runs(repo: Repo, stall: Callable[..., list[str]]) -> None:
+    done, (dead,) = finish(repo), stall(lr=3)
     with Run(repo=repo, experiment="active") as run:
         run["lr"] = 2
         run.track(2.0, name="loss")
@@ -61,7 +38,7 @@ def test_queries_find_active_stalled_and_finalized_runs(repo: Repo, stalled: Cal
             assert [found.hash for found in reader.query_runs("run.finalized_at != None")] == [done]
             assert [found.hash for found in reader.query_runs("run.experiment == 'stalled' and run.lr == 3")] == [dead]
             last = {metric.run.hash: metric.last for metric in reader.query_metrics("metric.name == 'loss'")}
-            assert last == {done: 1.0, dead: 3.0, run.hash: 2.0}
+            assert last == {done: 1.0, dead: 9.0, run.hash: 2.0}
             status = reader.status()
             assert (status.runs, status.active, status.stalled, status.indexed) == (3, [run.hash], [dead], 1)
             assert status.nbytes > 0

@@ -350,7 +350,6 @@ def precedes(left: Any, right: Any, descending: bool) -> bool:
 
 
 def test_runs_as_a_data_frame(repo: Repo) -> None:
-    pytest.importorskip("pandas")
     with Run(repo=repo, name="last", tags=["b", "a"]) as run:
         run["i"] = 4
         run["hparams"] = {"lr": np.float32(0.5), "batch size": 2**60, "layers": [1, 2], "on": True, "empty": {}}
@@ -377,7 +376,6 @@ def test_runs_as_a_data_frame(repo: Repo) -> None:
 
 
 def test_metrics_and_sequences_as_a_data_frame(repo: Repo) -> None:
-    pytest.importorskip("pandas")
     frame = repo.query_metrics("run.i > 1", order_by="metric.last").dataframe(params=True)
     assert list(frame.columns) == [
         *("run", "name", "context.subset", "count", "first_step", "last_step", "last", "min", "max"),

@@ -179,7 +179,9 @@ def test_numbers_come_back_exactly_through_iteration(repo: Repo, values: Values,
         assert [step for step, _ in stored] == list(range(len(NUMBERS) * repeat))
         assert all(same(value, number) for (_, value), number in zip(stored, NUMBERS * repeat, strict=True))
     for i, number in enumerate(NUMBERS):
-        assert all(same(value, number) for _, value in values(run, "same", {"i": i})), number
+        stored = values(run, "same", {"i": i})
+        assert len(stored) == repeat
+        assert all(same(value, number) for _, value in stored), number
 
 
 def test_ints_past_the_range_of_floats_are_infinite_in_numpy(repo: Repo) -> None:

@@ -16,6 +16,7 @@ from aimstore import Repo, Run
 from aimstore.abc import Mode
 from aimstore.errors import LockedError, RunNotFoundError
 from aimstore.storage.layout import DELETED_KEY
+from aimstore.testing.waiting import until
 from aimstore.types import meta_path
 
 Moments = Callable[..., Iterator[int]]
@@ -193,8 +194,7 @@ def test_a_killed_run_can_be_resumed_without_a_reindex(
 ) -> None:
     process = python(KILLED)
     process.expect("ready")
-    while counter.value < 100:
-        pass
+    until(lambda: counter.value >= 100, "a hundred steps are not flushed")
     process.send(signal.SIGKILL)
     process.wait()
     (name,) = repo.status().stalled

@@ -11,7 +11,7 @@ import pytest
 from aimstore.abc import CompiledQuery, Query, View
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
 from aimstore.plugins import plugins
-from aimstore.testing.indexers import holds
+from aimstore.testing.hints import holds
 from aimstore.testing.waiting import PATIENCE, together
 
 ATTRIBUTES: dict[str, Any] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}

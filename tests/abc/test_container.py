@@ -13,6 +13,7 @@ import pytest
 from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, WriteBatch
 from aimstore.errors import ClosedError, CorruptionError, FencedError, LockOwner, ReadOnlyError, UnsupportedError
 from aimstore.storage.memory import MemoryContainer
+from aimstore.testing.waiting import until
 
 ITEMS = [(b"a", b"1"), (b"b", b"2"), (b"ba", b"3"), (b"c", b"4")]
 
@@ -209,8 +210,7 @@ def test_close_waits_for_a_thread_inside_a_step(container: MemoryContainer) -> N
     inside.wait()
     closer = threading.Thread(target=slow.close)
     closer.start()
-    while not slow.closed:
-        pass
+    until(lambda: slow.closed, "a scan keeps its container from being closed")
     go.set()
     closer.join()
     reader.join()

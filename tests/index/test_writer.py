@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from aimstore.abc import Container, Mode, WriteBatch
 from aimstore.errors import LockedError, StorageError
 from aimstore.index.writer import MOST, IndexWriter
 from aimstore.storage.memory import MemoryBackend
+from aimstore.testing.waiting import until
 from aimstore.types import INDEX_PATH
 
 
@@ -67,8 +67,7 @@ def test_it_is_given_up_after_a_while(
         writer.commit(lambda index, number=number: put(number))  # type: ignore[misc]
     assert held(backend)
     monkeypatch.setattr("aimstore.index.writer.IDLE", 0.01)
-    while held(backend):
-        time.sleep(0.001)
+    until(lambda: not held(backend), "an idle writer holds the index")
 
 
 def test_a_failed_commit_gives_it_up_and_the_next_opens_it_anew(backend: MemoryBackend, writer: IndexWriter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import pickle
 import signal
@@ -12,33 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PROGRAM = '''
-import os, pickle, signal, sys
+from tests import crash_points
+
+PROGRAM = (
+    inspect.getsource(crash_points)
+    + """
+import pickle
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore_lmdb.backend
 from aimstore import Repo, Run
-from aimstore.abc import Container
 from aimstore.plugins import plugins
 plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().record_types()
-
-def die_at(number):
-    """Kill this process just before its `number`-th step, counted from now, that changes a file."""
-    left = number
-    def pass_moment(*_):
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    watched = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}
-    sys.addaudithook(lambda event, _: pass_moment() if event in watched else None)
-    def passing(method):
-        def call(*arguments, **options):
-            pass_moment()
-            result = method(*arguments, **options)
-            pass_moment()
-            return result
-        return call
-    for name in ("write", "flush", "close"):
-        setattr(Container, name, passing(getattr(Container, name)))
 
 def perform(folder, doing, run_hash, attributes, tracked, moment):
     repo = Repo(folder)
@@ -68,7 +52,8 @@ while size := sys.stdin.buffer.read(8):
             os.kill(os.getpid(), signal.SIGKILL)  # if not before; nothing of the parent's is ended twice
     os.waitpid(child, 0)
     os.write(1, b"\\n")
-'''
+"""
+)
 
 
 @cache

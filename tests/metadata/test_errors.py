@@ -122,7 +122,7 @@ def test_a_copied_database_is_complete(store, path, tmp_path, lock):
 
 
 def test_the_name_of_a_server_hides_its_password():
-    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg", reason="psycopg, a driver for PostgreSQL, is not installed")
     database = Database("postgresql+psycopg://me:hunter2@localhost:1/none")
     assert database.name == "postgresql+psycopg://me:***@localhost:1/none"
     with pytest.raises(StorageError) as caught, database.read():

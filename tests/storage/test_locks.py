@@ -19,6 +19,7 @@ import pytest
 from aimstore.errors import ClosedError, FencedError, LockedError, StorageError
 from aimstore.storage import locks
 from aimstore.storage.locks import FilesystemLock, lock_owner
+from aimstore.testing.waiting import until
 
 Hold = Callable[[Path], "subprocess.Popen[str]"]
 
@@ -165,8 +166,7 @@ def test_a_holder_that_queues_again_comes_after_those_who_wait(file: Path) -> No
     lock = take(file)
     thread = threading.Thread(target=wait)
     thread.start()
-    while not lock.contended():
-        pass
+    until(lock.contended, "a lock that somebody waits for is not contended")
     lock.release()
     with take(file, timeout=60):
         order.append("holder")

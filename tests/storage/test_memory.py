@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from aimstore.abc import Container, Item, KeyRange, Mode, WriteBatch
 from aimstore.errors import ClosedError, FencedError, LockedError
 from aimstore.storage.memory import MemoryBackend, MemoryContainer
+from aimstore.testing.waiting import until
 
 KEYS = st.binary(min_size=1, max_size=3) | st.sampled_from([b"\xff", b"\xff\xff", b"\0", b"a\xff"])
 BOUNDS = st.binary(max_size=2)
@@ -195,8 +196,7 @@ def test_waiters_take_turns_before_a_holder_that_queues_again() -> None:
     assert not lock.contended()
     thread = threading.Thread(target=wait)
     thread.start()
-    while not lock.contended():
-        pass
+    until(lock.contended, "a lock that somebody waits for is not contended")
     lock.release()
     with backend.lock("a", timeout=60):
         order.append("holder")

@@ -26,6 +26,10 @@ class VersionTests(Harness):
     def test_what_changes_nothing_leaves_it(self, backend: Backend, elsewhere: Backend) -> None:
         with backend.open(PATH, Mode.WRITE) as container:
             fill(container, numbered(100))
+            version = backend.version(PATH)
+            with elsewhere.open(PATH) as reader:
+                list(reader.items())
+            assert backend.version(PATH) == version
         version = backend.version(PATH)
         assert isinstance(version, str)
         for each in (backend, elsewhere):

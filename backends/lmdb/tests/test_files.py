@@ -165,12 +165,6 @@ def test_open_files_are_few(open_container: Any, fill: Any) -> None:
     assert open_files() == before
 
 
-def test_reading_what_is_not_there_makes_nothing(open_container: Any, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no container"):
-        open_container(Mode.READ)
-    assert not list(tmp_path.iterdir())
-
-
 def test_reading_changes_no_data(open_container: Any, fill: Any, tmp_path: Path) -> None:
     with open_container() as writer:
         fill(writer, 100)
@@ -182,64 +176,9 @@ def test_reading_changes_no_data(open_container: Any, fill: Any, tmp_path: Path)
     assert names(tmp_path / "db") == {files.DATA}
 
 
-def test_the_version_changes_with_each_batch_and_not_by_reading(tmp_path: Path) -> None:
-    backend = LMDBBackend(tmp_path)
-    assert backend.version("meta/chunks/a") is None
-    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
-        seen = [backend.version("meta/chunks/a")]
-        for n in range(200):  # many in one tick of the clock, and all of one size
-            writer.put(b"key", b"%03d" % n)
-            seen.append(backend.version("meta/chunks/a"))
-        assert len(set(seen)) == 201
-        with backend.open("meta/chunks/a") as reader:
-            assert reader.get(b"key") == b"199"
-        assert backend.version("meta/chunks/a") == seen[-1]
-    settled = backend.version("meta/chunks/a")
-    with backend.open("meta/chunks/a") as reader:
-        assert reader.get(b"key") == b"199"
-    assert backend.version("meta/chunks/a") == settled
-    backend.delete("meta/chunks/a")
-    assert backend.version("meta/chunks/a") is None
-
-
 def test_the_size_is_what_is_taken_of_the_disk(tmp_path: Path) -> None:
     backend = LMDBBackend(tmp_path, {"map_size": "1TiB"})
     assert backend.size("meta/chunks/a") == 0
     with backend.open("meta/chunks/a", Mode.WRITE) as writer:
         writer.put(b"key", b"value")
         assert 0 < backend.size("meta/chunks/a") <= 64 << 10
-
-
-def test_a_reader_outlives_the_deletion_says_so_and_finds_the_successor(tmp_path: Path) -> None:
-    backend = LMDBBackend(tmp_path)
-    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
-        writer.put(b"key", b"value")
-    with backend.open("meta/chunks/a") as reader:
-        backend.delete("meta/chunks/a")
-        assert reader.get(b"key") == b"value"
-        with pytest.raises(OSError, match="meta/chunks/a was deleted"):
-            reader.refresh()
-        scan = reader.items()
-        with backend.open("meta/chunks/a", Mode.WRITE) as writer:
-            writer.put(b"key", b"other")
-        reader.refresh()
-        assert reader.get(b"key") == b"other"
-        assert list(scan) == [(b"key", b"value")]
-
-
-def test_a_read_only_directory_can_be_read_and_its_cause_is_said_when_writing(
-    open_container: Any, fill: Any, small_disk: Path
-) -> None:
-    directory = small_disk / "db"
-    with open_container(directory=directory) as container:
-        items = fill(container, 100)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with open_container(Mode.READ, directory) as reader:
-        assert dict(reader.items()) == items
-        reader.refresh()
-    with pytest.raises(OSError, match="Read-only file system"):
-        open_container(directory=directory)
-    with pytest.raises(OSError, match="Read-only file system"):
-        open_container(directory=small_disk / "new")
-    with pytest.raises(FileNotFoundError):
-        open_container(Mode.READ, small_disk / "none")

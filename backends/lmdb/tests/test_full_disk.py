@@ -1,72 +1,23 @@
-"""Too little room: the batch is refused whole, reading goes on, and so does writing when there is room again."""
+"""Too little room: on the disk when the file could become smaller, and in the address space."""
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from aimstore.abc import Mode, WriteBatch
-from aimstore.errors import StorageError
+from aimstore.abc import Mode
 
 
-def batch_of(number: int) -> WriteBatch:
-    batch = WriteBatch()
-    for part in range(10):
-        batch.put(b"%06d/%d" % (number, part), os.urandom(8000))
-    return batch
-
-
-def expected(batches: int) -> list[bytes]:
-    return [b"%06d/%d" % (n, part) for n in range(batches) for part in range(10)]
-
-
-def test_writing_goes_on_when_there_is_room_again(open_container: Any, small_disk: Path) -> None:
-    """On a disk smaller than the map."""
-    container = open_container(directory=small_disk / "db", map_size="64GiB")
-    container.write(batch_of(0))
-    ballast, free = small_disk / "ballast", os.statvfs(small_disk)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - 300_000)
-    written = 1
-    with pytest.raises(StorageError) as raised:  # noqa: PT012  at some time
-        while True:
-            refused = batch_of(written)
-            container.write(refused)
-            written += 1
-    assert raised.value.errno == errno.ENOSPC
-    for _ in range(3):
-        with pytest.raises(StorageError, match="o space left"):
-            container.write(refused)
-        assert list(container.keys()) == expected(written)
-    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(written)
-    scan = container.items()
-    next(scan)
-    ballast.unlink()
-    container.write(refused)
-    assert len(list(scan)) == 10 * written - 1
-    for number in range(written + 1, written + 4):
-        container.write(batch_of(number))
-    container.flush(sync=True)
-    container.close()
-    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(written + 4)
-
-
-def test_closing_on_a_full_disk_keeps_everything(open_container: Any, small_disk: Path) -> None:
+def test_closing_on_a_full_disk_keeps_everything(open_container: Any, fill: Any, occupy: Any, small_disk: Path) -> None:
     container = open_container(directory=small_disk / "db")
     for _ in range(4):
-        container.write(batch_of(0))  # leaves free pages, which closing would remove
+        items = fill(container, 10, 8000)  # leaves free pages, which closing would remove
     size = (small_disk / "db" / "data.mdb").stat().st_size
-    free = os.statvfs(small_disk)
-    with (small_disk / "ballast").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+    occupy(small_disk)
     container.close()
     assert {file.name for file in (small_disk / "db").iterdir()} == {"data.mdb"}
     assert (small_disk / "db" / "data.mdb").stat().st_size == size
-    assert list(open_container(Mode.READ, small_disk / "db").keys()) == expected(1)
+    assert dict(open_container(Mode.READ, small_disk / "db").items()) == items
 
 
 LITTLE_ADDRESS_SPACE = """

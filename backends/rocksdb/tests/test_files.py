@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from rocksdict import Options, Rdict
 from aimstore.abc import KeyRange, Mode, WriteBatch
 from aimstore.errors import CorruptionError, LockedError
 from aimstore_rocksdb import files
-from aimstore_rocksdb.backend import RocksDBBackend
 
 
 def names(directory: Path) -> set[str]:
@@ -161,12 +159,6 @@ def test_files_are_few_even_where_keys_only_ascend(open_container: Any, fill: An
     assert open_files() == before
 
 
-def test_reading_what_is_not_there_makes_nothing(open_container: Any, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no container"):
-        open_container(Mode.READ)
-    assert not list(tmp_path.iterdir())
-
-
 def test_reading_changes_nothing(open_container: Any, fill: Any, tmp_path: Path) -> None:
     writer = open_container()
     fill(writer, 100)
@@ -175,55 +167,6 @@ def test_reading_changes_nothing(open_container: Any, fill: Any, tmp_path: Path)
     assert sum(1 for _ in reader.items()) == 100
     reader.close()
     assert facts(tmp_path / "db") == before
-
-
-def test_the_version_changes_with_what_a_reader_could_see(tmp_path: Path) -> None:
-    backend = RocksDBBackend(tmp_path)
-    assert backend.version("meta/chunks/a") is None
-    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
-        seen = [backend.version("meta/chunks/a")]
-        for n in range(3):
-            writer.put(b"key", b"%d" % n)
-            seen.append(backend.version("meta/chunks/a"))
-        assert len(set(seen)) == 4
-        with backend.open("meta/chunks/a") as reader:
-            assert reader.get(b"key") == b"2"
-        assert backend.version("meta/chunks/a") == seen[-1]
-    settled = backend.version("meta/chunks/a")
-    with backend.open("meta/chunks/a") as reader:
-        assert reader.get(b"key") == b"2"
-    assert backend.version("meta/chunks/a") == settled
-    assert backend.list("meta/chunks/") == ["meta/chunks/a"]
-    backend.delete("meta/chunks/a")
-    assert backend.version("meta/chunks/a") is None
-    assert not backend.exists("meta/chunks/a")
-
-
-def test_a_reader_outlives_the_deletion_and_says_so_when_refreshed(tmp_path: Path) -> None:
-    backend = RocksDBBackend(tmp_path)
-    with backend.open("meta/chunks/a", Mode.WRITE) as writer:
-        writer.put(b"key", b"value")
-    with backend.open("meta/chunks/a") as reader:
-        backend.delete("meta/chunks/a")
-        assert reader.get(b"key") == b"value"
-        with pytest.raises(OSError, match="meta/chunks/a was deleted"):
-            reader.refresh()
-
-
-def test_a_read_only_directory_can_be_read_and_its_cause_is_said_when_writing(
-    open_container: Any, fill: Any, small_disk: Path
-) -> None:
-    directory = small_disk / "db"
-    with open_container(directory=directory) as container:
-        items = fill(container, 100)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert dict(open_container(Mode.READ, directory).items()) == items
-    with pytest.raises(OSError, match="Read-only file system"):
-        open_container(directory=directory)
-    with pytest.raises(OSError, match="Read-only file system"):
-        open_container(directory=small_disk / "new")
-    with pytest.raises(FileNotFoundError):
-        open_container(Mode.READ, small_disk / "none")
 
 
 def test_another_writer_is_locked_out(open_container: Any, spawn: Any, tmp_path: Path) -> None:

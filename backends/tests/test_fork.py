@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-LEAVE = "import sys, os; leave = {'sys.exit': sys.exit, 'os._exit': os._exit}[sys.argv[2]]\n"
+from aimstore.abc import Mode
 
-CHILD_OF_AN_OPEN_WRITER = (
-    LEAVE
-    + """
+BESIDE_AN_OPEN_WRITER = """
+import gc
 from aimstore.errors import ClosedError
-parent = LMDBContainer("db", Path(sys.argv[1]) / "db")
-reader = LMDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ)
+leave = {"sys.exit": sys.exit, "os._exit": os._exit}[sys.argv[2]]
+db, own = Path(sys.argv[1]) / "db", Path(sys.argv[1]) / "own"
+parent = Container("db", db)
+reader = Container("db", db, Mode.READ)
 for n in range(2000):
     parent.put(b"%04d" % n, b"value")
 scan = parent.items(); next(scan)
@@ -29,35 +30,34 @@ if not child:
         os._exit(3)
     parent.close(); reader.close()
     del parent, reader, scan
-    import gc; gc.collect()
+    gc.collect()
     for again in range(2):
-        with LMDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ) as own:
-            assert len(list(own.keys())) == 2000
+        with Container("db", db, Mode.READ) as mine:
+            assert len(list(mine.keys())) == 2000
             grandchild = os.fork()
             if not grandchild:
-                with LMDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ) as own:
-                    assert len(list(own.keys())) == 2000
+                with Container("db", db, Mode.READ) as mine:
+                    assert len(list(mine.keys())) == 2000
                 leave(0)
             assert os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]) == 0
-    with LMDBContainer("db", Path(sys.argv[1]) / "own") as own:
-        own.put(b"key", b"value")
+    with Container("db", own) as mine:
+        mine.put(b"key", b"value")
     leave(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-for n in range(2000):  # uses the pages again that no reader is known to need
+for n in range(2000):  # an engine that reuses pages takes those that no reader is known to need
     parent.put(b"%04d" % n, b"other")
 assert [value for _, value in scan] == [b"value"] * 1999
 parent.put(b"after", b"value")
 parent.close()
 reader.close()
-with LMDBContainer("db", Path(sys.argv[1]) / "db", Mode.READ) as again:
-    assert len(list(again.keys())) == 2001
-with LMDBContainer("db", Path(sys.argv[1]) / "own", Mode.READ) as own:
-    assert own.get(b"key") == b"value"
 say("well")
 """
-)
 
 
 @pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
-def test_a_child_refuses_its_parents_containers_and_opens_its_own(spawn: Any, tmp_path: Path, leave: str) -> None:
-    assert spawn(CHILD_OF_AN_OPEN_WRITER, tmp_path, leave).communicate(timeout=60)[0] == "well\n"
+def test_a_child_refuses_its_parents_containers_and_opens_its_own(
+    open_container: Any, spawn: Any, tmp_path: Path, leave: str
+) -> None:
+    assert spawn(BESIDE_AN_OPEN_WRITER, tmp_path, leave).communicate(timeout=60)[0] == "well\n"
+    assert len(list(open_container(Mode.READ).keys())) == 2001
+    assert open_container(Mode.READ, tmp_path / "own").get(b"key") == b"value"
