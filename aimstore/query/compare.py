@@ -18,6 +18,8 @@ _HASHED: Final = frozenset({bool, int, float, complex, str, bytes, type(None), d
 _LISTS: Final = (list, tuple, ListView)
 _DICTS: Final = (dict, DictView)
 _SETS: Final = (set, frozenset)
+_PER_COLLECTION: Final = 6
+"""Steps that beginning to compare two of them is worth."""
 
 
 def equal(budget: Budget, left: Any, right: Any) -> bool:
@@ -36,10 +38,12 @@ def equal(budget: Budget, left: Any, right: Any) -> bool:
     if a in _HASHED and b in _HASHED:
         return bool(left == right)
     if isinstance(left, _LISTS) and isinstance(right, _LISTS):
+        budget.spend(_PER_COLLECTION)
         return size(left) == size(right) and all(
             equal(budget, x, y) for x, y in zip(_elements(budget, left), _elements(budget, right), strict=True)
         )
     if isinstance(left, _DICTS) and isinstance(right, _DICTS):
+        budget.spend(_PER_COLLECTION)
         if size(left) != size(right):
             return False
         return all(
