@@ -160,6 +160,7 @@ def plans(
 
 def plans_of(spec: WorkloadSpec, workload: Workload, sizes: Mapping[str, Any]) -> list[Plan]:
     """Every case of one workload."""
+    said = " ".join((type(workload).__doc__ or "").replace("`", "").split())
     return [
         Plan(
             spec.name,
@@ -167,6 +168,7 @@ def plans_of(spec: WorkloadSpec, workload: Workload, sizes: Mapping[str, Any]) -
             shown(workload.figures, workload.cost),
             of_case := {**sizes, **case.sizes},
             workload.prepared(case, of_case),
+            about=f"{spec.summary.rstrip('.')}. {said}".rstrip(),
             data=(spec, workload),
         )
         for case in workload.cases(sizes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,6 +83,7 @@ class Report:
         outcomes: of each case, in the order of their measuring.
         notes: paragraphs about how to read it.
         facts: a table about the contestants: headings, then rows.
+        about: what workloads measure, by their names.
         interrupted: it was stopped before its end.
     """
 
@@ -92,6 +94,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     facts: list[list[str]] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
@@ -139,10 +142,15 @@ def from_json(text: str, source: str = "report") -> Report:
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ConfigError(f"{source} was not written by `aimstore bench --json`")
     if (version := content.pop("version", None)) != VERSION:
-        raise ConfigError(f"{source} has version {version!r}; this aimstore reads version {VERSION}")
+        raise ConfigError(
+            f"{source} has version {version!r}; this aimstore reads version {VERSION}: "
+            "use the aimstore that wrote it, or measure again"
+        )
     try:
         outcomes = [_outcome(each) for each in content.pop("outcomes")]
-        return Report(**content, outcomes=outcomes)
+        report = Report(**content, outcomes=outcomes)
+        _check(report)
+        return report
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{source} is damaged: {error}") from None
 
@@ -151,6 +159,19 @@ def _outcome(content: Mapping[str, Any]) -> Outcome:
     figures = tuple(Figure(**{**each, "better": Better(each["better"])}) for each in content["figures"])
     rest = {key: value for key, value in content.items() if key not in ("figures", "summary")}
     return Outcome(**rest, figures=figures)
+
+
+def _check(report: Report) -> None:
+    """Raise `ValueError` where the content has another shape than `to_json` gives it."""
+    for name, kind in (("contestants", list), ("environment", dict), ("settings", dict), ("about", dict)):
+        if not isinstance(getattr(report, name), kind):
+            raise ValueError(f"no {name}")
+    for outcome in report.outcomes:
+        for name, samples in outcome.samples.items():
+            values: list[object] = [value for sample in samples for value in sample.values()]
+            for value in values:
+                if not isinstance(value, (int, float)) or not math.isfinite(value):
+                    raise ValueError(f"{outcome.workload} {outcome.case} of {name}: {value!r} is no figure")
 
 
 def read(path: Path) -> Report:

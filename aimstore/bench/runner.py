@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ class Plan:
         repeat: repetitions of each contestant; None as the schedule says.
         place: key of the folder in which it happens.
         data: for the contestants, who know what it is.
+        about: what the workload measures, for people; "" where its name says it.
     """
 
     workload: str
@@ -46,6 +48,7 @@ class Plan:
     repeat: int | None = None
     place: str = ""
     data: Any = None
+    about: str = ""
 
 
 class Contestant(Protocol):
@@ -126,6 +129,8 @@ class _Runner:
                     plan.case.at,
                 )
                 self._report.outcomes.append(outcome)
+                if plan.about:
+                    self._report.about[plan.workload] = plan.about
                 self._measure(plan, outcome)
         except KeyboardInterrupt:
             self._report.interrupted = True
@@ -190,12 +195,14 @@ class _Runner:
     def _folder(self, place: str) -> Path:
         if place not in self._folders:
             within = self._schedule.places.get(place)
-            self._folders[place] = Path(tempfile.mkdtemp(prefix="aimstore-bench-", dir=within))
+            made = tempfile.mkdtemp(prefix="aimstore-bench-", dir=within)
+            self._folders[place] = Path(made).absolute()  # processes work in folders of their own
         return self._folders[place]
 
     def _without_paths(self, text: str) -> str:
         for folder in self._folders.values():
             text = text.replace(f"{folder}/", "").replace(str(folder), "…")
+        text = re.sub(r"\bprepared-\d+\b", "prepared", text)  # one reason is told once, however often it was met
         with suppress(RuntimeError):
             text = text.replace(str(Path.home()), "~")
         return text

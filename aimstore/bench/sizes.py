@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aimstore.bench.workload import Size
 from aimstore.errors import ConfigError
@@ -24,35 +25,50 @@ def size_of(folder: Path) -> int:
     return found
 
 
+LARGEST: Final = 1_000_000_000
+"""Of the whole numbers: beyond it nothing is measured in a lifetime."""
+
+
 def parse_size(name: str, text: str, default: Size) -> Size:
     """What `--size name=text` says, as a value of the default's type: `20000`, `20_000`, `20k`, `1000,10000`, `0.5`.
 
     Raises:
-        ConfigError: it is not of that type, or less than nothing.
+        ConfigError: it is not of that type; or a whole number below one, where the default is not 0, or above `LARGEST`.
     """
     if isinstance(default, str):
         return text
+    parse: Callable[[str], Size]
+    if isinstance(default, float):
+        kind, parse = "a number that is not negative", _positive
+    else:
+        least = 0 if default == 0 else 1  # nothing can be measured of nothing
+        between = f"from {least} to {LARGEST:,}"
+        several = isinstance(default, tuple)
+        kind = f"whole numbers {between}, such as 1000,10k" if several else f"a whole number {between}"
+        parse = partial(_wholes if several else _whole, least=least)
     try:
-        if isinstance(default, tuple):
-            return tuple(_whole(part) for part in text.split(","))
-        return _positive(float(text)) if isinstance(default, float) else _whole(text)
-    except ValueError:
-        kind = "whole numbers, such as 1000,10000" if isinstance(default, tuple) else "a number that is not negative"
+        return parse(text)
+    except (ValueError, OverflowError):
         raise ConfigError(f"the size {name} is {kind}, not {text!r}") from None
 
 
-def _whole(text: str) -> int:
+def _wholes(text: str, least: int) -> tuple[int, ...]:
+    return tuple(_whole(part, least) for part in text.split(","))
+
+
+def _whole(text: str, least: int) -> int:
     text = text.strip().lower()
     times = {"k": 1_000, "m": 1_000_000}.get(text[-1:], 1)
-    value = float(text.rstrip("km") if times > 1 else text)
-    if value * times != int(value * times):
+    value = float(text.rstrip("km") if times > 1 else text) * times
+    if value != int(value) or not least <= value <= LARGEST:
         raise ValueError(text)
-    return int(_positive(value * times))
+    return int(value)
 
 
-def _positive(value: float) -> float:
+def _positive(text: str) -> float:
+    value = float(text)
     if not 0 <= value < float("inf"):
-        raise ValueError(value)
+        raise ValueError(text)
     return value
 
 

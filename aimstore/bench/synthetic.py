@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aimstore.abc import Mode, WriteBatch
 from aimstore.encoding.keys import encode_path
 from aimstore.encoding.records import encode_record
+from aimstore.errors import ConfigError
 from aimstore.metadata import RunProperties
 from aimstore.session import put_properties
 from aimstore.storage.layout import (
@@ -111,6 +112,14 @@ def _contents(number: int, params: int, row: RunProperties) -> WriteBatch:
 
 
 def matching(count: int) -> str:
-    """A query that the first `count` runs match, which is a power of ten up to a million."""
-    name = next(name for name, size in GROUPS.items() if size == count)
+    """A query that the first `count` runs match.
+
+    Raises:
+        ConfigError: that is no power of ten up to a million.
+    """
+    name = next((name for name, size in GROUPS.items() if size == count), None)
+    if name is None:
+        raise ConfigError(
+            f"a query that {count:,} runs match is not among those made up: they are powers of ten to a million"
+        )
     return f"run.hparams.{name} == 0"

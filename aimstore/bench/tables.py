@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -11,9 +12,14 @@ from rich.text import Text
 from aimstore.bench import words
 from aimstore.bench.environment import summary
 from aimstore.bench.report import Outcome, Report
+from aimstore.bench.workload import Figure
 
 STACKED = 2
 """Contestants beside the first, above which ratios stand below the figures."""
+
+
+_NO_ROOM: Final = "no space left"
+"""As the operating system says it, and engines after it."""
 
 
 def render(report: Report) -> RenderableType:
@@ -39,8 +45,9 @@ def show(report: Report, console: Console) -> None:
 def _table(report: Report, workload: str, outcomes: list[Outcome]) -> Table:
     first, *others = report.contestants
     targets = any(words.target(figure, outcome, report)[0] for outcome in outcomes for figure in outcome.figures)
+    once = all(len(samples) <= 1 for outcome in outcomes for samples in outcome.samples.values())
     table = Table(
-        title=f"{workload}: median (quartiles)",
+        title=f"{workload}: {'one repetition' if once else 'median (quartiles)'}",
         title_justify="left",
         title_style="bold",
         box=None,
@@ -57,18 +64,25 @@ def _table(report: Report, workload: str, outcomes: list[Outcome]) -> Table:
         if not stacked:
             table.add_column(f"than {first}", style="dim", no_wrap=True)
     for outcome in outcomes:
-        table.add_row(Text(outcome.title, style="cyan"))
+        table.add_row(Text(words.heading(outcome, outcomes), style="cyan"))
+        if not any(outcome.measured()):
+            table.add_row(Text("  nothing was measured", style="dim"))
         for figure in outcome.measured():
-            cells: list[str | Text] = [f"  {words.label(figure)}", words.spread(outcome.spread(first, figure.key))]
+            cells: list[str | Text] = [f"  {words.label(figure)}", _value(outcome, first, figure)]
             if targets:
                 text, reached = words.target(figure, outcome, report)
                 cells += [text, _MARKS[reached]]
             for name in others:
-                value = words.spread(outcome.spread(name, figure.key))
+                value = _value(outcome, name, figure)
                 ratio = words.ratio(outcome.ratio(figure, first, name))
                 cells += [Text.assemble(value, "\n" if ratio else "", (ratio, "dim"))] if stacked else [value, ratio]
             table.add_row(*cells)
     return table
+
+
+def _value(outcome: Outcome, name: str, figure: Figure) -> Text:
+    found = outcome.spread(name, figure.key)
+    return Text(words.spread(found)) if found else Text(words.missing(outcome, name), style="dim")
 
 
 _MARKS = {True: Text("ok", style="green"), False: Text("short", style="yellow"), None: Text()}
@@ -101,6 +115,11 @@ def troubles(report: Report) -> Iterator[tuple[str, str]]:
                 skipped.setdefault((name, reason), []).append(outcome.workload)
     for (name, reason), where in failed.items():
         yield f"{name} failed in {'; '.join(where)}: {reason}", "red"
+    if any(_NO_ROOM in reason.lower() for _, reason in failed):
+        yield (
+            "there is no space left where the repositories are made: free some, or name another folder by --dir",
+            "red",
+        )
     for (name, reason), where in skipped.items():
         yield f"{name} is left out of {'; '.join(dict.fromkeys(where))}: {reason}", "yellow"
     if report.interrupted:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aimstore.bench.report import Outcome, Report
 from aimstore.bench.statistics import Spread
 from aimstore.bench.workload import Figure
@@ -12,12 +14,11 @@ SAME = 1.02
 
 def number(value: float) -> str:
     """`0.00123`, `1.23`, `123`, `12,300`, `1.23 M`."""
+    value = float(f"{value:.3g}")
     size = abs(value)
     if size >= 1e6:
-        return f"{value / 1e6:,.3g} M" if size < 1e9 else f"{value / 1e6:,.0f} M"
-    if size >= 1000:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:.0f}" if size >= 100 else f"{value:.3g}"
+        return f"{value / 1e6:.3g} M" if size < 1e9 else f"{value / 1e6:,.0f} M"
+    return f"{value:,.0f}" if size >= 100 else f"{value:.3g}"
 
 
 def spread(found: Spread | None) -> str:
@@ -36,6 +37,37 @@ def ratio(times: float | None) -> str:
     if 1 / SAME < times < SAME:
         return "same"
     return f"{number(times)}× better" if times > 1 else f"{number(1 / times)}× worse"
+
+
+def heading(outcome: Outcome, among: Sequence[Outcome]) -> str:
+    """The title of a case, with the curve that it is a point of where others among them have the same title."""
+    alike = [each for each in among if each.title == outcome.title]
+    return f"{outcome.title}, by {outcome.axis}" if len(alike) > 1 and outcome.axis else outcome.title
+
+
+def repetitions(report: Report) -> str:
+    """How often each was measured: `one repetition`, `medians of 3 to 9 repetitions, with quartiles`."""
+    counts = {max(map(len, outcome.samples.values()), default=0) for outcome in report.outcomes} - {0}
+    if not counts or counts == {1}:
+        return "one repetition" if counts else "no repetition"
+    between = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts)}"
+    return f"medians of {between} repetitions, with quartiles"
+
+
+def missing(outcome: Outcome, name: str) -> str:
+    """What stands where a figure of a contestant is not known."""
+    return "failed" if name in outcome.failures else "–"
+
+
+def verdict(outcome: Outcome, figure: Figure, first: str, name: str) -> str:
+    """ "better" or "worse" than the first; "" where it is the same, or the ranges between the quartiles overlap, or not known."""
+    times = outcome.ratio(figure, first, name)
+    ours, theirs = outcome.spread(first, figure.key), outcome.spread(name, figure.key)
+    if times is None or ours is None or theirs is None or min(ours.count, theirs.count) < 2:
+        return ""
+    if ratio(times) == "same" or ours.overlaps(theirs):
+        return ""
+    return "better" if times > 1 else "worse"
 
 
 def label(figure: Figure) -> str:

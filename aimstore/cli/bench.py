@@ -64,7 +64,12 @@ def bench() -> None:
 
 
 def _comma(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
-    return [] if value is None else list(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+    if value is None:
+        return []
+    found = list(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+    if not found:
+        raise click.BadParameter(f"{value!r} names none")
+    return found
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,15 +16,19 @@ import click
 
 from aimstore.cli.output import say
 from aimstore.cli.program import INTERRUPTED
-from aimstore.errors import ConfigError
+from aimstore.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from aimstore.bench.report import Report
     from aimstore.bench.runner import Contestant, Plan, Say, Schedule
 
 QUICK: Final = 1
 """Repetitions of `--quick`, which is to take less than a minute with two engines."""
+
+ROOMY: Final = 100
+"""Columns of a terminal from which there is room for a bar."""
 
 
 def measure(
@@ -67,57 +73,117 @@ def measure(
     report = Report(kind, names, environment.describe(used), settings, notes=notes or [], facts=facts or [])
     with _bar(schedule, plans, contestants) as bar, _ended_by_sigterm():
         run_all(plans, contestants, schedule, report, bar)
+    gone = unsaved = None
     if json_file != Path("-"):
-        show(report, _console())  # before the files, which may not be written
+        gone = _attempt(lambda: _print(lambda console: show(report, console)))
     if json_file is not None or report.interrupted:
-        target = json_file or _unused(Path("aimstore-bench-interrupted.json"))
-        write(target, to_json(report))
+        target = json_file or _unused("aimstore-bench-interrupted")
+        unsaved = _attempt(lambda: write(target, to_json(report)))
         if report.interrupted:
-            say(f"interrupted; the results until then are in {target}")
-    if html is not None:
-        from aimstore.bench.html import page
-
-        write(html, page(report))
-    if png is not None:
-        from aimstore.bench.charts import write_pngs
-
-        png.mkdir(parents=True, exist_ok=True)
-        write_pngs(report, png)
+            say("interrupted" if unsaved else f"interrupted; the results until then are in {target}")
+    drawn = [_attempt(lambda: _html(html, report)), _attempt(lambda: _pngs(png, report))]
+    lost = [error for error in (gone, unsaved, *drawn) if error is not None]
+    saved = unsaved is None and (json_file is not None or report.interrupted)
+    if any(error.errno != errno.EPIPE for error in lost) and not saved:
+        _rescue(to_json(report))
     if json_file == Path("-"):
         for line, _ in troubles(report):
             say(line)
+    for error in lost:
+        if error.errno == errno.EPIPE:
+            raise error
     if report.interrupted:
         raise SystemExit(INTERRUPTED)
-    if report.failed:
+    if report.failed or lost:
         raise SystemExit(1)
 
 
-def _unused(path: Path) -> Path:
-    number = 1
+def _attempt(output: Callable[[], object]) -> OSError | None:
+    """Write what can be written, whatever else cannot. The error, which has been said, unless it is that the reader has gone."""
+    try:
+        output()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            say(f"Error: {error if isinstance(error, StorageError) else f'stdout cannot be written: {error.strerror}'}")
+        return error
+    return None
+
+
+def _html(path: Path | None, report: Report) -> None:
+    if path is not None:
+        from aimstore.bench.html import page
+
+        write(path, page(report))
+
+
+def _pngs(folder: Path | None, report: Report) -> None:
+    if folder is not None:
+        from aimstore.bench.charts import write_pngs
+
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_pngs(report, folder)
+        except OSError as error:
+            raise StorageError(f"charts cannot be written into {folder}: {error.strerror}") from error
+
+
+def _rescue(text: str) -> None:
+    """Put the results where there is room, for they may have taken hours."""
+    for folder in (Path(), Path(tempfile.gettempdir())):
+        path = _unused("aimstore-bench-results", folder)
+        with suppress(StorageError):
+            write(path, text)
+            say(f"the results are in {path}")
+            return
+
+
+def _unused(name: str, folder: Path = Path()) -> Path:
+    path, number = folder / f"{name}.json", 1
     while path.exists():
         number += 1
-        path = path.with_stem(f"aimstore-bench-interrupted-{number}")
+        path = folder / f"{name}-{number}.json"
     return path
 
 
 def write(path: Path, text: str) -> None:
+    """Write a text to a file, which has all of it or is as it was; - is stdout.
+
+    Raises:
+        StorageError: that cannot be done.
+    """
     if path == Path("-"):
         click.echo(text, nl=False)
-    else:
-        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve() if path.is_symlink() else path
+    whole = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        whole.write_text(text, encoding="utf-8")
+        if whole != path:
+            whole.replace(path)
+    except OSError as error:
+        if whole != path:
+            whole.unlink(missing_ok=True)
+        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def print_wide(renderable: Any) -> None:
-    console = _console()
-    if not console.is_terminal:
-        console.width = 200
-    console.print(renderable)
+    """Print something of rich's; where that is no terminal, wide enough that nothing is cut."""
+
+    def show(console: Any) -> None:
+        if not console.is_terminal:
+            console.width = 200
+        console.print(renderable)
+
+    _print(show)
 
 
-def _console() -> Any:
+def _print(show: Callable[[Any], None]) -> None:
     from rich.console import Console
 
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    with console.capture() as captured:  # rich would end the program where the reader has gone
+        show(console)
+    click.echo(captured.get(), nl=False)
 
 
 @contextmanager
@@ -143,14 +209,21 @@ def _bar(schedule: Schedule, plans: list[Plan], contestants: list[Contestant]) -
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    done = "{task.completed:.0f}/{task.total:.0f} {task.description}"
+    columns: list[ProgressColumn] = [
+        TextColumn(done, markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    ]
+    if console.width >= ROOMY:
+        columns = [BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), *columns]
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=schedule.steps(plans, contestants))
         yield lambda text, done: progress.update(task, completed=done, description=text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -14,8 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from aimstore.bench.report import from_json
+from aimstore.bench.report import Outcome, Report, from_json
+from aimstore.bench.tables import show
+from aimstore.bench.workload import Figure
+from aimstore.cli.benching import write
+from aimstore.errors import StorageError
 from aimstore.plugins import plugins
 
 PROGRAM = [sys.executable, "-c", "from aimstore.cli import main; main(prog_name='aimstore')", "bench"]
@@ -117,6 +123,7 @@ def test_sizes_options_seed_and_repetitions_are_kept(invoke: Any, plugin: Path, 
         "seed": 7,
         "options": {"lmdb": {"map_size": "64MiB"}},
     }
+    assert content["about"] == {"plain": "s. Says how often it ran before, by a file beside the repository."}
     [outcome] = content["outcomes"]
     assert outcome["sizes"] == {"runs": 5, "share": 0.5, "kind": "a", "steps": [1, 10]}
     assert [sample["runs"] for sample in outcome["samples"]["lmdb"]] == [5, 5, 5]
@@ -135,17 +142,38 @@ def test_all_persistent_engines_are_measured_where_none_is_named(invoke: Any, pl
     assert "memory" not in contestants
 
 
-def test_a_terminal_is_shown_a_bar_with_the_time_left(plugin: Path) -> None:
+@pytest.mark.parametrize("columns", [120, 60])
+def test_a_terminal_is_shown_what_is_being_done_and_the_time_left_where_there_is_room(
+    plugin: Path, columns: int
+) -> None:
     leader, follower = pty.openpty()
     command = [sys.executable, "-c", INTERRUPTED.replace("lab_workloads:Waits", "lab_workloads:Plain"), plugin]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
     done = subprocess.run(command, stderr=follower, stdout=subprocess.DEVNULL, env=environment, timeout=60, check=True)
     os.close(follower)
     shown = os.read(leader, 1 << 16).decode(errors="replace")
     os.close(leader)
     assert done.returncode == 0
-    assert "left" in shown
-    assert "waits: plain (rocksdb)" in shown
+    assert ("left" in shown) is (columns == 120)
+    assert "0/1 waits: plain (rocksdb)" in shown
+
+
+def test_cases_of_one_title_are_told_apart_and_what_failed_is_said(calls: Figure) -> None:
+    def outcome(axis: str, **samples: list[dict[str, float]]) -> Outcome:
+        return Outcome("w", axis, "10 of 100", (calls,), {}, axis, 1.0, samples)
+
+    found = [outcome("runs", a=[{"calls_per_s": 1.0}]), outcome("matches", a=[{"calls_per_s": 2.0}], b=[])]
+    found[1].failures["b"] = "no more"
+    report = Report("engines", ["a", "b"], {}, {}, [*found, Outcome("w", "x", "x", (calls,), failures={"a": "no"})])
+    console = Console(width=200)
+    with console.capture() as captured:
+        show(report, console)
+    lines = [line.split() for line in captured.get().splitlines()]
+    assert ["10", "of", "100,", "by", "runs"] in lines
+    assert ["10", "of", "100,", "by", "matches"] in lines
+    assert ["calls,", "1/s", "1", "–"] in lines
+    assert ["calls,", "1/s", "2", "failed"] in lines
+    assert ["nothing", "was", "measured"] in lines
 
 
 # Mistakes
@@ -170,7 +198,9 @@ def test_a_terminal_is_shown_a_bar_with_the_time_left(plugin: Path) -> None:
         (["track", "--option", "map_size"], "is not ENGINE.KEY=VALUE"),
         (["track", "--size", "cals=5"], "no size 'cals'; did you mean 'calls'"),
         (["track", "--size", "read.points=5"], "no size 'read.points'"),
-        (["track", "--size", "calls=many"], "the size calls is a number"),
+        (["track", "--size", "calls=many"], "the size calls is a whole number from 1"),
+        (["track", "--size", "calls=0"], "the size calls is a whole number from 1"),
+        (["track", "--backends", ","], "',' names none"),
         (["track", "--repeat", "0"], "0 is not in the range"),
         (["track", "--quik"], "No such option"),
         (["track", "--json", "nowhere/a.json"], "there is no folder nowhere"),
@@ -221,6 +251,88 @@ def test_an_engine_that_fails_half_way_is_shown_and_the_others_are_kept(
     assert outcome.values("rocksdb", "ms") == [1.0, 2.0, 3.0]
     assert outcome.values("lmdb", "ms") == [1.0]
     assert outcome.failures["lmdb"].startswith(reason)
+
+
+def test_a_folder_may_be_named_from_where_one_is(
+    invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    invoke("plain", "--quick", "--backends", "lmdb", "--dir", "here")
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system, which only root may")
+def test_a_full_disk_fails_who_meets_it_and_says_what_to_do(invoke: Any, tmp_path: Path) -> None:
+    full, result = tmp_path / "full", tmp_path / "a.json"
+    full.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", full], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+    try:
+        arguments = ("--backends", "memory,lmdb", "--quick", "--size", "lifecycle.runs=40")
+        done = invoke("read", "lifecycle", *arguments, "--dir", full, "--json", result, exit=1)
+        assert list(full.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", full], check=True)
+    assert "lmdb failed in lifecycle" in done.stdout
+    assert (
+        "there is no space left where the repositories are made: free some, or name another folder by --dir"
+        in done.stdout
+    )
+    outcomes = {outcome.workload: outcome for outcome in from_json(result.read_text()).outcomes}
+    assert "no space left" in outcomes["lifecycle"].failures["lmdb"].lower()
+    assert outcomes["lifecycle"].values("memory", "runs_per_s")
+    assert not any(str(tmp_path) in reason for each in outcomes.values() for reason in each.failures.values())
+
+
+# Outputs that cannot be written
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+
+
+@needs_full
+@pytest.mark.parametrize(("named", "saved"), [("--json", True), ("--html", True), ("--html --json", False)])
+def test_results_outlive_a_file_that_cannot_be_written(
+    invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, saved: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, *others = named.split()
+    rest = [part for other in others for part in (other, "named.json")]
+    done = invoke("plain", "--quick", "--backends", "lmdb", first, FULL, *rest, exit=1)
+    assert "plain: one repetition" in done.stdout
+    assert "Error: /dev/full cannot be written: No space left on device" in done.stderr
+    assert ("the results are in aimstore-bench-results.json" in done.stderr) is saved
+    kept = tmp_path / ("aimstore-bench-results.json" if saved else "named.json")
+    assert from_json(kept.read_text()).outcomes[0].values("lmdb", "ms") == [5.0]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write(path, "before")
+
+    def full(self: Path, text: str, encoding: str) -> int:
+        self.write_bytes(text.encode()[:3])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StorageError, match=r"a\.json cannot be written: No space left on device"):
+        write(path, "after")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_results_are_saved_though_the_reader_has_gone(plugin: Path, tmp_path: Path) -> None:
+    program = INTERRUPTED.replace("lab_workloads:Waits", "lab_workloads:Plain")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", program, plugin, "--json", "a.json", "--html", "a.html"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["a.html", "a.json"]
 
 
 # Ctrl-C

@@ -16,6 +16,17 @@ from aimstore.errors import ConfigError
 Make = Callable[..., Report]
 
 
+REST = (
+    '{"format": "aimstore-bench", "version": 1, "kind": "engines", "contestants": ["a"], "environment": {}, "settings": {}, '
+    '"outcomes": [{"workload": "w", "case": "c", "title": "c", "figures": [], "samples": {"a": [{"ms": 5.0}]}}]}'
+)
+"""A report without figures."""
+
+
+def test_a_report_without_figures_is_one() -> None:
+    assert from_json(REST).outcomes[0].values("a", "ms") == [5.0]
+
+
 def test_a_report_comes_back_from_json(make_report: Make) -> None:
     failed = Outcome("read", "all", "all", (), {"runs": [1, 2]}, "runs", 2.0, failures={"lmdb": "no space"})
     report = make_report(failed, rocksdb=[1.0, 2.0, 3.0], lmdb=[2.0, 4.0])
@@ -43,6 +54,10 @@ def test_json_holds_every_sample_and_what_follows_from_them(make_report: Make) -
         ('{"format": "aimstore-bench", "version": 1}', "is damaged"),
         ('{"format": "aimstore-bench", "version": 1, "outcomes": [{"figures": [{}]}]}', "is damaged"),
         ('{"format": "aimstore-bench", "version": 1, "outcomes": [], "odd": 1}', "is damaged"),
+        (REST.replace('"environment": {}', '"environment": null'), "is damaged: no environment"),
+        (REST.replace("5.0", '"fast"'), "is damaged: w c of a: 'fast' is no figure"),
+        (REST.replace("5.0", "NaN"), "is damaged: w c of a: nan is no figure"),
+        (REST.replace('[{"ms": 5.0}]', "5"), "is damaged"),
     ],
 )
 def test_what_is_no_report_is_refused(text: str, message: str, tmp_path: Path) -> None:

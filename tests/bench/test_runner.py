@@ -53,7 +53,7 @@ def test_what_cannot_be_prepared_is_tried_once(actor: Any, plan: MakePlan, measu
     log: list[str] = []
     report = measured([plan("x", prepared="impossible"), plan("y", prepared="impossible")], [actor("a", log)])
     assert log == ["prepare a impossible"]
-    assert [outcome.failures for outcome in report.outcomes] == [{"a": "no room in prepared-0"}] * 2
+    assert [outcome.failures for outcome in report.outcomes] == [{"a": "no room in prepared"}] * 2
 
 
 def test_a_contestant_that_fails_keeps_its_results_and_the_others_go_on(

@@ -21,6 +21,7 @@ from aimstore.errors import ConfigError
         ("0.25", 1.0, 0.25),
         ("10,100,1k", (1,), (10, 100, 1_000)),
         ("text", "a", "text"),
+        ("0", 0, 0),
     ],
 )
 def test_sizes_are_of_the_type_of_their_default(text: str, default: object, value: object) -> None:
@@ -28,7 +29,20 @@ def test_sizes_are_of_the_type_of_their_default(text: str, default: object, valu
 
 
 @pytest.mark.parametrize(
-    ("text", "default"), [("x", 1), ("-1", 1), ("1.5", 1), ("", 1), ("inf", 1.0), ("1,,2", (1,)), ("k", 1)]
+    ("text", "default"),
+    [
+        ("x", 1),
+        ("-1", 1),
+        ("1.5", 1),
+        ("", 1),
+        ("inf", 1.0),
+        ("1,,2", (1,)),
+        ("k", 1),
+        ("0", 1),
+        ("1,0", (1,)),
+        ("1e400", 1),
+        ("1001m", 1),
+    ],
 )
 def test_what_is_no_size_is_a_mistake(text: str, default: object) -> None:
     with pytest.raises(ConfigError, match="the size runs is"):

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 
 class Stalls(Workload):
-    """Every call is timed. Chunks are sealed and the engine compacts as the sequences grow. In the case `busy` another thread
-    reads the run that is being written, and another process begins, ends and indexes runs; so in `paced`, with one call a
-    millisecond."""
+    """Every call is timed. Chunks are sealed and the engine compacts as the sequences grow. Beside a reader and an indexing
+    process means: another thread reads the run that is being written, and another process begins, ends and indexes runs."""
 
     name = "stalls"
     figures = (*LATENCY, Figure("ms_over_10", "time in calls over 10 ms", "ms"))
