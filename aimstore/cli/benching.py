@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 QUICK: Final = 1
 """Repetitions of `--quick`, which is to take less than a minute with two engines."""
+
+TELL_EVERY: Final = 30.0
+"""Seconds between two lines of progress, where stderr is no terminal."""
 
 ROOMY: Final = 100
 """Columns of a terminal from which there is room for a bar."""
@@ -202,9 +206,10 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _bar(schedule: Schedule, plans: list[Plan], contestants: list[Contestant]) -> Iterator[Say]:
-    """A bar with the time left, where stderr is a terminal."""
+    """A bar with the time left, where stderr is a terminal, else a line now and then."""
+    total = schedule.steps(plans, contestants)
     if not sys.stderr.isatty():
-        yield lambda text, done: None
+        yield _lines(total)
         return
     from rich.console import Console
     from rich.progress import (
@@ -225,5 +230,18 @@ def _bar(schedule: Schedule, plans: list[Plan], contestants: list[Contestant]) -
     if console.width >= ROOMY:
         columns = [BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), *columns]
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=schedule.steps(plans, contestants))
+        task = progress.add_task("", total=total)
         yield lambda text, done: progress.update(task, completed=done, description=text)
+
+
+def _lines(total: int) -> Say:
+    begun = told = time.monotonic()
+
+    def tell(text: str, done: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= TELL_EVERY:
+            told = now
+            say(f"{done}/{total} after {now - begun:.0f} s: {text}")
+
+    return tell

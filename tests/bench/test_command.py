@@ -229,6 +229,15 @@ def test_charts_without_their_library_are_refused_before_anything_is_measured(
     assert "pip install 'aimstore[bench]'" in done.stderr
 
 
+def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
+    invoke: Any, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aimstore.cli.benching.TELL_EVERY", 0.0)
+    lines = invoke("plain", "--backends", "rocksdb", "--repeat", 2, "--warmup", 0).stderr.splitlines()
+    assert [line.split()[0] for line in lines] == ["0/2", "1/2"]
+    assert all(line.endswith("plain: plain (rocksdb)") for line in lines)
+
+
 # Failures
 
 
