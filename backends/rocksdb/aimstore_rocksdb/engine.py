@@ -50,7 +50,8 @@ _log = logging.getLogger("aimstore.rocksdb")
 _PATIENCE = 2.0
 """Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
 _PAUSE = 0.003
-_MERGED_AT_CLOSE = 256 << 20
+_LITTLE = 32 << 20  # merged in a fifth of a second
+_MUCH = 256 << 20  # in one or two
 _LEFT_IN_LOG = 16 << 10
 _FEW_DELETIONS = 100  # merging costs a few milliseconds, more than these are worth
 _READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
@@ -234,10 +235,10 @@ def is_small(database: Rdict, logged: int) -> bool:
 def settle(database: Rdict, written: int) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
-    Merging removes what was overwritten or deleted, which is at most as much as there is beside the largest table or
-    level, and the deletions themselves. It rewrites everything. So it is done where that is a quarter of all, or where
-    this writer wrote a quarter of all, or deletions are a quarter of all entries, and it takes no more than a second or
-    two: always for a run of common size, now and then for an index.
+    Merging removes what was overwritten, which is at most as much as there is beside the largest table or level, and what was
+    deleted, with the deletions themselves. It rewrites everything. So it is done where deletions are a quarter of all
+    entries; of little data also where a quarter of it is beside the largest, or this writer wrote a quarter. More is left
+    to RocksDB, which merges as it writes: gigabytes of objects, none of them overwritten, would be rewritten for nothing.
 
     Args:
         written: bytes of keys and values that this writer wrote.
@@ -251,11 +252,10 @@ def settle(database: Rdict, written: int) -> None:
         run = table["level"] or table["name"]  # no key comes twice in one table, nor in a level from 1
         sizes[run] = sizes.get(run, 0) + table["size"]
     total = sum(sizes.values())
-    unmerged = total - max(sizes.values(), default=0)
-    much = deletions > _FEW_DELETIONS and 4 * deletions >= entries
-    if unmerged:
-        much = much or 4 * written >= total
-    if (much and total <= _MERGED_AT_CLOSE) or (unmerged and 4 * unmerged >= total):
+    beside = total - max(sizes.values(), default=0)
+    little = total <= _LITTLE and beside and 4 * max(written, beside) >= total
+    much = total <= _MUCH and deletions > _FEW_DELETIONS and 4 * deletions >= entries
+    if little or much:
         database.compact_range(None, None)
 
 
