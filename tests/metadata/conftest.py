@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from sqlalchemy import create_engine
 
+from aimstore.metadata import models, open_store
 from aimstore.metadata.store import MetadataStore
 
 Lock = Callable[[], AbstractContextManager[object]]
@@ -38,6 +40,23 @@ def lock(tmp_path: Path) -> Lock:
 @pytest.fixture
 def store(url: str, lock: Lock) -> Iterator[MetadataStore]:
     with MetadataStore(url, lock=lock) as opened:
+        yield opened
+
+
+SERVERS = [os.environ["AIMSTORE_TEST_DATABASE_URL"]] if "AIMSTORE_TEST_DATABASE_URL" in os.environ else []
+"""A server for the tests of `each_store`; continuous integration starts PostgreSQL for them."""
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
+def each_store(request: pytest.FixtureRequest, url: str, lock: Lock) -> Iterator[MetadataStore]:
+    """An empty store, on SQLite and on the server that AIMSTORE_TEST_DATABASE_URL names."""
+    if request.param != "sqlite":
+        url = request.param
+        engine = create_engine(url)
+        models.tables.drop_all(engine)
+        models.alembic_version.drop(engine, checkfirst=True)
+        engine.dispose()
+    with open_store(url, lock=lock) as opened:
         yield opened
 
 

@@ -69,6 +69,11 @@ def holds(term: Term, row: RunProperties) -> bool:
     return compares[term.operator]()
 
 
+@pytest.fixture
+def store(each_store: MetadataStore) -> MetadataStore:
+    return each_store
+
+
 @settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )

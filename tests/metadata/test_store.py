@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
 
 from aimstore.errors import ClosedError, EncodingError, InvalidRunHashError
-from aimstore.metadata import Experiment, RunProperties, Tag, models, open_store
+from aimstore.metadata import Experiment, RunProperties, Tag
 from aimstore.metadata.store import MetadataStore
 
 A, B, C = "a" * 24, "b" * 24, "c" * 24
-SERVERS = [os.environ["AIMSTORE_TEST_DATABASE_URL"]] if "AIMSTORE_TEST_DATABASE_URL" in os.environ else []
 
 
-@pytest.fixture(params=["sqlite", *SERVERS])
-def store(request, url, lock) -> Iterator[MetadataStore]:
-    if request.param != "sqlite":
-        url = request.param
-        engine = create_engine(url)
-        models.tables.drop_all(engine)
-        models.alembic_version.drop(engine, checkfirst=True)
-        engine.dispose()
-    with open_store(url, lock=lock) as opened:
-        yield opened
+@pytest.fixture
+def store(each_store: MetadataStore) -> MetadataStore:
+    return each_store
 
 
 def test_a_new_run_has_the_given_properties_and_defaults_for_the_rest(store):
