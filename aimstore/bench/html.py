@@ -174,7 +174,7 @@ def _targets(report: Report) -> Iterator[str]:
 
 def _table(report: Report, outcomes: Sequence[Outcome]) -> Iterator[str]:
     first, *others = report.contestants
-    targets = any(words.target(figure, outcome, report)[0] for outcome in outcomes for figure in outcome.figures)
+    targets = words.has_targets(outcomes, report)
     columns = 2 + targets + len(others)
     yield f'<table><thead><tr><td></td><th scope="col">{escape(first)}</th>'
     yield '<th scope="col">to reach</th>' if targets else ""

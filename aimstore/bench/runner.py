@@ -152,12 +152,8 @@ class _Runner:
                 self._say(f"{plan.workload}: {plan.case.title} ({contestant.name})", self._done)
                 try:
                     sample = self._repetition(plan, contestant)
-                except FailedError as error:
-                    outcome.failures[contestant.name] = self._without_paths(str(error))
-                    self._done += repeat - number
-                    continue
-                except OSError as error:
-                    if error.errno != errno.ENOSPC:
+                except (FailedError, OSError) as error:
+                    if isinstance(error, OSError) and error.errno != errno.ENOSPC:
                         raise
                     outcome.failures[contestant.name] = self._without_paths(str(error))
                     self._done += repeat - number

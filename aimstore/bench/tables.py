@@ -44,7 +44,7 @@ def show(report: Report, console: Console) -> None:
 
 def _table(report: Report, workload: str, outcomes: list[Outcome]) -> Table:
     first, *others = report.contestants
-    targets = any(words.target(figure, outcome, report)[0] for outcome in outcomes for figure in outcome.figures)
+    targets = words.has_targets(outcomes, report)
     once = all(len(samples) <= 1 for outcome in outcomes for samples in outcome.samples.values())
     table = Table(
         title=f"{workload}: {'one repetition' if once else 'median (quartiles)'}",

@@ -75,6 +75,11 @@ def label(figure: Figure) -> str:
     return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
 
 
+def has_targets(outcomes: Sequence[Outcome], report: Report) -> bool:
+    """Whether any of their figures has something to reach."""
+    return any(target(figure, outcome, report)[0] for outcome in outcomes for figure in outcome.figures)
+
+
 def target(figure: Figure, outcome: Outcome, report: Report) -> tuple[str, bool | None]:
     """What the first contestant is to reach, and whether it did: None where nothing is set or it cannot be told."""
     first = report.contestants[0]
