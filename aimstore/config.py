@@ -31,9 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aimstore.errors import ConfigError, StorageError
+from aimstore.errors import ConfigError, StorageError, did_you_mean
 from aimstore.plugins.defaults import DEFAULT_BACKEND
-from aimstore.suggestions import did_you_mean
 
 FORMAT_VERSION: Final = 1
 """The format of repositories that this version of aimstore writes, and the newest that it reads."""

@@ -6,6 +6,7 @@ type, …) the class derives from it too, so that callers may catch either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -126,3 +127,16 @@ class QuerySyntaxError(QueryError, ValueError):
 
 class QueryRuntimeError(QueryError):
     """A query whose predicate raised for a run or metric, with `on_error="raise"`."""
+
+
+def nearest(name: str, known: Iterable[str], limit: int = 1) -> list[str]:
+    """Up to `limit` of the `known` names that look like `name`, the most similar first."""
+    from difflib import get_close_matches  # takes 15 ms, which only an error should cost
+
+    return get_close_matches(name, list(known), n=limit, cutoff=0.6)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'lmdb'?"` with the nearest of the `known` names, or "" where none is near."""
+    near = nearest(name, known, 2)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -1,58 +1,45 @@
-"""`Repo`: one repository, put together from its configuration. Long because it is one public class, most of it docstrings."""
+"""`Repo`: the public interface of one repository."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any
 
-from aimstore.abc import Mode, Query, Subject, WriteBatch
-from aimstore.catalog import Catalog
-from aimstore.config import RepoConfig
-from aimstore.errors import (
-    ConfigError,
-    LockedError,
-    PluginError,
-    RepositoryNotFoundError,
-)
-from aimstore.forking import track_forks
-from aimstore.indexing import INTERVAL, BackgroundIndexer
-from aimstore.lifecycle import shield
-from aimstore.locate import CONFIG, create, directory_of, find, is_empty, read_own_config
-from aimstore.maintenance import Advance, ReindexReport, delete, reindex
-from aimstore.metadata import open_store
-from aimstore.plugins import plugins
+from aimstore.abc import CompiledQuery, Subject
+from aimstore.process import shield, track_forks
+from aimstore.repository.background import BackgroundIndexer, IndexerTiming
+from aimstore.repository.catalog import Catalog, CatalogHolder
+from aimstore.repository.deletion import delete_run
+from aimstore.repository.location import directory_of, is_empty
+from aimstore.repository.opening import init_repository, open_repository, shared_repository
+from aimstore.repository.reindex import Advance, ReindexReport, reindex
+from aimstore.repository.runs import lock_run, marked_runs
+from aimstore.repository.selection import Pushdown, Selection
+from aimstore.repository.transfer import copy_run, move_run
 from aimstore.results import MetricResults, OnError, RunResults, SequenceResults, Window
-from aimstore.run import Run
-from aimstore.selection import Question, RunSource, Selection
-from aimstore.session import Parts, lock_run, marked_runs, put_properties
-from aimstore.transfer import copy_run, move_run
-from aimstore.types import INDEX_PATH, META_PREFIX, check_run_hash, meta_path, seqs_path
+from aimstore.run import Run, queried_run, reading_run
+from aimstore.types import INDEX_PATH, check_run_hash, meta_path, seqs_path
 
-logger = logging.getLogger("aimstore")
+if TYPE_CHECKING:
+    from aimstore.config import RepoConfig
+    from aimstore.repository.conversion import ConversionReport
 
-DATABASE: Final = "run_metadata.sqlite"
-
-_shared: WeakValueDictionary[Path, Repo] = WeakValueDictionary()
-_shared_lock = threading.Lock()
+INTERVAL = IndexerTiming().interval
 
 
-class Repo:
+class Repo(CatalogHolder):
     """A collection of runs that behaves as one big tree.
 
-        repo = Repo.init("path")          # make one, or open the one that is there
+        repo = Repo.init("path")          # make a repository, or open the one that is there
         repo = Repo("path")               # open
         for run in repo.query_runs("run.hparams.lr < 0.01"): ...
 
-    Opening reads the configuration and nothing else; the rest is opened when it is needed. May be used from several threads,
-    and in a forked child, where it opens everything anew.
+    Opening reads the configuration and nothing else; the rest is opened when it is needed. May be used from several
+    threads, and in a forked child, where it opens everything anew.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, init: bool = False) -> None:
@@ -63,22 +50,12 @@ class Repo:
             init: make the repository where there is none.
 
         Raises:
-            RepositoryNotFoundError: there is none.
-            RepositoryError: the `.aim` directory is of another program, Aim itself perhaps; it is left untouched.
-            ConfigError: its configuration is broken, from a newer version, or names what is not installed.
+            RepositoryNotFoundError: there is no repository.
+            RepositoryError: the `.aim` directory belongs to another program, Aim itself perhaps; it is left untouched.
+            ConfigError: the configuration is broken, from a newer version, or names a plug-in that is not installed.
         """
-        directory = directory_of(path or ".") if init else find(path)
-        if init and is_empty(directory):
-            create(directory, RepoConfig())
-        self.path = directory
-        self.config = read_own_config(directory)
-        self._identity = _identity(directory)
-        try:
-            _check_settings(self.config)
-        except (ConfigError, PluginError) as error:
-            raise ConfigError(f"{directory / CONFIG}: {error}") from error
-        self._forget_handles()
-        track_forks(self)
+        make = init and is_empty(directory_of(path or "."))
+        self._attach(init_repository(path or ".") if make else open_repository((path or ".") if init else path))
 
     @classmethod
     def init(
@@ -89,107 +66,62 @@ class Repo:
         options: Mapping[str, Any] | None = None,
         metadata_url: str | None = None,
     ) -> Repo:
-        """Make a repository in the folder `path`, or open the one that is there.
+        """Make a repository in the folder `path`, or open the repository that is there.
 
         Args:
-            path: the folder that is to hold `.aim`, made where it is missing.
+            path: the folder that is to hold `.aim`; it is made where it is missing.
             backend: name of the storage engine; None is RocksDB.
             options: of the engine.
             metadata_url: SQLAlchemy URL of the metadata database; None is an SQLite file in the repository.
 
         Raises:
-            ConfigError: there is one already, with other settings than those given; or the settings are no good.
+            ConfigError: there is a repository with other settings than those given, or the settings are not valid.
             RepositoryError: as for `Repo`.
         """
-        if options is not None and not isinstance(options, Mapping):
-            raise ConfigError(f"options of an engine are a dict of values by name, not {options!r:.80}")
-        directory = directory_of(path)
-        given = {"backend": backend, "options": dict(options) if options else None, "metadata_url": metadata_url}
-        given = {key: value for key, value in given.items() if value is not None}
-        if is_empty(directory):
-            config = RepoConfig(**given)  # type: ignore[arg-type]
-            _check_settings(config)
-            manager = plugins()
-            manager.make_backend(manager.backend(config.backend), directory, config.options).close()
-            create(directory, config)
-        repo = cls(directory)
-        for key, value in given.items():
-            if getattr(repo.config, key) != value:
-                raise ConfigError(
-                    f"{directory} is there already, with {key} {getattr(repo.config, key)!r} instead of {value!r}; "
-                    f"`aimstore config` shows its settings"
-                )
-        with shield:
-            repo.parts.database.ensure_schema()
-        return repo
+        made = init_repository(path, backend=backend, options=options, metadata_url=metadata_url)
+        return made.facade()
 
     @classmethod
     def of(cls, path: str | os.PathLike[str] | None, *, create: bool = True) -> Repo:
-        """The repository of a path, shared with all others in this process who asked for it.
+        """The repository at a path, shared with all others in this process who asked for it this way.
 
         Args:
-            path: see `Repo`. With `create`, None makes one in the working directory where there is none upward.
-            create: make it where there is none.
+            path: see `Repo`. With `create`, None makes a repository in the working directory where there is none upward.
+            create: make the repository where there is none.
         """
-        try:
-            directory = find(path)
-        except RepositoryNotFoundError:
-            if not create:
-                raise
-            directory = cls.init(path or ".").path
-        with shield, _shared_lock:
-            known = _shared.get(directory)
-            if known is None or known._identity != _identity(directory):
-                known = _shared[directory] = cls(directory)
-            return known
+        return shared_repository(path, create=create).facade()
 
-    # The parts
+    def _attach(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        catalog.attach(self)
+        self._forget_indexer()
+        track_forks(self)
 
-    def _forget_handles(self) -> None:
+    def _forget_indexer(self) -> None:
         self._mutex = threading.RLock()
-        self._parts: Parts | None = None
-        self._catalog: Catalog | None = None
         self._indexer: BackgroundIndexer | None = None
 
-    @property
-    def parts(self) -> Parts:
-        """The backend, indexer and database, opened on first use."""
-        with shield, self._mutex:
-            if self._parts is None:
-                manager = plugins()
-                backend = manager.make_backend(manager.backend(self.config.backend), self.path, self.config.options)
-                indexer = manager.make_indexer(manager.indexer(self.config.indexer), backend)
-                url = self.config.metadata_url or self.path / DATABASE
-                open_database = partial(open_store, url, lock=partial(backend.lock, "meta/database", timeout=60.0))
-                self._parts = Parts(os.fspath(self.path), backend, indexer, open_database)
-            return self._parts
+    _after_fork_in_child = _forget_indexer
 
     @property
-    def catalog(self) -> Catalog:
-        """What is known of the runs."""
-        with self._mutex:
-            if self._catalog is None:
-                self._catalog = Catalog(self.parts)
-            return self._catalog
+    def path(self) -> Path:
+        """The `.aim` directory."""
+        return self._catalog.context.directory
 
-    @cached_property
-    def query_engine(self) -> Query:
-        """What compiles query expressions."""
-        manager = plugins()
-        return manager.make_query_engine(manager.query_engine(self.config.query))
-
-    def _after_fork_in_child(self) -> None:
-        self._forget_handles()
+    @property
+    def config(self) -> RepoConfig:
+        """What `config.toml` said when the repository was opened."""
+        return self._catalog.context.config
 
     # Runs
 
     def list_runs(self) -> list[str]:
         """Hashes of all runs, sorted."""
-        return self.catalog.list_runs()
+        return self._catalog.list_runs()
 
     def iter_runs(self) -> Iterator[Run]:
         """All runs, archived ones too, to be read."""
-        return (self.run_of(source) for source in self.sources())
+        return (queried_run(self._catalog, run) for run in Selection(self._catalog, Pushdown()))
 
     def get_run(self, run_hash: str) -> Run:
         """A run, to be read. `Run(run_hash, repo=…)` opens it for writing.
@@ -197,8 +129,8 @@ class Repo:
         Raises:
             InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
         """
-        self.catalog.check_exists(check_run_hash(run_hash))
-        return Run._reading(self, run_hash)
+        self._catalog.check_exists(check_run_hash(run_hash))
+        return reading_run(self._catalog, run_hash)
 
     def delete_run(self, run_hash: str) -> None:
         """Remove a run and all that is known of it. A crash in the middle leaves a run that nobody sees, and that the next
@@ -209,9 +141,10 @@ class Repo:
             LockedError: somebody writes it, with who has it since when.
         """
         check_run_hash(run_hash)
-        with shield, lock_run(self.parts.backend, run_hash, brief=True) as lock:
-            self.catalog.check_exists(run_hash)
-            delete(self.parts, run_hash, lock)
+        context = self._catalog.context
+        with shield, lock_run(context, run_hash, maintenance=True) as lock:
+            self._catalog.check_exists(run_hash)
+            delete_run(context, run_hash, lock)
 
     def copy_run(self, run_hash: str, destination: Repo, *, new_hash: bool = False) -> str:
         """Copy a run into another repository, whose engine may be another one, and return the hash of the copy.
@@ -232,8 +165,8 @@ class Repo:
             UnsupportedError: a key is too long for the destination's engine.
             CorruptionError: the run cannot be read, or the copy did not read back as it was written.
         """
-        self.catalog.check_exists(check_run_hash(run_hash))
-        return copy_run(self.parts, destination.parts, run_hash, new_hash=new_hash)
+        self._catalog.check_exists(check_run_hash(run_hash))
+        return copy_run(self._catalog.context, destination._catalog.context, run_hash, new_hash=new_hash)
 
     def move_run(self, run_hash: str, destination: Repo) -> None:
         """Copy a run into another repository, as `copy_run` does, and then delete it here.
@@ -241,21 +174,8 @@ class Repo:
         A crash in between leaves it in both; moving it again then deletes it here, if both are still the same. Errors as
         `copy_run`; the run is still here then.
         """
-        self.catalog.check_exists(check_run_hash(run_hash))
-        move_run(self.parts, destination.parts, run_hash)
-
-    def mirror(self, run: str) -> None:
-        """Repeat the properties of a run in its meta container, unless a writer has it open, who does so at its end."""
-        backend = self.parts.backend
-        with (
-            contextlib.suppress(LockedError),
-            shield,
-            lock_run(backend, run, brief=True) as lock,
-            backend.open(meta_path(run), Mode.WRITE, lock=lock) as meta,
-        ):
-            batch = WriteBatch()
-            put_properties(batch, self.catalog.properties(run))
-            meta.write(batch)
+        self._catalog.check_exists(check_run_hash(run_hash))
+        move_run(self._catalog.context, destination._catalog.context, run_hash)
 
     # Queries
 
@@ -286,7 +206,7 @@ class Repo:
             TypeError, ValueError: `limit` or `offset` is not an int of 0 or more.
         """
         window = self._window("run", order_by, offset, limit)
-        return RunResults(self, self.query_engine.compile(expression, "run"), on_error, window)
+        return RunResults(self._catalog, self._compile(expression, "run"), on_error, window)
 
     def query_metrics(
         self,
@@ -300,7 +220,7 @@ class Repo:
         """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`, by an order such as
         `"metric.last"`; else as `query_runs`."""
         window = self._window("metric", order_by, offset, limit)
-        return MetricResults(self, self.query_engine.compile(expression, "metric"), on_error, window)
+        return MetricResults(self._catalog, self._compile(expression, "metric"), on_error, window)
 
     def query_sequences(
         self,
@@ -321,94 +241,134 @@ class Repo:
             order_by, limit, offset, on_error: as for `query_runs`.
         """
         window = self._window("sequence", order_by, offset, limit)
-        return SequenceResults(self, self.query_engine.compile(expression, "sequence"), on_error, window, kind)
+        return SequenceResults(self._catalog, self._compile(expression, "sequence"), on_error, window, kind)
+
+    def _compile(self, expression: str, subject: Subject) -> CompiledQuery:
+        return self._catalog.context.query_engine.compile(expression, subject)
 
     def _window(self, subject: Subject, order_by: str | None, offset: int, limit: int | None) -> Window:
-        order = None if order_by is None else self.query_engine.order(order_by, subject)
+        order = None if order_by is None else self._catalog.context.query_engine.order(order_by, subject)
         return Window(order, offset, limit)
 
-    def sources(self) -> Iterator[RunSource]:
-        """What queries are asked of: every run once, archived ones too."""
-        return iter(self.select(Question()))
-
-    def select(self, question: Question) -> Selection:
-        """The runs that a question is put to."""
-        return Selection(self.catalog, question)
-
-    def run_of(self, source: RunSource) -> Run:
-        """A run to be read, with what a query knows of it; one that may be changing is read afresh each time."""
-        return Run._reading(self, source.hash, source if source.final else None)
-
-    # Care
+    # Maintenance
 
     def reindex(
-        self, run: str | None = None, *, rebuild: bool = False, advance: Advance | None = None
+        self, run_hash: str | None = None, *, rebuild: bool = False, advance: Advance | None = None
     ) -> ReindexReport:
-        """Finalize the runs whose process died without doing so, and index them. Live runs, known by their lock, are left alone.
+        """Finalize and index the runs whose process died without doing so. Runs that a process writes are left alone.
 
         Args:
-            run: only this one, whether or not it needs it.
-            rebuild: all runs, from nothing; also mends an index that is damaged or was deleted.
-            advance: called with the number of runs done and that of all.
+            run_hash: index only this run, whether or not it needs it.
+            rebuild: index all runs anew, which also mends an index that is damaged or was deleted.
+            advance: called with the number of runs done and the number of all runs.
 
         Raises:
-            InvalidRunHashError, RunNotFoundError: `run` is not a run hash, or there is no such run.
+            InvalidRunHashError: `run_hash` is not a run hash.
+            RunNotFoundError: there is no such run.
         """
-        if run is not None and meta_path(check_run_hash(run)) not in self.parts.backend.marked(META_PREFIX):
-            self.catalog.check_exists(run)
-        return reindex(self.parts, run, rebuild=rebuild, advance=advance)
+        context = self._catalog.context
+        if run_hash is not None and check_run_hash(run_hash) not in marked_runs(context.backend):
+            self._catalog.check_exists(run_hash)
+        return reindex(context, run_hash, rebuild=rebuild, advance=advance)
 
     def start_indexer(self, interval: float = INTERVAL) -> BackgroundIndexer:
-        """Index, in a thread of this process, the runs whose process dies without ending them, as `reindex` does, but one at a
-        time, and after all others who want to use the index.
+        """Finalize and index stalled runs in a thread of this process, as `reindex` does, but one run at a time.
 
             with repo.start_indexer():
                 ...
 
-        It runs until its `stop()`, the end of the `with` block, `close()` of this repository, or the end of the process. There is
-        one of a `Repo`: where it runs already, that one is returned. Those of several processes share the work.
+        The thread lets everybody else use the index first. It runs until its `stop()`, the end of the `with` block,
+        `close()` of this repository, or the end of the process. A `Repo` has one indexer: if it runs already, this
+        method returns it. The indexers of several processes share the work.
 
         Args:
             interval: seconds between two looks at the progress markers; it grows while there is nothing to do.
+
+        Raises:
+            ValueError: the interval is not above 0.
         """
         with shield, self._mutex:
             if self._indexer is None or not self._indexer.running:
-                self._indexer = BackgroundIndexer(self.parts, interval)
+                self._indexer = BackgroundIndexer(self._catalog.context, IndexerTiming(interval))
                 self._indexer.start()
             return self._indexer
 
+    def convert(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        backend: str,
+        options: Mapping[str, Any] | None = None,
+        metadata_url: str | None = None,
+        skip_active: bool = False,
+    ) -> ConversionReport:
+        """Copy all runs into a new repository with another engine, or continue where an earlier attempt was interrupted.
+
+        The content of the containers is copied as it is and compared by checksums at the end; so are the rows of runs,
+        experiments, tags and notes. The index is made anew. Nothing in this repository changes.
+
+        Args:
+            path: the folder that is to hold the new `.aim`.
+            backend, options, metadata_url: of the new repository; as for `Repo.init`.
+            skip_active: leave out runs that a process writes.
+
+        Raises:
+            LockedError: a process writes runs, and `skip_active` is false; or another conversion into `path` is running.
+                Nothing was written.
+            RepositoryError: `path` is in this repository, or holds a repository that is not an interrupted conversion of it.
+            ConfigError: settings that are not valid, or not those of the interrupted conversion.
+            StorageError: the destination could not be written. What was copied stays, for the next attempt.
+        """
+        from aimstore.repository.conversion import convert  # seldom needed
+
+        return convert(
+            self._catalog.context,
+            path,
+            backend=backend,
+            options=options,
+            metadata_url=metadata_url,
+            skip_active=skip_active,
+        )
+
     def status(self) -> RepoStatus:
-        """Counts of runs by state, and where and how they are stored."""
-        backend = self.parts.backend
+        """Counts of runs by state, and where and how the repository is stored."""
+        context = self._catalog.context
+        backend = context.backend
         runs = self.list_runs()
         marked = marked_runs(backend)
-        active = [run for run in marked if self.catalog.is_active(run)]
+        active = [run for run in marked if self._catalog.is_active(run)]
         return RepoStatus(
-            path=os.fspath(self.path),
-            backend=self.config.backend,
+            path=context.path,
+            backend=context.config.backend,
             runs=len(runs),
             active=active,
             stalled=sorted(set(marked).difference(active)),
-            indexed=sum(1 for _ in self.parts.indexer.runs()) if self.catalog.index_is_whole() else 0,
+            indexed=sum(1 for _ in context.indexer.runs()) if self._catalog.index_is_whole() else 0,
             nbytes=backend.size(INDEX_PATH)
             + sum(backend.size(meta_path(run)) + backend.size(seqs_path(run)) for run in runs),
         )
 
     def close(self) -> None:
-        """Release what is open for reading, and stop the indexer. Runs that are being written stay open; a later use opens again
-        what it needs."""
+        """Release what is open for reading, and stop the indexer.
+
+        Runs that are being written stay open. A later use opens again what it needs.
+        """
         indexer = self._indexer
         if indexer is not None:
             indexer.stop()
         with self._mutex:
-            if self._catalog is not None:
-                self._catalog.close()
-            if self._parts is not None:
-                self._parts.close()
-            self._forget_handles()
+            self._catalog.close()
+            self._indexer = None
 
     def __repr__(self) -> str:
-        return f"<Repo {os.fspath(self.path)!r} ({self.config.backend})>"
+        return f"<Repo {self._catalog.context.path!r} ({self.config.backend})>"
+
+
+def repo_over(catalog: Catalog) -> Repo:
+    """A `Repo` over a catalog that is open already."""
+    repo = Repo.__new__(Repo)
+    repo._attach(catalog)
+    return repo
 
 
 @dataclass(frozen=True)
@@ -419,9 +379,9 @@ class RepoStatus:
         path: the `.aim` directory.
         backend: name of the storage engine.
         runs: number of runs.
-        active: hashes of those that some process writes.
-        stalled: hashes of those whose process died; `reindex` finalizes them.
-        indexed: number of records in the index.
+        active: hashes of the runs that a process writes.
+        stalled: hashes of the runs whose process died; `reindex` finalizes them.
+        indexed: number of entries in the index.
         nbytes: bytes of all containers.
     """
 
@@ -432,24 +392,3 @@ class RepoStatus:
     stalled: list[str]
     indexed: int
     nbytes: int
-
-
-def _check_settings(config: RepoConfig) -> None:
-    """Return if there are plug-ins of those names, the engine's library is installed, and it takes those options."""
-    manager = plugins()
-    backend = manager.backend(config.backend)
-    options = manager.load_options(backend)
-    if options is not None:
-        options.parse(config.options)
-    manager.load(backend)
-    manager.indexer(config.indexer)
-    manager.query_engine(config.query)
-
-
-def _identity(directory: Path) -> tuple[int, int] | None:
-    """Tells a repository from another one made later at the same place."""
-    try:
-        stat = (directory / CONFIG).stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns

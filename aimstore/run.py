@@ -1,4 +1,4 @@
-"""`Run`: one training job, written or read. Long because it is one public class, most of it docstrings; the work is elsewhere."""
+"""`Run`: one training job, written or read: parameters, structured properties, notes and sequences."""
 
 from __future__ import annotations
 
@@ -6,42 +6,46 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from datetime import datetime
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aimstore.abc import Container
+from aimstore.abc import OPEN, Container
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
-from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties, default_properties, from_microseconds
+from aimstore.metadata import Note, RunProperties, default_properties
+from aimstore.moments import from_microseconds, now_microseconds
 from aimstore.plugins import plugins
+from aimstore.process import shield
+from aimstore.repository.catalog import Catalog
+from aimstore.repository.opening import catalog_of
+from aimstore.repository.properties import duration_of, end_of, mirror, mirrored_properties
+from aimstore.repository.queried import QueriedRun
+from aimstore.repository.session import RunSession
 from aimstore.sequences.drainer import close_later
-from aimstore.session import RunSession, mirrored_properties
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
-    from aimstore.selection import RunSource
     from aimstore.sequences.sequence import Metric, Sequence
 
-Place: TypeAlias = str | int | tuple[str | int, ...] | EllipsisType
-"""Where something lies in a run's tree: a key, a path of keys, or `...` for the root."""
+TreeKey: TypeAlias = str | int | tuple[str | int, ...] | EllipsisType
+"""What a run's tree is indexed by: a key, a path of keys, or `...` for the root."""
 
 
-class Run:
+class Run(AbstractContextManager["Run"]):
     """One training job: parameters, structured properties, and sequences of tracked values.
 
         with Run(repo="path", experiment="baseline") as run:
             run["hparams"] = {"lr": 0.1}
             run.track(0.25, name="loss", step=0, context={"subset": "train"})
 
-    A run is open for writing by one process at a time, from its construction to `close()`, which finalizes it: its data is
-    written, its record is indexed, its lock is released. The end of the `with` block, of the interpreter, SIGTERM, and a
-    SIGINT that nobody catches finalize it too, and so does dropping the last reference, a moment later. A process that is
-    killed loses at most what it tracked since the last drain (25 to 50 ms); `Repo.reindex` finalizes its run.
+    One process at a time has a run open for writing, from its construction to `close()`. Closing finalizes the run: its
+    data is written, its entry is indexed, its lock is released. The end of the `with` block, the end of the interpreter,
+    SIGTERM and an uncaught SIGINT finalize the run too, and so does dropping the last reference, a moment later. A killed
+    process loses at most what it tracked since the last drain (25 to 50 ms); `Repo.reindex` finalizes its run.
 
-    All methods may be called from several threads. A forked child cannot use its parent's run, and does not touch it.
+    All methods may be called from several threads. A forked child cannot use its parent's run and does not touch it.
     """
 
     _session: RunSession | None = None
@@ -59,59 +63,51 @@ class Run:
     ) -> None:
         """
         Args:
-            run_hash: an existing run, to be resumed or read; None makes a new one.
-            repo: a `Repo`; a path, where a repository is made if there is none; None for the nearest `.aim` from the working
-                directory upward, or else one made here.
-            read_only: do not lock or change anything.
-            experiment, name, description, tags: structured properties, of a new run or set on a resumed one.
+            run_hash: hash of a run to resume or read; None makes a new run.
+            repo: a `Repo`; a path, where a repository is made if there is none; None for the nearest `.aim` from the
+                working directory upward, or else a new one in the working directory.
+            read_only: open the run for reading only, without locking or changing anything.
+            experiment, name, description, tags: structured properties of a new run, or set on a resumed run.
 
         Raises:
-            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
-            LockedError: the run is open for writing elsewhere, with who has it since when.
+            InvalidRunHashError: `run_hash` is not a run hash.
+            RunNotFoundError: there is no such run.
+            LockedError: another process or thread has the run open for writing; the message says which and since when.
             RepositoryError, ConfigError: the repository cannot be used.
         """
-        from aimstore.repo import Repo  # a repository makes runs, and a run finds its repository
-
         if run_hash is not None:
             check_run_hash(run_hash)
         elif read_only:
-            raise RunNotFoundError("a run that is only to be read needs its run_hash")
-        self._repo = repo if isinstance(repo, Repo) else Repo.of(repo, create=not read_only)
-        self._hash = run_hash or new_run_hash()
-        self._known: RunSource | None = None
+            raise RunNotFoundError("read_only=True needs the run_hash of the run to read")
+        self._open(catalog_of(repo, create=not read_only), run_hash or new_run_hash())
         if read_only:
-            self._repo.catalog.check_exists(self._hash)
+            self._catalog.check_exists(self._hash)
             return
         named = {"experiment": experiment, "name": name, "description": description}
         given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         if run_hash is None:
-            now = int(datetime.now(UTC).timestamp() * 1e6)
             created = replace(default_properties(self._hash), **given)
-            self._begin(replace(created, created_at=now, tags=tuple(sorted(set(tags)))))
+            self._begin(replace(created, created_at=now_microseconds(), tags=tuple(sorted(set(tags)))))
         else:
             self._begin(None)
             try:
                 self._update(finalized_at=None, **given)
                 for tag in tags:
                     self.add_tag(tag)
-            except BaseException:  # Ctrl-C too: nobody gets hold of this run to close it
+            except BaseException:  # Ctrl-C too, because nobody else can close this run
                 self.close()
                 raise
 
+    def _open(self, catalog: Catalog, run_hash: str, known: QueriedRun | None = None) -> None:
+        self._catalog = catalog
+        self._hash = run_hash
+        self._known = known
+
     def _begin(self, created: RunProperties | None) -> None:
-        session = RunSession(self._repo.parts, self._hash)
+        session = RunSession(self._catalog.context, self._hash)
         session.begin(created)
         self._session = session
-        plugins().notify("aimstore_run_opened", run=self._hash, repo=session.parts.path, resumed=created is None)
-
-    @classmethod
-    def _reading(cls, repo: Repo, run: str, known: RunSource | None = None) -> Run:
-        """A run to be read, with what a query already knows of it."""
-        self = cls.__new__(cls)
-        self._repo = repo
-        self._hash = run
-        self._known = known
-        return self
+        plugins().notify("aimstore_run_opened", run=self._hash, repo=session.context.path, resumed=created is None)
 
     # Identity and structured properties
 
@@ -122,13 +118,16 @@ class Run:
 
     @property
     def repo(self) -> Repo:
-        return self._repo
+        """The repository of the run."""
+        return self._catalog.facade()
 
     @property
     def active(self) -> bool:
-        """Whether some process has the run open for writing."""
-        here = self._session is not None and self._session.closed is None
-        return here or self._repo.catalog.is_active(self._hash)
+        """Whether a process has the run open for writing."""
+        return self._is_open() or self._catalog.is_active(self._hash)
+
+    def _is_open(self) -> bool:
+        return self._session is not None and self._session.state is OPEN
 
     @property
     def name(self) -> str:
@@ -168,95 +167,106 @@ class Run:
         return self._properties().tags
 
     def add_tag(self, tag: str) -> None:
-        """Add a tag; one that the run has already is no error."""
+        """Add a tag. Adding a tag that the run has already is no error."""
         with shield:
-            self._restore_row()
-            self._repo.parts.database.add_tag(self._hash, tag)
-            self._mirror()
+            self._mirror(self._catalog.context.database.add_tag(self._hash, tag, restore=self._mirrored))
 
     def remove_tag(self, tag: str) -> None:
-        """Remove a tag; one that the run does not have is no error."""
+        """Remove a tag. Removing a tag that the run does not have is no error."""
         with shield:
-            self._restore_row()
-            self._repo.parts.database.remove_tag(self._hash, tag)
-            self._mirror()
+            self._mirror(self._catalog.context.database.remove_tag(self._hash, tag, restore=self._mirrored))
 
     @property
     def created_at(self) -> datetime | None:
-        """When the run was made, UTC."""
+        """When the run was created, in UTC."""
         return from_microseconds(self._properties().created_at)
 
     @property
     def finalized_at(self) -> datetime | None:
-        """When it was last finalized, UTC; None while it is being written."""
-        return None if self.active else from_microseconds(self._properties().finalized_at)
+        """When the run was last finalized, in UTC; None while a process writes the run."""
+        return end_of(self._properties(), active=self.active)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the creation of the run to its end, or to now while a process writes it; None if it is stalled."""
+        return duration_of(self._properties(), active=self.active)
+
+    @property
+    def notes(self) -> list[Note]:
+        """The notes of the run, oldest first: `id`, `text`, and `created_at` and `updated_at` in microseconds, UTC."""
+        with shield:
+            return self._catalog.context.database.notes(self._hash)
+
+    def add_note(self, text: str) -> Note:
+        """Add a note, which may be done on a run that is open for reading too, and return it."""
+        with shield:
+            return self._catalog.context.database.add_note(self._hash, text, restore=self._mirrored)
 
     def _properties(self) -> RunProperties:
-        return self._repo.catalog.properties(self._hash) if self._known is None else self._known.row
+        return self._catalog.properties(self._hash) if self._known is None else self._known.row
 
     def _update(self, **fields: Any) -> None:
         if fields:
             with shield:
-                self._restore_row()
-                self._repo.parts.database.update_run(self._hash, **fields)
-                self._mirror()
+                database = self._catalog.context.database
+                self._mirror(database.update_run(self._hash, restore=self._mirrored, **fields))
 
-    def _restore_row(self) -> None:
-        """What the metadata database lost comes back from the run's own container, before one property of it is set."""
-        if self._repo.parts.database.get_run(self._hash) is None:
-            with self._meta() as meta:
-                mirrored = mirrored_properties(self._hash, read_properties(meta))
-            self._repo.parts.database.upsert_runs([mirrored])
+    def _mirrored(self) -> RunProperties:
+        """The properties as the run's own container repeats them, for a metadata database that lost the run."""
+        with self._meta() as meta:
+            return mirrored_properties(self._hash, read_properties(meta))
 
-    def _mirror(self) -> None:
-        """Repeat the properties in the run's own container, here or by whoever has it open, at its end."""
+    def _mirror(self, properties: RunProperties) -> None:
+        """Repeat the properties in the run's own container; if another process has it open, that process does so."""
         self._known = None  # what a query knew is out of date
-        if self._session is not None and self._session.closed is None:
-            self._session.mirror(self._repo.catalog.properties(self._hash))
+        if self._session is not None and self._is_open():
+            self._session.mirror(properties)
         else:
-            self._repo.mirror(self._hash)
+            mirror(self._catalog.context, properties)
 
     # The tree of parameters
 
-    def __getitem__(self, place: Place) -> Any:
-        """The value at a place, subtrees as dicts. Raises `KeyError` where there is nothing; `run[...]` is never missing."""
-        path = _path(place)
+    def __getitem__(self, key: TreeKey) -> Any:
+        """The value at a key or path, subtrees as dicts. Raises `KeyError` where there is none; `run[...]` always works."""
+        path = _path(key)
         if self._known is not None:
             return self._known.record.get(path)
         with self._meta() as meta:
             return attributes(meta)[path]
 
-    def get(self, place: Place, default: Any = None) -> Any:
-        """The value at a place, or `default`."""
+    def get(self, key: TreeKey, default: Any = None) -> Any:
+        """The value at a key or path, or `default`."""
         try:
-            return self[place]
+            return self[key]
         except KeyError:
             return default
 
-    def __contains__(self, place: Place) -> bool:
+    def __contains__(self, key: TreeKey) -> bool:
         try:
-            self[place]
+            self[key]
         except KeyError:
             return False
         return True
 
-    def __setitem__(self, place: Place, value: Any) -> None:
-        """Replace what is at a place, atomically; dicts unfold, so that later only a part need be read or written.
+    def __setitem__(self, key: TreeKey, value: Any) -> None:
+        """Replace the value at a key or path, atomically. Dicts unfold, so that parts can be read and written later.
 
         Raises:
-            EncodingError: the value, or something in it, cannot be stored; the message names its path. Nothing is written.
+            EncodingError: the value, or a part of it, cannot be stored; the message names its path. Nothing is written.
             ReadOnlyError, ClosedError: the run is not open for writing.
         """
-        path = _path(place)
+        path = _path(key)
         if not path and not isinstance(value, dict):
-            raise EncodingError(f"run[...] takes a dict of all parameters, not {value!r:.60} ({type(value).__name__})")
+            raise EncodingError(
+                f"run[...] must be set to a dict of all parameters, not {value!r:.60} ({type(value).__name__})"
+            )
         with shield:
             attributes(self._writable().meta)[path] = value
 
-    def __delitem__(self, place: Place) -> None:
-        """Remove what is at a place. Raises `KeyError` where there is nothing."""
+    def __delitem__(self, key: TreeKey) -> None:
+        """Remove the value at a key or path. Raises `KeyError` where there is none."""
         with shield:
-            del attributes(self._writable().meta)[_path(place)]
+            del attributes(self._writable().meta)[_path(key)]
 
     # Sequences
 
@@ -338,22 +348,22 @@ class Run:
         return (info for info in self._infos() if info.name == name and info.context == (context or {}))
 
     def _infos(self) -> tuple[SequenceInfo, ...]:
-        if self._session is not None and self._session.closed is None:
+        if self._session is not None and self._is_open():
             self._session.flush()
-        record = self._repo.catalog.record(self._hash) if self._known is None else self._known.record
+        record = self._catalog.record(self._hash) if self._known is None else self._known.record
         return record.sequences
 
     @contextmanager
     def _meta(self) -> Iterator[Container]:
-        if self._session is not None and self._session.closed is None:
+        if self._session is not None and self._is_open():
             with shield:  # the writer thread may need what reading holds
                 yield self._session.meta
         else:
-            with self._repo.catalog.reading_meta(self._hash) as meta:
+            with self._catalog.reading_meta(self._hash) as meta:
                 yield meta
 
     def _seqs(self) -> AbstractContextManager[Container]:
-        return self._repo.catalog.reading(seqs_path(self._hash))
+        return self._catalog.reading(seqs_path(self._hash))
 
     # Lifecycle
 
@@ -366,17 +376,12 @@ class Run:
         if self._session is not None:
             self._session.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:
         session = self._session
-        if session is not None and session.closed is None:
+        if session is not None and session.state is OPEN:
             close_later(session)
 
     def _writable(self) -> RunSession:
@@ -389,11 +394,23 @@ class Run:
         return ReadOnlyError(f"run {self._hash} is open for reading; Run({self._hash!r}, repo=…) opens it for writing")
 
     def __repr__(self) -> str:
-        state = "reading" if self._session is None else "closed" if self._session.closed else "writing"
+        state = "reading" if self._session is None else "writing" if self._is_open() else "closed"
         return f"<Run {self._hash} ({state})>"
 
 
-def _path(place: Place) -> tuple[str | int, ...]:
-    if place is ...:
+def queried_run(catalog: Catalog, run: QueriedRun) -> Run:
+    """A run to read, with what a query knows of it. A run that may still change is read anew each time."""
+    return reading_run(catalog, run.hash, run if run.is_final else None)
+
+
+def reading_run(catalog: Catalog, run_hash: str, known: QueriedRun | None = None) -> Run:
+    """A run to read, with what is known of it already. The run must exist."""
+    run = Run.__new__(Run)
+    run._open(catalog, run_hash, known)
+    return run
+
+
+def _path(key: TreeKey) -> tuple[str | int, ...]:
+    if key is ...:
         return ()
-    return place if isinstance(place, tuple) else (place,)
+    return key if isinstance(key, tuple) else (key,)

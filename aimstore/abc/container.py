@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from aimstore.abc.batch import KeyRange, WriteBatch
 from aimstore.abc.capability import Capability
 from aimstore.errors import ClosedError, ReadOnlyError, UnsupportedError
-from aimstore.forking import leak, track_forks
+from aimstore.process.forking import keep_alive, track_forks
 
 if TYPE_CHECKING:
     from aimstore.abc.backend import Lock
@@ -302,7 +302,7 @@ class Container(ABC):
             self._unusable = "was opened by the parent process; a forked child opens its own"
             self._mutex = RLock()  # another thread of the parent may have held it
             for handle in (*self._handles(), *self._scans):
-                leak(handle)
+                keep_alive(handle)
 
     def _refuse(self) -> NoReturn:
         raise ClosedError(f"container {self.path} {self._unusable}")

@@ -17,9 +17,8 @@ from aimstore.bench.runner import Plan
 from aimstore.bench.sizes import sizes_of
 from aimstore.bench.worker import BOTH, PREPARE, RUN, order_of
 from aimstore.bench.workload import Job, Workload
-from aimstore.errors import AimstoreError, ConfigError, PluginError
+from aimstore.errors import AimstoreError, ConfigError, PluginError, did_you_mean
 from aimstore.plugins import PluginManager, WorkloadSpec
-from aimstore.suggestions import did_you_mean
 
 
 class Engine:

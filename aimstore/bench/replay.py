@@ -17,9 +17,8 @@ from aimstore.bench.shape import FORMAT, VERSION, Leaf, RunShape, SequenceShape,
 from aimstore.bench.sizes import sizes_of
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import load_libraries, timed, usual
-from aimstore.errors import ConfigError, StorageError
+from aimstore.errors import ConfigError, StorageError, did_you_mean
 from aimstore.plugins import WorkloadSpec
-from aimstore.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo

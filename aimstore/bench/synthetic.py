@@ -14,7 +14,8 @@ from aimstore.encoding.keys import encode_path
 from aimstore.encoding.records import encode_record
 from aimstore.errors import ConfigError
 from aimstore.metadata import RunProperties
-from aimstore.session import put_properties
+from aimstore.repository import context_of
+from aimstore.repository.properties import put_properties
 from aimstore.storage.layout import (
     ATTRS,
     NUMBER,
@@ -62,7 +63,7 @@ _WORDS: Final = ("adam", "sgd", "rmsprop", "adagrad", "lion")
 
 def build(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
     """Put `runs` finished runs with `params` parameters and a metric each into a repository, numbered from `first`."""
-    indexer, database = repo.parts.indexer, repo.parts.database
+    indexer, database = context_of(repo).indexer, context_of(repo).database
     for begin in range(first, first + runs, BATCH):
         rows = []
         with indexer.batch():
@@ -77,7 +78,7 @@ def build(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
 
 def build_unfinished(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
     """Put runs into a repository whose processes seem to have died: marked, not indexed, with nothing tracked."""
-    backend, rows = repo.parts.backend, []
+    backend, rows = context_of(repo).backend, []
     for number in range(first, first + runs):
         row = _row(number, finished=False)
         with backend.lock(meta_path(row.hash)) as lock:
@@ -86,7 +87,7 @@ def build_unfinished(repo: Repo, runs: int, params: int = 20, *, first: int = 0)
             with backend.open(meta_path(row.hash), Mode.WRITE, lock=lock) as meta:
                 meta.write(_contents(number, params, row))
         rows.append(row)
-    repo.parts.database.upsert_runs(rows)
+    context_of(repo).database.upsert_runs(rows)
 
 
 def _row(number: int, *, finished: bool) -> RunProperties:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from aimstore.cli.options import engine_options, example, json_option, open_repo, traceback_option
+from aimstore.cli.options import engine_options, example, json_option, open_catalog, traceback_option
 from aimstore.cli.output import print_json, progress_bar, say
-from aimstore.locate import directory_of
 from aimstore.plugins import plugins
+from aimstore.repository.location import directory_of
 
 if TYPE_CHECKING:
-    from aimstore.conversion import ConversionReport
+    from aimstore.repository.conversion import ConversionReport
 
 _SHOWN: Final = 10
 """Hashes that a line of the summary lists."""
@@ -47,7 +47,7 @@ def convert(
     SRC and DST are folders that hold .aim; SRC is not changed. Every run is compared with its copy by checksums in the end.
     Where it is interrupted, the same command goes on. The exit code is 1 if a run could not be copied.
     """
-    from aimstore.conversion import convert as make_copy
+    from aimstore.repository.conversion import convert as make_copy
 
     given = engine_options(options)
     manager = plugins()
@@ -55,10 +55,10 @@ def convert(
         persistent = wanted.capability.persistent
     if not persistent:
         raise click.BadParameter(f"{backend} keeps nothing beyond this process", param_hint="'--backend'")
-    opened = open_repo(source)
+    opened = open_catalog(source)
     try:
         report = make_copy(
-            opened,
+            opened.context,
             path,
             backend=backend,
             options=given or None,

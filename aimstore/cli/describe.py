@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.cli.output import Column, context, number, printable
-from aimstore.types import META_PREFIX, meta_path
+from aimstore.moments import from_microseconds
+from aimstore.repository.properties import duration_of, end_of
+from aimstore.repository.runs import marked_runs, writer_of
+from aimstore.repository.selection import Pushdown, Selection
 
 if TYPE_CHECKING:
     from aimstore.errors import LockOwner
     from aimstore.metadata import RunProperties
-    from aimstore.repo import Repo
+    from aimstore.repository import Catalog
+    from aimstore.repository.queried import QueriedRun
     from aimstore.sequences.sequence import Sequence
 
 _EVERY_RUN: Final = "run.archived or True"
@@ -36,29 +41,23 @@ SEQUENCE_COLUMNS: Final = (
 )
 
 
-def listed(repo: Repo, expression: str | None, order_by: str | None = None) -> list[dict[str, Any]]:
-    """What `runs ls --json` says of each run; of all runs, or of those for which an expression is true."""
-    marked = unfinished(repo)
+def listed(catalog: Catalog, expression: str | None, order_by: str | None = None) -> list[dict[str, Any]]:
+    """What `runs ls --json` says of each run: of all runs, or of the runs that match an expression."""
+    marked = set(marked_runs(catalog.context.backend))
     if expression is None and order_by is None:
-        sources = repo.sources()
+        found: Iterable[QueriedRun] = Selection(catalog, Pushdown())
     else:
-        sources = repo.query_runs(_EVERY_RUN if expression is None else expression, order_by=order_by).sources()
+        repo = catalog.facade()
+        results = repo.query_runs(_EVERY_RUN if expression is None else expression, order_by=order_by)
+        found = results.queried_runs()
     return [
-        properties_of(source.row, active=source.active, stalled=source.hash in marked)
-        | {"metrics": len(source.metrics)}
-        for source in sources
+        properties_of(run.row, active=run.active, stalled=run.hash in marked) | {"metrics": len(run.metrics)}
+        for run in found
     ]
 
 
-def unfinished(repo: Repo) -> set[str]:
-    """Hashes of the runs that are active or stalled."""
-    return {path.removeprefix(META_PREFIX) for path in repo.parts.backend.marked(META_PREFIX)}
-
-
 def properties_of(row: RunProperties, *, active: bool, stalled: bool) -> dict[str, Any]:
-    """The structured properties of a run as JSON has them. `stalled`: it is so unless it is active."""
-    created, finalized = _time(row.created_at), None if active else _time(row.finalized_at)
-    end = datetime.now(UTC) if active else finalized
+    """The structured properties of a run as JSON has them. `stalled`: the run is stalled unless it is active."""
     return {
         "hash": row.hash,
         "name": row.name,
@@ -67,19 +66,15 @@ def properties_of(row: RunProperties, *, active: bool, stalled: bool) -> dict[st
         "state": "active" if active else "stalled" if stalled else "finalized",
         "archived": row.archived,
         "tags": list(row.tags),
-        "created_at": created,
-        "finalized_at": finalized,
-        "duration": (end - created).total_seconds() if end and created else None,
+        "created_at": from_microseconds(row.created_at),
+        "finalized_at": end_of(row, active=active),
+        "duration": duration_of(row, active=active),
     }
 
 
-def _time(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else datetime.fromtimestamp(microseconds / 1e6, UTC)
-
-
-def owner_of(repo: Repo, run: str) -> dict[str, Any] | None:
-    """Who has a run open for writing, as JSON has it: host, pid (None if not known) and since when; None if nobody has."""
-    owner = repo.parts.backend.lock_owner(meta_path(run))
+def owner_of(catalog: Catalog, run_hash: str) -> dict[str, Any] | None:
+    """The process that has a run open for writing, as JSON has it: host, pid (None if not known) and since when."""
+    owner = writer_of(catalog.context.backend, run_hash)
     return None if owner is None else _described(owner)
 
 

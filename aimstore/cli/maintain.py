@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from aimstore.cli.describe import HASH, STATE, held_by, owner_of, properties_of, unfinished
-from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.describe import HASH, STATE, held_by, owner_of, properties_of
+from aimstore.cli.options import example, json_option, open_catalog, repo_option, resolve_run, traceback_option
 from aimstore.cli.output import (
     Column,
     moment,
@@ -24,13 +24,14 @@ from aimstore.cli.output import (
     working,
 )
 from aimstore.cli.settings import effective_options
-from aimstore.indexing import INTERVAL, BackgroundIndexer
-from aimstore.maintenance import ReindexReport
+from aimstore.repository.background import BackgroundIndexer, IndexerTiming
+from aimstore.repository.reindex import ReindexReport
+from aimstore.repository.runs import marked_runs
 
 if TYPE_CHECKING:
-    from aimstore.repo import Repo
+    from aimstore.repository import Catalog
 
-_UNFINISHED: Final = (
+_PENDING: Final = (
     HASH,
     Column("experiment"),
     STATE,
@@ -50,30 +51,30 @@ def status(repo: str | None, as_json: bool) -> None:
     How many runs there are, which of them are active (some process writes them) or stalled (that process died without
     ending them), what is indexed, how large it is, and how it is stored.
     """
-    opened = open_repo(repo)
+    opened = open_catalog(repo)
     with working("measuring"):
-        state = opened.status()
+        state = opened.facade().status()
     running = [
-        properties_of(opened.catalog.properties(run), active=active, stalled=not active)
-        | {"held_by": owner_of(opened, run)}
+        properties_of(opened.properties(run), active=active, stalled=not active) | {"held_by": owner_of(opened, run)}
         for runs, active in ((state.active, True), (state.stalled, False))
         for run in runs
     ]
-    options = effective_options(opened.config.backend, opened.config.options)
+    config = opened.context.config
+    options = effective_options(config.backend, config.options)
     found = asdict(state) | {
-        "unfinished": running,
-        "indexer": opened.config.indexer,
-        "query_engine": opened.config.query,
-        "metadata_url": _without_password(opened.config.metadata_url),
+        "pending": running,
+        "indexer": config.indexer,
+        "query_engine": config.query,
+        "metadata_url": _without_password(config.metadata_url),
         "options": options,
     }
     if as_json:
         print_json(found)
         return
-    click.echo("\n".join(_summary(found, set(opened.config.options))))
+    click.echo("\n".join(_summary(found, set(config.options))))
     if running:
         click.echo()
-        print_table(_UNFINISHED, [_cells(run) for run in running], known=opened.list_runs())
+        print_table(_PENDING, [_cells(run) for run in running], known=opened.list_runs())
     if state.stalled:
         say("`aimstore reindex` finalizes stalled runs, whose process died")
 
@@ -144,18 +145,18 @@ def reindex(
         raise click.UsageError("--watch goes neither with --run nor with --rebuild")
     if interval is not None and not watch:
         raise click.UsageError("--interval goes with --watch")
-    opened = open_repo(repo)
+    opened = open_catalog(repo)
     if watch:
         _watch(opened, interval, as_json)
         return
-    run = None if run_hash is None else resolve_run(opened, run_hash, more=unfinished(opened))
+    run = None if run_hash is None else resolve_run(opened, run_hash, more=marked_runs(opened.context.backend))
     with progress_bar("indexing runs") as advance:
-        report = opened.reindex(run, rebuild=rebuild, advance=advance)
+        report = opened.facade().reindex(run, rebuild=rebuild, advance=advance)
     if as_json:
         print_json(asdict(report))
     else:
         click.echo(f"indexed  {len(report.indexed)}")
-        click.echo(f"live     {len(report.live)}" + ("  (left alone)" if report.live else ""))
+        click.echo(f"active   {len(report.active)}" + ("  (left alone)" if report.active else ""))
         click.echo(f"removed  {len(report.removed)}" + ("  (remains of runs)" if report.removed else ""))
         click.echo(f"failed   {len(report.failed)}")
     for failed, reason in report.failed.items():
@@ -164,12 +165,13 @@ def reindex(
         raise SystemExit(1)
 
 
-def _watch(repo: Repo, interval: float | None, as_json: bool) -> None:
+def _watch(catalog: Catalog, interval: float | None, as_json: bool) -> None:
     """Say what the background indexer does, a line for each run, until Ctrl-C."""
     reports: SimpleQueue[ReindexReport] = SimpleQueue()
-    with suppress(KeyboardInterrupt), BackgroundIndexer(repo.parts, interval or INTERVAL, reports.put) as indexer:
+    timing = IndexerTiming() if interval is None else IndexerTiming(interval)
+    with suppress(KeyboardInterrupt), BackgroundIndexer(catalog.context, timing, reports.put) as indexer:
         indexer.start()
-        say(f"watching {repo.path}; Ctrl-C ends it")
+        say(f"watching {catalog.context.path}; Ctrl-C ends it")
         while True:
             report = reports.get()
             for state, runs in (("indexed", report.indexed), ("removed", report.removed), ("failed", report.failed)):

@@ -12,6 +12,7 @@ from aimstore.errors import InvalidRunHashError, RunNotFoundError
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
+    from aimstore.repository import Catalog
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -90,14 +91,19 @@ def example(*lines: str) -> str:
     return "\n".join(["\b", title, *(f"  $ {line}" for line in lines)])
 
 
+def open_catalog(repo: str | None) -> Catalog:
+    """The repository of `--repo`, for commands that need more than the public interface."""
+    from aimstore.repository import open_repository
+
+    return open_repository(repo)
+
+
 def open_repo(repo: str | None) -> Repo:
     """The repository of `--repo`."""
-    from aimstore.repo import Repo
-
-    return Repo(repo)
+    return open_catalog(repo).facade()
 
 
-def resolve_run(repo: Repo, prefix: str, *, more: Collection[str] = ()) -> str:
+def resolve_run(catalog: Catalog, prefix: str, *, more: Collection[str] = ()) -> str:
     """The hash of the run that a prefix of it names, whole hashes included; of all runs and those of `more`.
 
     Raises:
@@ -108,12 +114,12 @@ def resolve_run(repo: Repo, prefix: str, *, more: Collection[str] = ()) -> str:
         raise InvalidRunHashError(f"not a run hash: {prefix!r:.80}; a run hash is 24 lower-case hexadecimal digits")
     if len(prefix) < LEAST_PREFIX:
         raise InvalidRunHashError(f"{prefix!r} is too short to name a run; give {LEAST_PREFIX} digits of its hash")
-    found = [run for run in sorted({*repo.list_runs(), *more}) if run.startswith(prefix)]
+    found = [run for run in sorted({*catalog.list_runs(), *more}) if run.startswith(prefix)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise RunNotFoundError(f"no run {prefix} in {repo.path}; `aimstore runs ls --all` shows those there are")
-    listed = [f"  {run}  {repo.catalog.properties(run).name or ''}".rstrip() for run in found[:CANDIDATES]]
+        raise RunNotFoundError(f"no run {prefix} in {catalog.context.path}; `aimstore runs ls --all` lists the runs")
+    listed = [f"  {run}  {catalog.properties(run).name or ''}".rstrip() for run in found[:CANDIDATES]]
     if len(found) > CANDIDATES:
         listed.append(f"  and {len(found) - CANDIDATES} more")
     raise InvalidRunHashError("\n".join([f"{prefix} may be any of {len(found)} runs; give more digits:", *listed]))

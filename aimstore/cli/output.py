@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from aimstore.maintenance import Advance
+    from aimstore.repository.reindex import Advance
 
 SHORT_HASH: Final = 8
 """Digits of a run hash, at least, where a terminal is too narrow for all 24."""

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aimstore.cli.describe import HASH, SEQUENCE_COLUMNS, describe_sequence, leaf, sequence_cells
-from aimstore.cli.options import example, json_option, open_repo, repo_option, traceback_option
+from aimstore.cli.options import example, json_option, open_catalog, repo_option, traceback_option
 from aimstore.cli.output import Column, moment, number, print_json, print_table, say, working
 from aimstore.encoding.keys import format_path
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
 from aimstore.query.views import STORED_PROPERTIES, RunView
+from aimstore.run import queried_run
 
 if TYPE_CHECKING:
-    from aimstore.repo import Repo
+    from aimstore.repository import Catalog
+    from aimstore.repository.queried import QueriedRun
     from aimstore.results import Results
     from aimstore.run import Run
-    from aimstore.selection import RunSource
     from aimstore.sequences.sequence import Sequence
     from aimstore.types import TreePath
 
@@ -77,7 +78,8 @@ def query(
         raise click.UsageError("--metrics and --sequences exclude each other; sequences of numbers are --kind number")
     if kind is not None and not sequences:
         raise click.UsageError("--kind goes with --sequences")
-    opened = open_repo(repo)
+    catalog = open_catalog(repo)
+    opened = catalog.facade()
     one_more = limit if limit is None or count or explain else limit + 1  # to know whether there are more
     window: dict[str, Any] = {"order_by": order_by, "limit": one_more, "offset": offset}
     results: Results[Any]
@@ -97,16 +99,16 @@ def query(
         elif metrics or sequences:
             found: list[Any] = list(results)
         else:
-            found = list(results.sources())
+            found = list(results.queried_runs())
     if explain:
         _print(results.explain(), {"explain": results.explain()}, as_json)
     elif count:
         _print(str(number_found), {"count": number_found}, as_json)
     else:
         if metrics or sequences:
-            _print_sequences(found[:limit], opened, as_json)
+            _print_sequences(found[:limit], catalog, as_json)
         else:
-            _print_runs(found[:limit], opened, expression, order_by, as_json)
+            _print_runs(found[:limit], catalog, expression, order_by, as_json)
         if not found:
             say("nothing matches" if not offset else f"nothing beyond the first {offset}, if there are so many")
         if len(found) > len(found[:limit]):
@@ -120,9 +122,9 @@ def _print(text: str, value: dict[str, Any], as_json: bool) -> None:
         click.echo(text)
 
 
-def _shown_attributes(repo: Repo, expression: str, order_by: str | None) -> list[TreePath]:
+def _shown_attributes(catalog: Catalog, expression: str, order_by: str | None) -> list[TreePath]:
     """Paths below `run` that the expression and the order name, in that order, without those that are shown anyway."""
-    engine = repo.query_engine
+    engine = catalog.context.query_engine
     read = [(expression, engine.compile(expression).attributes)]
     if order_by is not None:
         read.append((order_by, engine.order(order_by).attributes))
@@ -138,13 +140,15 @@ def _place(text: str, path: TreePath) -> tuple[int, str]:
     return text.find([part for part in path if isinstance(part, str)][-1]), format_path(path)
 
 
-def _print_runs(found: list[RunSource], repo: Repo, expression: str, order_by: str | None, as_json: bool) -> None:
-    attributes = _shown_attributes(repo, expression, order_by)
-    figures = _Figures(repo, order_by)
+def _print_runs(
+    found: list[QueriedRun], catalog: Catalog, expression: str, order_by: str | None, as_json: bool
+) -> None:
+    attributes = _shown_attributes(catalog, expression, order_by)
+    figures = _Figures(catalog, order_by)
     titles = [*map(format_path, attributes), *figures.titles]
-    runs = [repo.run_of(source) for source in found]
+    runs = [queried_run(catalog, each) for each in found]
     values = [[_value(run, path, _MISSING) for path in attributes] for run in runs]
-    measured = [figures.of(source) for source in found]
+    measured = [figures.of(each) for each in found]
     if as_json:
         rows = [[None if value is _MISSING else value for value in row] for row in values]
         print_json(
@@ -160,23 +164,23 @@ def _print_runs(found: list[RunSource], repo: Repo, expression: str, order_by: s
             [run.hash, run.experiment, *map(_cell, row), *map(_figure, more)]
             for run, row, more in zip(runs, values, measured, strict=True)
         ]
-        print_table(columns, cells, known=repo.list_runs())
+        print_table(columns, cells, known=catalog.list_runs())
 
 
 class _Figures:
     """Figures of the runs' metrics that an order names, which are no attributes of runs."""
 
-    def __init__(self, repo: Repo, order_by: str | None) -> None:
-        self._order = None if order_by is None else repo.query_engine.order(order_by)
+    def __init__(self, catalog: Catalog, order_by: str | None) -> None:
+        self._order = None if order_by is None else catalog.context.query_engine.order(order_by)
         names = self._order.names if self._order is not None else ()
         self._places = [i for i, name in enumerate(names) if _METRICS.match(name)]
         self.titles = [names[i].removeprefix("run.") for i in self._places]
 
-    def of(self, source: RunSource) -> list[Any]:
+    def of(self, run: QueriedRun) -> list[Any]:
         if self._order is None or not self._places:
             return []
         try:
-            values = self._order.values(RunView(source))
+            values = self._order.values(RunView(run))
         except QueryRuntimeError:  # the search has told of it
             return [None for _ in self._places]
         return [values[i] for i in self._places]
@@ -184,9 +188,6 @@ class _Figures:
 
 def _value(run: Run, path: TreePath, default: Any) -> Any:
     name = str(path[0])
-    if name == "duration":
-        created, finalized = run.created_at, run.finalized_at
-        return (finalized - created).total_seconds() if created and finalized else None
     return getattr(run, name) if name in STORED_PROPERTIES else run.get(path, default)
 
 
@@ -202,9 +203,9 @@ def _figure(value: Any) -> str:
     return "" if value is None else number(value) if isinstance(value, (int, float)) else _cell(value)
 
 
-def _print_sequences(found: list[Sequence], repo: Repo, as_json: bool) -> None:
+def _print_sequences(found: list[Sequence], catalog: Catalog, as_json: bool) -> None:
     described = [{"run": sequence.run.hash} | describe_sequence(sequence) for sequence in found]
     if as_json:
         print_json(described)
     elif found:
-        print_table(_SEQUENCES, [[each["run"], *sequence_cells(each)] for each in described], known=repo.list_runs())
+        print_table(_SEQUENCES, [[each["run"], *sequence_cells(each)] for each in described], known=catalog.list_runs())

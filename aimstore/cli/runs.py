@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aimstore.cli.describe import HASH, STATE, held_by, listed, owner_of
-from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.options import example, json_option, open_catalog, repo_option, resolve_run, traceback_option
 from aimstore.cli.output import Column, duration, moment, number, print_json, print_table, progress_bar, say, working
 from aimstore.cli.show import show
 from aimstore.errors import AimstoreError, LockedError
 
 if TYPE_CHECKING:
-    from aimstore.repo import Repo
+    from aimstore.repository import Catalog
 
 _COLUMNS: Final = (
     HASH,
@@ -79,7 +79,7 @@ def ls(
         raise click.UsageError("--all and --query exclude each other; mention run.archived in the expression")
     if order_by is not None and (sort or reverse):
         raise click.UsageError('--order-by excludes --sort and --reverse; write "desc" after an attribute')
-    opened = open_repo(repo)
+    opened = open_catalog(repo)
     with working("reading the runs"):
         found = listed(opened, expression, order_by)
     shown = found if everything or expression is not None else [run for run in found if not run["archived"]]
@@ -143,12 +143,12 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
 
     HASH may be the beginning of one. Where a process writes one of them, nothing is deleted.
     """
-    opened = open_repo(repo)
+    opened = open_catalog(repo)
     chosen = list(dict.fromkeys(resolve_run(opened, given) for given in hashes))
     _refuse_live(opened, chosen)
     if not yes:
         for run in chosen:
-            properties = opened.catalog.properties(run)
+            properties = opened.properties(run)
             say(f"{run}  {properties.name or ''}  {properties.experiment or ''}".rstrip())
         if not click.confirm(f"Delete {'this run' if len(chosen) == 1 else f'these {len(chosen)} runs'}?", err=True):
             raise click.Abort
@@ -156,7 +156,7 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
     with progress_bar("deleting") as advance:
         for done, run in enumerate(chosen, 1):
             try:
-                opened.delete_run(run)
+                opened.facade().delete_run(run)
             except AimstoreError as error:
                 failed[run] = str(error)
             advance(done, len(chosen))
@@ -172,8 +172,8 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
         raise SystemExit(1)
 
 
-def _refuse_live(repo: Repo, chosen: list[str]) -> None:
-    owners = {run: owner_of(repo, run) for run in chosen}
+def _refuse_live(catalog: Catalog, chosen: list[str]) -> None:
+    owners = {run: owner_of(catalog, run) for run in chosen}
     live = [
         f"run {run} is being written by {held_by(owner)} since {moment(owner['since'])}"
         for run, owner in owners.items()

@@ -38,8 +38,8 @@ def init(
     It is made in the working directory unless --repo names another folder. One that is there already is left as it is; that
     is an error if its settings are not those given.
     """
-    from aimstore.locate import directory_of, is_empty
     from aimstore.repo import Repo
+    from aimstore.repository.location import directory_of, is_empty
 
     given = engine_options(options)
     new = is_empty(directory_of(repo or "."))
@@ -71,7 +71,7 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
     accept it. VALUE is read as TOML where it is TOML, else as text.
     """
     from aimstore.config import get_value, parse_value, read_config, set_value
-    from aimstore.locate import CONFIG, find, note_backend, read_own_config
+    from aimstore.repository.location import CONFIG, find, note_backend, read_own_config
 
     directory = find(repo)
     file = directory / CONFIG
@@ -103,7 +103,7 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
 
 def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
     """Return if everyone concerned accepts a value. That the key exists and takes such a value is for `set_value` to say."""
-    from aimstore.locate import noted_backend
+    from aimstore.repository.location import noted_backend
 
     tables = deepcopy(config.as_tables())
     *above, last = key.split(".")

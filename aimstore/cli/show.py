@@ -15,10 +15,10 @@ from aimstore.cli.describe import (
     owner_of,
     properties_of,
     sequence_cells,
-    unfinished,
 )
-from aimstore.cli.options import example, json_option, open_repo, repo_option, resolve_run, traceback_option
+from aimstore.cli.options import example, json_option, open_catalog, repo_option, resolve_run, traceback_option
 from aimstore.cli.output import duration, moment, print_cut, print_json, print_table, printable
+from aimstore.repository.runs import marked_runs
 
 
 @click.command(epilog=example("aimstore runs show 1b9dea88"))
@@ -31,11 +31,13 @@ def show(run_hash: str, repo: str | None, as_json: bool) -> None:
 
     HASH may be the beginning of one, as long as it tells the run from all others.
     """
-    opened = open_repo(repo)
-    run = opened.get_run(resolve_run(opened, run_hash))
+    opened = open_catalog(repo)
+    run = opened.facade().get_run(resolve_run(opened, run_hash))
     owner = owner_of(opened, run.hash)
     known = properties_of(
-        opened.catalog.properties(run.hash), active=owner is not None, stalled=run.hash in unfinished(opened)
+        opened.properties(run.hash),
+        active=owner is not None,
+        stalled=run.hash in marked_runs(opened.context.backend),
     )
     parameters, sequences = run[...], [describe_sequence(each) for each in run.sequences()]
     if as_json:

@@ -14,8 +14,8 @@ from typing import Final
 
 from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
 from aimstore.errors import AimstoreError
-from aimstore.forking import track_forks
-from aimstore.lifecycle import is_ending
+from aimstore.process.forking import track_forks
+from aimstore.process.lifecycle import is_ending
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path
 
 logger = logging.getLogger("aimstore")

@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuch
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from aimstore.errors import ClosedError, ConfigError, CorruptionError, StorageError
-from aimstore.forking import leak, track_forks
+from aimstore.process.forking import keep_alive, track_forks
 
 _SLICE: Final = 0.5
 """Seconds that SQLite waits for a lock before Python gets a chance to handle a signal."""
@@ -208,7 +208,7 @@ class Database:
 
     def _after_fork_in_child(self) -> None:
         if self._current is not None:
-            leak(self._current)  # its connections, and its locks, are the parent's
+            keep_alive(self._current)  # its connections, and its locks, are the parent's
             self._disposal.detach()
             self._current = None
         self._own = threading.local()

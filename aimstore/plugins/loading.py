@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any, Final
 
-from aimstore.errors import PluginError
+from aimstore.errors import PluginError, did_you_mean
 from aimstore.plugins.specs import Spec
-from aimstore.suggestions import did_you_mean
 
 FAULTS: Final = (Exception, SystemExit)
 """What the code of a plug-in may raise: anything, and it may take itself for the program. Ctrl-C is nobody's fault."""

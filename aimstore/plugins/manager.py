@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import pluggy
 
 from aimstore.abc import Backend, Indexer, Query
-from aimstore.errors import AimstoreError, PluginError
+from aimstore.errors import AimstoreError, PluginError, did_you_mean
 from aimstore.plugins import hookspecs
 from aimstore.plugins.loading import FAULTS, load_reference
 from aimstore.plugins.specs import (
@@ -28,7 +28,6 @@ from aimstore.plugins.specs import (
     Spec,
     WorkloadSpec,
 )
-from aimstore.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from aimstore.abc.query import Subject
+from aimstore.errors import nearest
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
 from aimstore.query.limits import MAX_INT_BITS
 from aimstore.query.patterns import PatternError, check_pattern
 from aimstore.query.syntax import fault, fault_between
 from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
-from aimstore.suggestions import nearest
 
 _REFUSED_ATTRIBUTES: Final = frozenset({"format", "format_map", "mro"})
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {

@@ -7,7 +7,7 @@ import threading
 from time import perf_counter, sleep
 from typing import Protocol
 
-from aimstore.forking import track_forks
+from aimstore.process.forking import track_forks
 
 logger = logging.getLogger("aimstore")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from aimstore.abc import Container, WriteBatch
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceTypeError
-from aimstore.lifecycle import shield
+from aimstore.process.lifecycle import shield
 from aimstore.sequences import drainer
 from aimstore.sequences.reader import read_records
 from aimstore.sequences.series import CHECK_EVERY, MOST, MOST_BYTES, WIDTH, Series, Staged

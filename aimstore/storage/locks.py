@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 
 from aimstore.abc import Lock
 from aimstore.errors import AimstoreError, ClosedError, FencedError, LockedError, LockOwner, StorageError
-from aimstore.forking import track_forks
+from aimstore.process.forking import track_forks
 
 if TYPE_CHECKING:
     from filelock import UnixFileLock

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Final
 
 from aimstore.abc import Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
 from aimstore.errors import ClosedError, FencedError, LockedError, LockOwner
-from aimstore.forking import track_forks
 from aimstore.plugins.options import Options
+from aimstore.process.forking import track_forks
 
 _versions = itertools.count(1)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from aimstore import Repo, Run
-from aimstore.conversion import convert
-from aimstore.transfer import checksums
+from aimstore.repository.conversion import convert
+from aimstore.repository.transfer import checksums
 
 pytestmark = pytest.mark.slow
 

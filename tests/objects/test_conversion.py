@@ -14,10 +14,10 @@ import plotly.graph_objects as go
 import pytest
 
 from aimstore import Audio, Distribution, Figure, Image, Repo, Run, Text
-from aimstore.conversion import convert
+from aimstore.repository.conversion import convert
 from aimstore.encoding.records import Opaque
 from aimstore.plugins import PluginManager, RecordTypeSpec, hookimpl, objects
-from aimstore.transfer import checksums
+from aimstore.repository.transfer import checksums
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 90, 3)).astype(np.uint8)
 """Does not compress, so that an image of it is stored by itself."""

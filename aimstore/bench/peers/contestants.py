@@ -17,8 +17,7 @@ from aimstore.bench.peers.venvs import CACHE, NotInstalledError, python_of, vers
 from aimstore.bench.processes import answer_of
 from aimstore.bench.runner import Plan
 from aimstore.bench.sizes import size_of
-from aimstore.errors import ConfigError
-from aimstore.suggestions import did_you_mean
+from aimstore.errors import ConfigError, did_you_mean
 
 _SHARED = ("calls", "runs")
 """Arguments that are smaller for a tool that makes only a share of the calls."""

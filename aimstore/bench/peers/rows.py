@@ -9,8 +9,7 @@ from typing import Any, Final
 from aimstore.bench.peers.tools import AIMSTORE, PEERS
 from aimstore.bench.runner import Plan
 from aimstore.bench.workload import Better, Case, Figure
-from aimstore.errors import ConfigError
-from aimstore.suggestions import did_you_mean
+from aimstore.errors import ConfigError, did_you_mean
 
 WORKLOAD: Final = "peers"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from aimstore.forking import track_forks
+from aimstore.process.forking import track_forks
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.environment import SharedEnvironment

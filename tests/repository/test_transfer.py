@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from aimstore import Repo, Run
 from aimstore.abc import Mode, WriteBatch
-from aimstore.conversion import CONVERSION, ConversionReport, convert
+from aimstore.repository.conversion import CONVERSION, ConversionReport, convert
 from aimstore.errors import (
     ConfigError,
     CorruptionError,
@@ -28,7 +28,7 @@ from aimstore.errors import (
     UnsupportedError,
 )
 from aimstore.storage.layout import DELETED_KEY
-from aimstore.transfer import BATCH_ITEMS, checksums
+from aimstore.repository.transfer import BATCH_ITEMS, checksums
 from aimstore.types import INDEX_PATH, meta_path, seqs_path
 
 Moments = Callable[..., Iterator[int]]
@@ -471,7 +471,7 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
 
 
 CONVERT = """
-from aimstore.conversion import convert
+from aimstore.repository.conversion import convert
 repo = Repo(sys.argv[2])
 die_at(int(sys.argv[1]))
 report = convert(repo, sys.argv[3], backend=sys.argv[4])

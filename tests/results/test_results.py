@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aimstore import Repo, Run
-from aimstore.catalog import Catalog
+from aimstore.repository.catalog import Catalog
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
 from aimstore.sequences.sequence import Metric, Sequence
 

@@ -1,18 +1,18 @@
-"""Making a copy of a whole repository with another engine, in any number of attempts.
+"""Copying a whole repository to another engine, in any number of attempts.
 
-How far it has come lies in a container of the destination, `CONVERSION`, until it is complete::
+The progress is kept in a container of the destination, `CONVERSION`, until the copy is complete::
 
     ("source",)         path of the repository that is converted
     ("runs", hash)      [checksum of meta, of seqs, version of meta in the source, of seqs], once the run is copied
 
-A run without such a record, or that has changed in the source since then, is copied from the beginning.
+A run without such an entry, or that has changed in the source since then, is copied from the beginning.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -22,18 +22,21 @@ from aimstore.config import get_value, set_value
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import AimstoreError, ConfigError, LockedError, LockOwner, RepositoryError
-from aimstore.lifecycle import shield
-from aimstore.locate import CONFIG, directory_of, is_empty
-from aimstore.maintenance import Advance, ReindexReport, delete, index_runs, is_remains
-from aimstore.repo import Repo
-from aimstore.session import Parts
-from aimstore.transfer import Checksums, compare, copy, copy_labels
+from aimstore.process import shield
+from aimstore.repository.checksums import Checksums, verify
+from aimstore.repository.context import RepositoryContext
+from aimstore.repository.deletion import delete_run
+from aimstore.repository.location import CONFIG, directory_of, is_empty
+from aimstore.repository.opening import init_repository, open_repository
+from aimstore.repository.reindex import Advance, ReindexReport, index_runs
+from aimstore.repository.runs import is_run, list_runs, marked_runs
+from aimstore.repository.transfer import copy, copy_labels
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
 CONVERSION: Final = "meta/conversion"
 
 Progress: TypeAlias = Callable[[str], AbstractContextManager[Advance]]
-"""Called with what is done next, for the time it takes; gives a function for the number of runs done and that of all."""
+"""Called with the name of the next step, for the time it takes; yields a function for the runs done and all runs."""
 
 _SOURCE: Final = encode_path(("source",))
 _RUNS: Final = encode_path(("runs",))
@@ -67,7 +70,7 @@ def _silently(_: str) -> Iterator[Advance]:
 
 
 def convert(
-    source: Repo,
+    source: RepositoryContext,
     path: str | os.PathLike[str],
     *,
     backend: str,
@@ -76,52 +79,49 @@ def convert(
     skip_active: bool = False,
     progress: Progress = _silently,
 ) -> ConversionReport:
-    """Copy all runs of a repository into a new one with another engine, or go on with that where an attempt was interrupted.
-
-    What is in the containers is copied as it is and compared by checksums at the end; so are the rows of runs, experiments,
-    tags and notes. The index is made anew.
+    """Copy all runs of a repository into a new one with another engine. See `Repo.convert`.
 
     Args:
-        source: what is to be copied; nothing in it is changed.
+        source: the repository to copy; nothing in it is changed.
         path: the folder that is to hold the new `.aim`.
         backend, options, metadata_url: of the new repository; as for `Repo.init`.
-        skip_active: leave out runs that some process writes.
-        progress: told how far it has come.
+        skip_active: leave out runs that a process writes.
+        progress: told how far the conversion is.
 
     Raises:
-        LockedError: some process writes runs, and `skip_active` is false; or another conversion into `path` is going on.
+        LockedError: a process writes runs, and `skip_active` is false; or another conversion into `path` is running.
             Nothing was written.
-        RepositoryError: `path` is in `source`, or holds a repository that is no interrupted conversion of `source`.
-        ConfigError: settings that are no good, or not those of the interrupted conversion.
+        RepositoryError: `path` is in `source`, or holds a repository that is not an interrupted conversion of `source`.
+        ConfigError: settings that are not valid, or not those of the interrupted conversion.
         StorageError: the destination could not be written. What was copied stays, for the next attempt.
     """
-    _check_places(source, path, metadata_url)
-    live = _live_runs(source.parts.backend)
-    if live and not skip_active:
-        listed = "\n".join(f"  {run}  {_described(owner)}" for run, owner in live.items())
+    _check_paths(source, path, metadata_url)
+    active = _locked_runs(source.backend)
+    if active and not skip_active:
+        listed = "\n".join(f"  {run}  {_described(owner)}" for run, owner in active.items())
         raise LockedError(
             f"runs in {source.path} are being written:\n{listed}\nwait until they end, or leave them out (--skip-active)"
         )
     destination = _destination(source, path, backend, options, metadata_url)
     try:
-        report = ConversionReport(os.fspath(destination.path))
-        with destination.parts.backend.lock(CONVERSION) as lock:
+        report = ConversionReport(destination.path)
+        with destination.backend.lock(CONVERSION) as lock:
             _check_destination(source, destination)
-            with destination.parts.backend.open(CONVERSION, Mode.WRITE, lock=lock) as state:
+            with destination.backend.open(CONVERSION, Mode.WRITE, lock=lock) as state:
                 state.put(_SOURCE, encode_record(os.path.realpath(source.path)))
-                _convert(source.parts, destination.parts, state, report, skip_active, progress)
+                _convert(source, destination, state, report, skip_active, progress)
             if not report.failed:
                 with shield:
-                    destination.parts.backend.delete(CONVERSION)
+                    destination.backend.delete(CONVERSION)
         return report
     finally:
         destination.close()
 
 
-def _check_places(source: Repo, path: str | os.PathLike[str], metadata_url: str | None) -> None:
+def _check_paths(source: RepositoryContext, path: str | os.PathLike[str], metadata_url: str | None) -> None:
     given, own = (os.path.realpath(each) for each in (directory_of(path), source.path))
     if given == own:
-        raise RepositoryError(f"{own} cannot be converted in its place; choose another folder for the copy")
+        raise RepositoryError(f"{own} cannot be converted in place; choose another folder for the copy")
     if os.path.commonpath((given, own)) == own:
         raise RepositoryError(f"{given} lies within {own}, which is to be copied; choose another folder")
     if metadata_url and metadata_url == source.config.metadata_url:
@@ -130,9 +130,9 @@ def _check_places(source: Repo, path: str | os.PathLike[str], metadata_url: str 
         )
 
 
-def _live_runs(backend: Backend) -> dict[str, LockOwner]:
-    paths = sorted({*backend.list(META_PREFIX), *backend.marked(META_PREFIX)})
-    owners = {path.removeprefix(META_PREFIX): backend.lock_owner(path) for path in paths}
+def _locked_runs(backend: Backend) -> dict[str, LockOwner]:
+    runs = sorted({*list_runs(backend), *marked_runs(backend)})
+    owners = {run: backend.lock_owner(meta_path(run)) for run in runs}
     return {run: owner for run, owner in owners.items() if owner is not None}
 
 
@@ -145,28 +145,31 @@ def _described(owner: LockOwner) -> str:
 
 
 def _destination(
-    source: Repo,
+    source: RepositoryContext,
     path: str | os.PathLike[str],
     backend: str,
     options: Mapping[str, Any] | None,
     metadata_url: str | None,
-) -> Repo:
+) -> RepositoryContext:
     directory = directory_of(path)
     if not is_empty(directory):
-        with closing(Repo(directory)) as found:
+        found = open_repository(directory).context
+        try:
             _check_destination(source, found)
-    made = Repo.init(directory, backend=backend, options=options, metadata_url=metadata_url)
-    file = made.path / CONFIG
+        finally:
+            found.close()
+    made = init_repository(directory, backend=backend, options=options, metadata_url=metadata_url).context
+    file = made.directory / CONFIG
     for key, value in (("indexer.name", source.config.indexer), ("query.engine", source.config.query)):
         if get_value(file, key) != value:
             set_value(file, key, value)
     made.close()
-    return Repo(directory)
+    return open_repository(directory).context
 
 
-def _check_destination(source: Repo, destination: Repo) -> None:
+def _check_destination(source: RepositoryContext, destination: RepositoryContext) -> None:
     """Return if the destination holds nothing, or an interrupted conversion of `source`."""
-    backend = destination.parts.backend
+    backend = destination.backend
     if backend.exists(CONVERSION):
         with backend.open(CONVERSION) as state:
             known = state.get(_SOURCE)
@@ -182,15 +185,15 @@ def _check_destination(source: Repo, destination: Repo) -> None:
 
 
 def _convert(
-    source: Parts,
-    destination: Parts,
+    source: RepositoryContext,
+    destination: RepositoryContext,
     state: Container,
     report: ConversionReport,
     skip_active: bool,
     progress: Progress,
 ) -> None:
     backend = destination.backend
-    with backend.lock(INDEX_PATH, timeout=60.0):
+    with backend.lock(INDEX_PATH, timeout=destination.limits.waits.index):
         backend.mark(INDEX_PATH)  # until the end queries look into every run's own container
     with shield:
         copy_labels(
@@ -199,19 +202,19 @@ def _convert(
             {each.name for each in source.database.experiments()},
             {each.name for each in source.database.tags()},
         )
-    runs = [path.removeprefix(META_PREFIX) for path in source.backend.list(META_PREFIX)]
-    known = dict(_records(state))
+    runs = list_runs(source.backend)
+    known = dict(_entries(state))
     for gone in sorted(set(known).difference(runs)):
         _drop(destination, state, gone)
     with progress("copying runs") as advance:
         for done, run in enumerate(runs, 1):
             _copy_one(source, destination, state, known.get(run), run, report, skip_active)
             advance(done, len(runs))
-    known = dict(_records(state))
+    known = dict(_entries(state))
     with progress("comparing runs") as advance:
         for done, (run, (meta, seqs, *_)) in enumerate(known.items(), 1):
             try:
-                compare(backend, run, Checksums(meta, seqs))
+                verify(backend, run, Checksums(meta, seqs))
             except (AimstoreError, OSError) as error:
                 report.failed[run] = str(error)
                 _drop(destination, state, run)
@@ -221,13 +224,13 @@ def _convert(
         runs[:] = [run for run in runs if run not in report.failed]
 
 
-def _records(state: Container) -> Iterator[tuple[str, list[str]]]:
+def _entries(state: Container) -> Iterator[tuple[str, list[str]]]:
     return ((str(decode_path(key)[1]), decode_record(value)) for key, value in state.items(_RUNS))
 
 
 def _copy_one(
-    source: Parts,
-    destination: Parts,
+    source: RepositoryContext,
+    destination: RepositoryContext,
     state: Container,
     known: list[str] | None,
     run: str,
@@ -236,7 +239,7 @@ def _copy_one(
 ) -> None:
     try:
         with source.backend.lock(meta_path(run)):
-            if not _is_run(source.backend, run):
+            if not is_run(source.backend, run):
                 if known is not None:
                     _drop(destination, state, run)
                 return
@@ -260,29 +263,22 @@ def _copy_one(
         report.failed[run] = str(error)
 
 
-def _is_run(backend: Backend, run: str) -> bool:
-    if not backend.exists(meta_path(run)):
-        return False
-    with backend.open(meta_path(run)) as meta:
-        return not is_remains(meta)
-
-
-def _drop(destination: Parts, state: Container, run: str) -> None:
-    """Remove a run from the copy, with the record that it is there."""
+def _drop(destination: RepositoryContext, state: Container, run: str) -> None:
+    """Remove a run from the copy, with the entry that it is there."""
     with shield, destination.backend.lock(meta_path(run)) as lock:
         state.delete(encode_path(("runs", run)))
-        delete(destination, run, lock)
+        delete_run(destination, run, lock)
 
 
-def _index(destination: Parts, runs: list[str], report: ConversionReport, progress: Progress) -> None:
+def _index(destination: RepositoryContext, runs: list[str], report: ConversionReport, progress: Progress) -> None:
     backend = destination.backend
-    marked = {path.removeprefix(META_PREFIX) for path in backend.marked(META_PREFIX)}
+    marked = set(marked_runs(backend))
     report.stalled = [run for run in runs if run in marked]
     indexed = ReindexReport()
     with progress("indexing runs") as advance:
         index_runs(destination, [run for run in runs if run not in marked], (), indexed, advance)
     report.failed.update(indexed.failed)
-    report.failed.update((run, "is locked by another process") for run in indexed.live)
+    report.failed.update((run, "is locked by another process") for run in indexed.active)
     if not report.failed:
-        with backend.lock(INDEX_PATH, timeout=60.0):
+        with backend.lock(INDEX_PATH, timeout=destination.limits.waits.index):
             backend.unmark(INDEX_PATH)

@@ -1,38 +1,33 @@
-"""What is done to runs that nobody writes: indexing those whose process died, and deleting."""
+"""Reindexing: stalled runs are finalized and indexed, remains of runs are removed, and the index is rebuilt."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import TypeAlias
 
 from aimstore.abc import Container, Lock, Mode
-from aimstore.errors import AimstoreError, CorruptionError, LockedError, RunNotFoundError, StorageError
-from aimstore.lifecycle import shield
+from aimstore.errors import AimstoreError, LockedError, RunNotFoundError, StorageError
 from aimstore.metadata import RunProperties
+from aimstore.moments import now_microseconds
 from aimstore.plugins import plugins
-from aimstore.recovery import recover
-from aimstore.session import Parts, lock_run, marked_runs, mirrored_properties, unmark
-from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
-from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
+from aimstore.process import shield
+from aimstore.repository.context import RepositoryContext
+from aimstore.repository.deletion import remove_remains
+from aimstore.repository.properties import mirrored_properties
+from aimstore.repository.recovery import recover
+from aimstore.repository.runs import is_remains, list_runs, lock_run, marked_runs, unmark
+from aimstore.storage.layout import property_key, read_properties
+from aimstore.types import INDEX_PATH, meta_path, seqs_path
 
 logger = logging.getLogger("aimstore")
 
-BATCH: Final = 16
-"""Runs that are indexed in one commit, which takes about as many milliseconds on a disk; between two, others get the index."""
-
-LONGEST: Final = 1.0
-"""Seconds after which no other run is added to what is to be committed."""
-
-SHORTEST: Final = 0.05
-"""Seconds after which none is while somebody waits for one of these runs."""
-
-Advance = Callable[[int, int], None]
-"""Called with the number of runs done and the number of all."""
+Advance: TypeAlias = Callable[[int, int], None]
+"""Called with the number of runs done and the number of all runs."""
 
 
 @dataclass
@@ -40,100 +35,105 @@ class ReindexReport:
     """What a reindex did.
 
     Attributes:
-        indexed: runs whose record is now in the index.
-        live: runs left alone, because some process writes them.
+        indexed: runs whose entry is now in the index.
+        active: runs left alone, because a process writes them.
         removed: remains of runs that never began, or whose deletion was interrupted.
-        failed: runs that could not be indexed, and why; their progress markers stay.
+        failed: runs that could not be indexed, with the reason; their progress markers stay.
     """
 
     indexed: list[str] = field(default_factory=list)
-    live: list[str] = field(default_factory=list)
+    active: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def reindex(parts: Parts, run: str | None, *, rebuild: bool, advance: Advance | None) -> ReindexReport:
+def reindex(context: RepositoryContext, run: str | None, *, rebuild: bool, advance: Advance | None) -> ReindexReport:
     """See `Repo.reindex`."""
     report = ReindexReport()
     if rebuild:
-        _begin_rebuild(parts)
-    marked = set(marked_runs(parts.backend))
+        _begin_rebuild(context)
+    marked = set(marked_runs(context.backend))
     if run is not None:
         runs = [run]
     elif rebuild:
-        runs = sorted(marked.union(_all_runs(parts)))
+        runs = sorted(marked.union(list_runs(context.backend)))
     else:
         runs = sorted(marked)
-    index_runs(parts, runs, marked, report, advance)
+    index_runs(context, runs, marked, report, advance)
     if rebuild:
-        _end_rebuild(parts, report)
+        _end_rebuild(context, report)
     return report
 
 
 def index_runs(
-    parts: Parts, runs: Sequence[str], marked: Collection[str], report: ReindexReport, advance: Advance | None = None
+    context: RepositoryContext,
+    runs: Sequence[str],
+    marked: Collection[str],
+    report: ReindexReport,
+    advance: Advance | None = None,
 ) -> None:
-    """Index runs, batch by batch; those that were not ended are finalized first.
+    """Index runs, batch by batch. Stalled runs are finalized first.
 
     Args:
-        marked: those of `runs` that are left out if their progress marker is gone by now: somebody else has taken care of them.
+        context: of the repository.
+        runs: hashes of the runs.
+        marked: the runs that had a progress marker. If the marker is gone by now, another process has indexed the run,
+            and it is left out.
         report: takes what was done.
+        advance: told after each batch how far the work is.
     """
-    done, size = 0, BATCH
+    most = context.limits.reindex.batch_runs
+    done, size = 0, most
     while done < len(runs):
-        taken = _Batch(parts, report).take(runs[done : done + size], marked)
-        done, size = done + taken, min(BATCH, 2 * taken)
+        taken = _Batch(context, report).take(runs[done : done + size], marked)
+        done, size = done + taken, min(most, 2 * taken)
         if advance is not None:
             advance(done, len(runs))
 
 
-def _all_runs(parts: Parts) -> list[str]:
-    return [path.removeprefix(META_PREFIX) for path in parts.backend.list(META_PREFIX)]
-
-
-def _begin_rebuild(parts: Parts) -> None:
-    """Mark the index itself, so that until the end queries look into every run's own container."""
-    with parts.backend.lock(INDEX_PATH, timeout=60.0):
-        parts.backend.mark(INDEX_PATH)
+def _begin_rebuild(context: RepositoryContext) -> None:
+    """Mark the index itself, so that queries read every run's own container until the end."""
+    with context.backend.lock(INDEX_PATH, timeout=context.limits.waits.index):
+        context.backend.mark(INDEX_PATH)
     try:
-        parts.indexer.refresh()
-        parts.indexer.check()
-        if not parts.backend.exists(INDEX_PATH):
-            parts.indexer.clear()  # files of one that is no container any more
+        context.indexer.refresh()
+        context.indexer.check()
+        if not context.backend.exists(INDEX_PATH):
+            context.indexer.clear()  # removes files that are no longer a container
     except StorageError as error:
-        logger.warning("the index cannot be read, and is made anew: %s", error)
-        parts.indexer.clear()
+        logger.warning("the index cannot be read and is rebuilt: %s", error)
+        context.indexer.clear()
 
 
-def _end_rebuild(parts: Parts, report: ReindexReport) -> None:
-    existing = set(_all_runs(parts))
-    parts.indexer.refresh()
-    for gone in [run for run in parts.indexer.runs() if run not in existing]:
-        parts.indexer.remove(gone)
+def _end_rebuild(context: RepositoryContext, report: ReindexReport) -> None:
+    existing = set(list_runs(context.backend))
+    context.indexer.refresh()
+    for gone in [run for run in context.indexer.runs() if run not in existing]:
+        context.indexer.remove(gone)
         report.removed.append(gone)
-    rows = parts.database.all_runs()
+    rows = context.database.all_runs()
     lost = [
         mirrored_properties(run, tree["props"])
-        for run, tree in parts.indexer.trees()
+        for run, tree in context.indexer.trees()
         if run not in rows and tree is not None
     ]
     if lost:
-        parts.database.upsert_runs(lost)
+        context.database.upsert_runs(lost)
     try:
-        for run in existing.intersection(report.failed):  # queries look into these themselves, and into no others
-            with lock_run(parts.backend, run, brief=True):
-                parts.backend.mark(meta_path(run))
+        for run in existing.intersection(report.failed):  # queries read only these runs' own containers
+            with lock_run(context, run, maintenance=True):
+                context.backend.mark(meta_path(run))
     except LockedError:
         return
-    with parts.backend.lock(INDEX_PATH, timeout=60.0):
-        parts.backend.unmark(INDEX_PATH)
+    with context.backend.lock(INDEX_PATH, timeout=context.limits.waits.index):
+        context.backend.unmark(INDEX_PATH)
 
 
 class _Batch:
     """Runs whose locks are held until the index has their records."""
 
-    def __init__(self, parts: Parts, report: ReindexReport) -> None:
-        self.parts = parts
+    def __init__(self, context: RepositoryContext, report: ReindexReport) -> None:
+        self.context = context
         self.report = report
         self.locks: dict[str, Lock] = {}
         self.marked: set[str] = set()
@@ -141,21 +141,21 @@ class _Batch:
         self.lost: list[RunProperties] = []
 
     def take(self, runs: Sequence[str], expected: Collection[str]) -> int:
-        """Index the first of `runs`, as many as `LONGEST` allows; the number of those that are dealt with."""
+        """Index the first of `runs`, as many as the limits allow; returns how many runs are dealt with."""
         refused: dict[str, Exception] = {}
         with shield, ExitStack() as held:
             for run in runs:
                 try:
-                    self.locks[run] = held.enter_context(lock_run(self.parts.backend, run, brief=True, patience=0.0))
+                    self.locks[run] = held.enter_context(lock_run(self.context, run, maintenance=True, timeout=0.0))
                 except (AimstoreError, OSError) as error:
                     refused[run] = error
-            self.marked = set(marked_runs(self.parts.backend))
+            self.marked = set(marked_runs(self.context.backend))
             for run in [run for run in self.locks if run in expected and run not in self.marked]:
                 self.locks.pop(run).release()
             done = self._index(runs)
         for run in [run for run in runs[:done] if run in refused]:
             if isinstance(refused[run], LockedError):
-                self.report.live.append(run)
+                self.report.active.append(run)
             else:
                 self.report.failed[run] = str(refused[run])
         return done
@@ -166,7 +166,7 @@ class _Batch:
         pending: dict[str, bool] = {}
         try:
             # alone it is committed at once, and keeps no thread that ends a run of its own from the index meanwhile
-            with nullcontext() if len(self.locks) == 1 else self.parts.indexer.batch():
+            with nullcontext() if len(self.locks) == 1 else self.context.indexer.batch():
                 for run in self.locks:
                     if pending and self._is_enough(time.monotonic() - begun):
                         done = runs.index(run)
@@ -184,42 +184,45 @@ class _Batch:
         return done
 
     def _is_enough(self, seconds: float) -> bool:
-        return seconds > LONGEST or (seconds > SHORTEST and any(lock.contended() for lock in self.locks.values()))
+        limits = self.context.limits.reindex
+        return seconds > limits.batch_seconds or (
+            seconds > limits.contended_batch_seconds and any(lock.contended() for lock in self.locks.values())
+        )
 
     def _index_one(self, run: str) -> bool:
         """Hand the record of a run to the indexer; whether the run is to be removed instead."""
-        parts, path = self.parts, meta_path(run)
-        if not parts.backend.exists(path):
+        context, path = self.context, meta_path(run)
+        if not context.backend.exists(path):
             if run not in self.marked:
-                raise RunNotFoundError(f"no run {run} in {parts.path}")
+                raise RunNotFoundError(f"no run {run} in {context.path}")
             return True  # its process died before it had made its containers
         if not self._seems_stalled(run):
-            with parts.backend.open(path) as meta:
+            with context.backend.open(path) as meta:
                 if (removed := self._index_ended(run, meta)) is not None:
                     return removed
-        with parts.backend.open(path, Mode.WRITE, lock=self.locks[run]) as meta:
+        with context.backend.open(path, Mode.WRITE, lock=self.locks[run]) as meta:
             if (removed := self._index_ended(run, meta)) is not None:
                 return removed
             properties = self._row(run)
             if properties is None or properties.created_at is None:
                 properties = mirrored_properties(run, read_properties(meta))
-            properties = replace(properties, finalized_at=time.time_ns() // 1000)
-            with parts.backend.open(seqs_path(run), Mode.WRITE) as seqs:
+            properties = replace(properties, finalized_at=now_microseconds())
+            with context.backend.open(seqs_path(run), Mode.WRITE) as seqs:
                 recover(meta, seqs, properties)
             self._compare(properties)
-            parts.indexer.index(run, meta)
+            context.indexer.index(run, meta)
         return False
 
     def _index_ended(self, run: str, meta: Container) -> bool | None:
         """As `_index_one` for a run that has ended, of which only the index may lack something, and the database; else None."""
         if is_remains(meta):
-            self.parts.indexer.remove(run)
+            self.context.indexer.remove(run)
             return True
         if not meta.exists(property_key("finalized_at")):
             return None
         if run in self.marked:
             self._compare(mirrored_properties(run, read_properties(meta)))
-        self.parts.indexer.index(run, meta)
+        self.context.indexer.index(run, meta)
         return False
 
     def _seems_stalled(self, run: str) -> bool:
@@ -233,7 +236,7 @@ class _Batch:
     def rows(self) -> dict[str, RunProperties] | None:
         """What the metadata database says of the runs; None where it cannot be read."""
         try:
-            return self.parts.database.runs(self.locks)
+            return self.context.database.runs(self.locks)
         except AimstoreError as error:
             logger.warning("the metadata database cannot be read, the runs' own data are used: %s", error)
             return None
@@ -251,9 +254,9 @@ class _Batch:
     def _tell_database(self) -> None:
         try:
             if self.ended:
-                self.parts.database.finish_runs(self.ended)
+                self.context.database.finish_runs(self.ended)
             if self.lost:
-                self.parts.database.upsert_runs(self.lost)
+                self.context.database.upsert_runs(self.lost)
         except AimstoreError as error:
             many = len(self.ended) + len(self.lost)
             logger.warning("the metadata database does not know that %d runs have ended: %s", many, error)
@@ -261,9 +264,9 @@ class _Batch:
     def _release(self, run: str, *, removed: bool) -> None:
         try:
             if removed:
-                _remove(self.parts, run)
+                remove_remains(self.context, run)
             elif run in self.marked:
-                unmark(self.parts, run)
+                unmark(self.context.backend, run)
         except (AimstoreError, OSError) as error:
             self.report.failed[run] = str(error)
             return
@@ -272,28 +275,4 @@ class _Batch:
             self.report.removed.append(run)
         else:
             self.report.indexed.append(run)
-            plugins().notify("aimstore_run_indexed", run=run, repo=self.parts.path)
-
-
-def is_remains(meta: Container) -> bool:
-    """Whether a meta container is that of a run that is being deleted, or of which nothing was written yet."""
-    return meta.exists(DELETED_KEY) or meta.first() is None
-
-
-def delete(parts: Parts, run: str, lock: Lock) -> None:
-    """Remove a run whose lock is held. See `Repo.delete_run`."""
-    parts.backend.mark(meta_path(run))
-    with suppress(CorruptionError), parts.backend.open(meta_path(run), Mode.WRITE, lock=lock) as meta:
-        meta.put(DELETED_KEY, b"1")
-        meta.flush(sync=True)
-    parts.indexer.remove(run)
-    _remove(parts, run)
-
-
-def _remove(parts: Parts, run: str) -> None:
-    parts.database.delete_run(run)
-    with parts.backend.lock(seqs_path(run)):
-        parts.backend.delete(seqs_path(run))
-        parts.backend.unmark(seqs_path(run))
-    parts.backend.delete(meta_path(run))
-    parts.backend.unmark(meta_path(run))
+            plugins().notify("aimstore_run_indexed", run=run, repo=self.context.path)

@@ -16,49 +16,57 @@ from aimstore.types import TreePath
 if TYPE_CHECKING:
     import pandas as pd
 
-    from aimstore.selection import RunSource
+    from aimstore.repository.queried import QueriedRun
     from aimstore.storage.layout import SequenceInfo
 
 _PROPERTIES: Final = (
-    *("name", "experiment", "created_at", "finalized_at", "duration", "active", "archived", "description", "tags"),
+    "name",
+    "experiment",
+    "created_at",
+    "finalized_at",
+    "duration",
+    "active",
+    "archived",
+    "description",
+    "tags",
 )
 _SUMMARY: Final = ("count", "first_step", "last_step", "last", "min", "max")
 _MISSING: Final = object()
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def run_frame(sources: Iterable[RunSource], *, params: bool) -> pd.DataFrame:
+def run_frame(runs: Iterable[QueriedRun], *, params: bool) -> pd.DataFrame:
     """A row for each run; see `RunResults.dataframe`."""
     table = _Table(["hash", *_PROPERTIES])
-    for source in sources:
-        row = {"hash": source.hash, **{name: source.properties[name] for name in _PROPERTIES}}
+    for run in runs:
+        row = {"hash": run.hash, **{name: run.properties[name] for name in _PROPERTIES}}
         if params:
-            row |= _params(source, "")
+            row |= _params(run, "")
         table.add(row)
     return table.frame()
 
 
-def metric_frame(found: Iterable[tuple[RunSource, SequenceInfo]], *, kinds: bool, params: bool) -> pd.DataFrame:
+def metric_frame(found: Iterable[tuple[QueriedRun, SequenceInfo]], *, kinds: bool, params: bool) -> pd.DataFrame:
     """A row for each sequence; see `MetricResults.dataframe`."""
     contexts, parameters = _Table([]), _Table([])
     table = _Table(["run", "name", *(["kind"] if kinds else [])])
     summary = _Table([*_SUMMARY])
     of_run: tuple[str, dict[str, Any]] = ("", {})
-    for source, info in found:
-        table.add({"run": source.hash, "name": info.name} | ({"kind": info.kind} if kinds else {}))
+    for run, info in found:
+        table.add({"run": run.hash, "name": info.name} | ({"kind": info.kind} if kinds else {}))
         contexts.add({"context" + _below((key,)): value for key, value in info.context.items()})
         summary.add({name: getattr(info, name) for name in _SUMMARY})
         if params:
-            if of_run[0] != source.hash:
-                of_run = source.hash, _params(source, "run")
+            if of_run[0] != run.hash:
+                of_run = run.hash, _params(run, "run")
             parameters.add(of_run[1])
     return table.frame(contexts, summary, *([parameters] if params else []))
 
 
-def _params(source: RunSource, before: str) -> dict[str, Any]:
+def _params(run: QueriedRun, before: str) -> dict[str, Any]:
     """The leaves of a run's tree by what one writes in a query, `before` it."""
     named: dict[str, Any] = {}
-    for path, value in _leaves(source.attributes, ()):
+    for path, value in _leaves(run.attributes, ()):
         hidden = path[0] in RUN_PROPERTIES  # `run.name` is the property, and `run["name"]` the parameter
         name = f"[{path[0]!r}]" + _below(path[1:]) if hidden else _below(path)
         named[before + name if before else name.removeprefix(".")] = value

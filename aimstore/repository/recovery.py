@@ -1,15 +1,15 @@
-"""Ending a run whose process died: what its meta container says of its sequences is computed anew from the records."""
+"""Finalizing a run whose process died: the summaries of its sequences are computed anew from what was written."""
 
 from __future__ import annotations
 
 from aimstore.abc import Container, WriteBatch
 from aimstore.metadata import RunProperties
-from aimstore.session import put_properties
+from aimstore.repository.properties import put_properties
 from aimstore.storage.layout import NUMBER, SequenceInfo, Summary, encode_summary, read_sequences, summary_key
 
 
 def recover(meta: Container, seqs: Container, properties: RunProperties) -> None:
-    """Write the summaries of all records that there are, and that the run has ended, in one batch; all is on the disk then.
+    """Write the summaries of everything that was tracked, and the end of the run, in one batch. All of it is synced.
 
     Args:
         meta, seqs: the run's containers, open for writing.
@@ -26,13 +26,13 @@ def recover(meta: Container, seqs: Container, properties: RunProperties) -> None
         elif summary != info.summary:
             batch.put(summary_key(info.id), encode_summary(summary))
     put_properties(batch, properties)
-    seqs.flush(sync=True)  # before the end is noted: whoever reads that trusts the summaries
+    seqs.flush(sync=True)  # before the end is noted, because whoever reads the end trusts the summaries
     meta.write(batch)
     meta.flush(sync=True)
 
 
 def _recomputed(seqs: Container, info: SequenceInfo) -> Summary | None:
-    from aimstore.sequences.reader import read_records  # these load NumPy
+    from aimstore.sequences.reader import read_records  # loads NumPy
     from aimstore.sequences.summary import summarize
 
     columns = read_records(seqs, info.id, records=0 if info.summary is None else info.summary.records)

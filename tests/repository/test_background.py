@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
-from aimstore.indexing import BackgroundIndexer
-from aimstore.maintenance import ReindexReport
+from aimstore.repository.background import BackgroundIndexer
+from aimstore.repository.reindex import ReindexReport
 from aimstore.testing.waiting import until
 from aimstore.types import meta_path, seqs_path
 
@@ -25,7 +25,7 @@ OFTEN = 0.01
 
 WATCHED = """
 import threading
-from aimstore.indexing import BackgroundIndexer
+from aimstore.repository.background import BackgroundIndexer
 def indexer(repo, tell=None, interval=0.01):
     return BackgroundIndexer(repo.parts, interval, tell)
 """

@@ -7,22 +7,23 @@ meta container; that begins with the key of a run that is being deleted, which i
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Collection, Generator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import replace
 from typing import Final
 
 from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
 from aimstore.encoding.keys import decode_path, format_path
-from aimstore.errors import AimstoreError, CorruptionError, RepositoryError, RunNotFoundError, UnsupportedError
-from aimstore.lifecycle import shield
-from aimstore.maintenance import delete, is_remains
+from aimstore.errors import AimstoreError, RepositoryError, UnsupportedError
 from aimstore.plugins import plugins
-from aimstore.session import Parts, lock_run, mirrored_properties
+from aimstore.process import shield
+from aimstore.repository.checksums import Checksum, Checksums, checksums, verify
+from aimstore.repository.context import RepositoryContext
+from aimstore.repository.deletion import delete_run
+from aimstore.repository.properties import mirrored_properties
+from aimstore.repository.runs import check_is_run, is_run, lock_run, mark, marked_runs, unmark
 from aimstore.storage.layout import ATTRS, DELETED_KEY, read_properties
-from aimstore.types import META_PREFIX, meta_path, new_run_hash, seqs_path
+from aimstore.types import meta_path, new_run_hash, seqs_path
 
 logger = logging.getLogger("aimstore")
 
@@ -32,70 +33,55 @@ BATCH_BYTES: Final = 1 << 20
 BATCH_ITEMS: Final = 4096
 """Items after which it is, likewise."""
 
-_LENGTHS: Final = struct.Struct("<IQ")
-_DIGEST: Final = 16
 
-
-@dataclass(frozen=True)
-class Checksums:
-    """What tells whether two copies of a run are the same, to the last byte.
-
-    BLAKE2b, 128 bits in hexadecimal, over all items of a container in the order of their keys: for each the lengths of key and
-    value (uint32 and uint64, little-endian), the key, the value. A container that is not there counts as empty.
-
-    Attributes:
-        meta, seqs: of the two containers.
-    """
-
-    meta: str
-    seqs: str
-
-
-def copy_run(source: Parts, destination: Parts, run: str, *, new_hash: bool) -> str:
+def copy_run(source: RepositoryContext, destination: RepositoryContext, run: str, *, new_hash: bool) -> str:
     """See `Repo.copy_run`."""
     if source.path == destination.path and not new_hash:
         raise RepositoryError(f"{source.path} is the same repository; a copy of a run in it needs a new hash")
     target = new_run_hash() if new_hash else run
-    with lock_run(source.backend, run):
+    with lock_run(source, run):
         _copy_alone(source, destination, run, target)
     return target
 
 
-def move_run(source: Parts, destination: Parts, run: str) -> None:
+def move_run(source: RepositoryContext, destination: RepositoryContext, run: str) -> None:
     """See `Repo.move_run`."""
     if source.path == destination.path:
         raise RepositoryError(f"{source.path} is the same repository; nothing is to be moved")
-    with lock_run(source.backend, run) as lock:
+    with lock_run(source, run) as lock:
         check_is_run(source, run)
         if not _is_there(source, destination, run):
             _copy_alone(source, destination, run, run)
         with shield:
-            delete(source, run, lock)
+            delete_run(source, run, lock)
 
 
-def _is_there(source: Parts, destination: Parts, run: str) -> bool:
+def _is_there(source: RepositoryContext, destination: RepositoryContext, run: str) -> bool:
     """Whether an earlier move was interrupted when only the deletion was left to do."""
-    if not destination.backend.exists(meta_path(run)):
+    backend = destination.backend
+    if not backend.exists(meta_path(run)):
         return False
-    with destination.backend.lock(meta_path(run)):
-        with destination.backend.open(meta_path(run)) as meta:
-            if is_remains(meta):
-                return False
-        return checksums(source.backend, run) == checksums(destination.backend, run)
+    with backend.lock(meta_path(run)):
+        return is_run(backend, run) and checksums(source.backend, run) == checksums(backend, run)
 
 
-def _copy_alone(source: Parts, destination: Parts, run: str, target: str) -> None:
+def _copy_alone(source: RepositoryContext, destination: RepositoryContext, run: str, target: str) -> None:
     check_is_run(source, run)
     with shield:
         row = source.database.get_run(run)
         if row is not None:
             copy_labels(source, destination, {row.experiment}, row.tags)
     copy(source, destination, run, target)
-    if meta_path(target) not in destination.backend.marked(META_PREFIX):
+    if target not in marked_runs(destination.backend):
         plugins().notify("aimstore_run_indexed", run=target, repo=destination.path)
 
 
-def copy_labels(source: Parts, destination: Parts, experiments: Collection[str | None], tags: Collection[str]) -> None:
+def copy_labels(
+    source: RepositoryContext,
+    destination: RepositoryContext,
+    experiments: Collection[str | None],
+    tags: Collection[str],
+) -> None:
     """Make the experiments and tags of these names that the destination lacks; those it has stay as they are."""
     known = {each.name for each in destination.database.experiments()}
     for experiment in source.database.experiments():
@@ -111,16 +97,9 @@ def copy_labels(source: Parts, destination: Parts, experiments: Collection[str |
             )
 
 
-def check_is_run(parts: Parts, run: str) -> None:
-    """Return if there is such a run, and it is not what a deletion or a copy has left; raises `RunNotFoundError`."""
-    if parts.backend.exists(meta_path(run)):
-        with parts.backend.open(meta_path(run)) as meta:
-            if not is_remains(meta):
-                return
-    raise RunNotFoundError(f"no run {run} in {parts.path}")
-
-
-def copy(source: Parts, destination: Parts, run: str, target: str, *, bulk: bool = False) -> Checksums:
+def copy(
+    source: RepositoryContext, destination: RepositoryContext, run: str, target: str, *, bulk: bool = False
+) -> Checksums:
     """Copy a run, its row in the metadata database and its notes. A stalled run, whose process died, is stalled in the copy.
 
     Args:
@@ -136,13 +115,12 @@ def copy(source: Parts, destination: Parts, run: str, target: str, *, bulk: bool
         StorageError: the destination could not be written. Whatever is raised, nothing of the copy stays.
     """
     backend = destination.backend
-    stalled = meta_path(run) in source.backend.marked(META_PREFIX)
+    stalled = run in marked_runs(source.backend)
     with backend.lock(meta_path(target)) as lock, ExitStack() as undo:
         with shield:
             _clear(destination, target, lock)
             undo.callback(_remove, destination, target, lock)
-            backend.mark(meta_path(target))
-            backend.mark(seqs_path(target))
+            mark(backend, target)
             _copy_rows(source, destination, run, target)
         seqs = _copy_sequences(source.backend, backend, run, target)
         with ExitStack() as opened:
@@ -153,7 +131,7 @@ def copy(source: Parts, destination: Parts, run: str, target: str, *, bulk: bool
             found = Checksums(_copy_items(original, meta, run), seqs)
             meta.flush(sync=True)
             if not bulk:
-                compare(backend, target, found)
+                verify(backend, target, found)
             with shield:
                 if not bulk and not stalled:
                     destination.indexer.index(target, meta)
@@ -162,29 +140,25 @@ def copy(source: Parts, destination: Parts, run: str, target: str, *, bulk: bool
                 undo.pop_all()
                 if not stalled:
                     opened.close()
-                    backend.unmark(seqs_path(target))
-                    backend.unmark(meta_path(target))
+                    unmark(backend, target)
     return found
 
 
-def _clear(destination: Parts, target: str, lock: Lock) -> None:
+def _clear(destination: RepositoryContext, target: str, lock: Lock) -> None:
     """Remove what an interrupted copy or deletion has left under this hash."""
     backend = destination.backend
-    if backend.exists(meta_path(target)):
-        with backend.open(meta_path(target)) as meta:
-            if not is_remains(meta):
-                raise RepositoryError(
-                    f"{destination.path} has a run {target} already; delete that one, or copy with a new hash"
-                )
-    elif not backend.exists(seqs_path(target)):
-        return
-    delete(destination, target, lock)
+    if is_run(backend, target):
+        raise RepositoryError(
+            f"{destination.path} has a run {target} already; delete that run, or copy with a new hash"
+        )
+    if backend.exists(meta_path(target)) or backend.exists(seqs_path(target)):
+        delete_run(destination, target, lock)
 
 
-def _remove(destination: Parts, target: str, lock: Lock) -> None:
+def _remove(destination: RepositoryContext, target: str, lock: Lock) -> None:
     try:
         with shield:
-            delete(destination, target, lock)
+            delete_run(destination, target, lock)
     except (AimstoreError, OSError) as error:  # the first error is the one to raise
         logger.warning(
             "%s: part of a copy of run %s stays, unseen, until the next `aimstore reindex`: %s",
@@ -192,7 +166,7 @@ def _remove(destination: Parts, target: str, lock: Lock) -> None:
         )  # fmt: skip
 
 
-def _copy_rows(source: Parts, destination: Parts, run: str, target: str) -> None:
+def _copy_rows(source: RepositoryContext, destination: RepositoryContext, run: str, target: str) -> None:
     row = source.database.get_run(run)
     if row is None:
         with source.backend.open(meta_path(run)) as meta:
@@ -205,7 +179,7 @@ def _copy_rows(source: Parts, destination: Parts, run: str, target: str) -> None
 
 def _copy_sequences(source: Backend, destination: Backend, run: str, target: str) -> str:
     if not source.exists(seqs_path(run)):
-        return blake2b(digest_size=_DIGEST).hexdigest()
+        return Checksum().hexdigest()
     with ExitStack() as opened:
         with shield:
             original = opened.enter_context(source.open(seqs_path(run)))
@@ -217,7 +191,7 @@ def _copy_sequences(source: Backend, destination: Backend, run: str, target: str
 
 def _copy_items(source: Container, destination: Container, run: str) -> str:
     """Copy all items, from one snapshot; their checksum."""
-    checksum = blake2b(digest_size=_DIGEST)
+    checksum = Checksum()
     with closing(source.items()) as items:
         while True:
             with shield:  # a signal waits for one batch, and not for all of them
@@ -227,9 +201,7 @@ def _copy_items(source: Container, destination: Container, run: str) -> str:
                 return checksum.hexdigest()
             for _, key, value in batch.ops:
                 assert value is not None
-                checksum.update(_LENGTHS.pack(len(key), len(value)))
-                checksum.update(key)
-                checksum.update(value)
+                checksum.add(key, value)
 
 
 def _next_batch(items: Generator[tuple[bytes, bytes], None, None], destination: Container, run: str) -> WriteBatch:
@@ -250,31 +222,3 @@ def _next_batch(items: Generator[tuple[bytes, bytes], None, None], destination: 
 def _described(key: bytes) -> str:
     path = decode_path(key)
     return f"the parameter {format_path(path[1:])}" if path[0] == ATTRS else format_path(path)
-
-
-def compare(backend: Backend, run: str, expected: Checksums) -> None:
-    """Return if a copied run reads back as it was written; raises `CorruptionError`."""
-    found = checksums(backend, run)
-    different = [name for name in ("meta", "seqs") if getattr(found, name) != getattr(expected, name)]
-    if different:
-        raise CorruptionError(
-            f"run {run}: what the copy reads back in {' and '.join(different)} is not what was written; look after the disk, "
-            f"and copy it again"
-        )
-
-
-def checksums(backend: Backend, run: str) -> Checksums:
-    """The checksums of a run's containers as they are on the disk."""
-    return Checksums(_checksum(backend, meta_path(run)), _checksum(backend, seqs_path(run)))
-
-
-def _checksum(backend: Backend, path: str) -> str:
-    checksum = blake2b(digest_size=_DIGEST)
-    if backend.exists(path):
-        with backend.open(path) as container, closing(container.items()) as items:
-            for key, value in items:
-                if key != DELETED_KEY:  # of the copy, which hides it until the end
-                    checksum.update(_LENGTHS.pack(len(key), len(value)))
-                    checksum.update(key)
-                    checksum.update(value)
-    return checksum.hexdigest()

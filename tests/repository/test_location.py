@@ -6,7 +6,7 @@ import pytest
 
 from aimstore.config import RepoConfig, write_config
 from aimstore.errors import ConfigError, RepositoryError, RepositoryNotFoundError, StorageError
-from aimstore.locate import create, directory_of, find, is_empty, note_backend, read_own_config
+from aimstore.repository.location import create, directory_of, find, is_empty, note_backend, read_own_config
 
 
 def test_a_path_means_the_folder_or_the_directory_in_it(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from aimstore.errors import AimstoreError
-from aimstore.forking import track_forks
+from aimstore.process.forking import track_forks
 
 logger = logging.getLogger("aimstore")
 
@@ -71,8 +71,7 @@ class _Lifecycle:
         self.ending = 0
         self.masks = threading.local()
         track_forks(self)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._hold_signals, after_in_parent=self._let_signals_through)
+        os.register_at_fork(before=self._hold_signals, after_in_parent=self._let_signals_through)
 
     def watch(self, item: Closable) -> None:
         self.open[id(item)] = item
@@ -95,9 +94,8 @@ class _Lifecycle:
         for number in _SIGNALS:
             if number not in self.previous:
                 previous = signal.getsignal(number)
-                if (
-                    previous is not None and previous is not signal.SIG_IGN
-                ):  # None: not set from Python, so not ours to call
+                set_from_python = previous is not None  # any other handler is not ours to call
+                if set_from_python and previous is not signal.SIG_IGN:
                     self.previous[number] = previous
                     signal.signal(number, self._on_signal)
 

@@ -1,0 +1,73 @@
+"""Structured properties of a run: their mirror in the run's own container, and what is derived from them.
+
+The metadata database is the first home of the properties. The mirror lets it be rebuilt. Every derived property is
+defined here once, for queries, the SDK, data frames and the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aimstore.abc import Mode, WriteBatch
+from aimstore.encoding.records import encode_record
+from aimstore.errors import LockedError
+from aimstore.metadata import RunProperties
+from aimstore.moments import from_microseconds
+from aimstore.process import shield
+from aimstore.repository.context import RepositoryContext
+from aimstore.repository.runs import lock_run
+from aimstore.storage.layout import property_key
+from aimstore.types import meta_path
+
+MIRRORED: Final = ("name", "experiment", "description", "archived", "tags", "created_at", "finalized_at")
+"""Properties that the meta container repeats."""
+
+
+def mirrored_properties(run_hash: str, mirrored: Mapping[str, Any]) -> RunProperties:
+    """The properties as the run's own container repeats them; `mirrored` is what `read_properties` returned."""
+    known = {name: value for name, value in mirrored.items() if name in MIRRORED}
+    return RunProperties(run_hash, **{**known, "tags": tuple(known.get("tags", ()))})
+
+
+def put_properties(batch: WriteBatch, properties: RunProperties) -> None:
+    """Add the mirror of `properties` to a batch; a property that is None is removed."""
+    for name in MIRRORED:
+        value = getattr(properties, name)
+        if value is None:
+            batch.delete(property_key(name))
+        else:
+            batch.put(property_key(name), encode_record(value))
+
+
+def mirror(context: RepositoryContext, properties: RunProperties) -> None:
+    """Repeat the properties in the run's meta container, unless a writer has the run open, who does so at its end."""
+    run_hash = properties.hash
+    with (
+        suppress(LockedError),
+        shield,
+        lock_run(context, run_hash, maintenance=True) as lock,
+        context.backend.open(meta_path(run_hash), Mode.WRITE, lock=lock) as meta,
+    ):
+        batch = WriteBatch()
+        put_properties(batch, properties)
+        meta.write(batch)
+
+
+def end_of(properties: RunProperties, *, active: bool) -> datetime | None:
+    """When the run was last finalized, in UTC; None while a process writes the run, and for a stalled run."""
+    return None if active else from_microseconds(properties.finalized_at)
+
+
+def duration_of(properties: RunProperties, *, active: bool) -> float | None:
+    """Seconds from the creation of the run to its end, or to now while a process writes the run; never negative.
+
+    None for a stalled run, whose end is not known, and where the creation time is not known.
+    """
+    created = from_microseconds(properties.created_at)
+    end = datetime.now(UTC) if active else end_of(properties, active=False)
+    if created is None or end is None:
+        return None
+    return max(0.0, (end - created).total_seconds())

@@ -1,0 +1,149 @@
+"""`QueriedRun`: a run as a query sees it, read as far as the query asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from aimstore.index.record import RunRecord
+from aimstore.metadata import RunProperties, default_properties
+from aimstore.moments import from_microseconds
+from aimstore.repository.catalog import Catalog
+from aimstore.repository.properties import duration_of, end_of
+from aimstore.storage.layout import NUMBER, SequenceInfo
+
+
+class RunBatch:
+    """Runs that are given together: what one of them is asked for is read for all."""
+
+    def __init__(
+        self, catalog: Catalog, runs: Collection[str], rows: Mapping[str, RunProperties] | None = None
+    ) -> None:
+        """`rows`: the structured properties by hash, where they are known already."""
+        self._catalog = catalog
+        self._runs = runs
+        if rows is not None:
+            self.rows = rows
+
+    @cached_property
+    def rows(self) -> Mapping[str, RunProperties]:
+        """The structured properties of the runs that have a row in the metadata database."""
+        return self._catalog.rows(self._runs)
+
+    @cached_property
+    def _entries(self) -> dict[str, RunRecord]:
+        return {run: entry for run, entry in self._catalog.indexed(self._runs) if entry is not None}
+
+    def entry(self, run_hash: str) -> RunRecord:
+        """What the index says of a run; where it says nothing, what the run's own container says."""
+        return self._entries.get(run_hash) or self._catalog.record(run_hash)
+
+
+class QueriedRun:
+    """A finalized run as a query sees it.
+
+    Attributes:
+        hash: of the run.
+        is_match: the index has answered the whole query: the run matches.
+    """
+
+    def __init__(self, run_hash: str, batch: RunBatch, entry: RunRecord | None = None) -> None:
+        self.hash = run_hash
+        self.is_match = entry is None
+        self._batch = batch
+        self._entry = entry
+
+    @property
+    def is_final(self) -> bool:
+        """Whether what is known of the run stays true: nobody writes it, and it is indexed."""
+        return True
+
+    @property
+    def active(self) -> bool:
+        """Whether a process writes the run."""
+        return False
+
+    @property
+    def record(self) -> RunRecord:
+        """What the index or the run's meta container says."""
+        if self._entry is None:
+            self._entry = self._batch.entry(self.hash)
+        return self._entry
+
+    @property
+    def row(self) -> RunProperties:
+        """What the metadata database says."""
+        return self._batch.rows.get(self.hash) or default_properties(self.hash)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The tree of parameters."""
+        return self.record.attributes  # type: ignore[no-any-return]
+
+    @cached_property
+    def metrics(self) -> list[SequenceInfo]:
+        """The sequences of numbers."""
+        return [info for info in self.record.sequences if info.kind == NUMBER]
+
+    @cached_property
+    def properties(self) -> Mapping[str, Any]:
+        """The structured properties by the names of the query language, each computed when it is asked for."""
+        return _Properties(self)
+
+
+class PendingRun(QueriedRun):
+    """A run that has a progress marker, or that the index does not have: it is read from its own container."""
+
+    def __init__(self, run_hash: str, batch: RunBatch, entry: RunRecord, is_active: Callable[[str], bool]) -> None:
+        super().__init__(run_hash, batch, entry)
+        self._is_active = is_active
+
+    @property
+    def is_final(self) -> bool:
+        return False
+
+    @property
+    def active(self) -> bool:
+        return self._is_active(self.hash)
+
+
+class _Properties(Mapping[str, Any]):
+    def __init__(self, run: QueriedRun) -> None:
+        self._run = run
+        self._row = run.row
+
+    @cached_property
+    def active(self) -> bool:
+        return self._run.active
+
+    @property
+    def created_at(self) -> datetime | None:
+        return from_microseconds(self._row.created_at)
+
+    @property
+    def finalized_at(self) -> datetime | None:
+        return end_of(self._row, active=self.active)
+
+    @property
+    def duration(self) -> float | None:
+        return duration_of(self._row, active=self.active)
+
+    def __getitem__(self, name: str) -> Any:
+        if name in _STORED:
+            return getattr(self._row, name)
+        if name in _DERIVED:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _STORED
+        yield from _DERIVED
+
+    def __len__(self) -> int:
+        return len(_STORED) + len(_DERIVED)
+
+
+_STORED: Final = ("name", "experiment", "description", "tags", "archived")
+_DERIVED: Final = ("created_at", "finalized_at", "active", "duration")

@@ -1,0 +1,215 @@
+"""`RunSession`: a run held for writing, and the order of the steps by which it begins and ends.
+
+Begin: lock → markers → row in the metadata database → containers → drain.
+End: flush → end noted → index → containers closed → markers removed → unlock.
+After a crash at any step, the markers and a lock that nobody holds show what is left to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from aimstore.abc import OPEN, Container, Lock, Mode, State, WriteBatch
+from aimstore.errors import AimstoreError, RunNotFoundError
+from aimstore.metadata import RunProperties
+from aimstore.moments import now_microseconds
+from aimstore.plugins import plugins
+from aimstore.process import shield, track_forks, unwatch, watch
+from aimstore.repository.context import RepositoryContext
+from aimstore.repository.properties import mirrored_properties, put_properties
+from aimstore.repository.runs import lock_run, mark, marked_runs, unmark
+from aimstore.sequences import drainer
+from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
+from aimstore.types import meta_path, seqs_path
+
+if TYPE_CHECKING:
+    from aimstore.sequences.writer import SequenceWriter
+
+logger = logging.getLogger("aimstore")
+
+_RESUME: Final = "Run(run_hash=…) opens it again"
+
+
+class RunSession:
+    """Holds a run's lock, its containers and the writer of its sequences, from `begin` to `close`.
+
+    A process that ends closes its sessions first. In a forked child the state of a session becomes `State.FORKED`, and
+    what the session held stays the parent's.
+
+    Attributes:
+        context: of the repository.
+        run_hash: the run.
+        state: `OPEN` between `begin` and `close`.
+        lock, meta, seqs, writer: what an open session holds.
+    """
+
+    lock: Lock
+    meta: Container
+    seqs: Container
+    writer: SequenceWriter
+
+    def __init__(self, context: RepositoryContext, run_hash: str) -> None:
+        self.context = context
+        self.run_hash = run_hash
+        self.state = State.NOT_OPENED
+        track_forks(self)
+
+    def check(self) -> None:
+        """Return if the session is open; raises `ClosedError`."""
+        if self.state is not OPEN:
+            raise self.state.error(f"run {self.run_hash}", _RESUME if self.state is State.CLOSED else "")
+
+    # Begin
+
+    def begin(self, created: RunProperties | None = None) -> None:
+        """Open the run for writing.
+
+        Args:
+            created: the properties of a new run; None resumes a run that exists.
+
+        Raises:
+            LockedError: another process or thread writes the run.
+            RunNotFoundError: there is no such run.
+        """
+        with shield, ExitStack() as undo:
+            watch(self)  # before the first step, so that a signal leaves nothing half begun
+            undo.callback(unwatch, self)
+            self._take(created, undo)
+            self._open(created, undo)
+            drainer.add(self.writer)
+            undo.pop_all()
+            self.state = OPEN
+
+    def _take(self, created: RunProperties | None, undo: ExitStack) -> None:
+        """Lock and mark the run, and add the row of a new one."""
+        context, backend = self.context, self.context.backend
+        self.lock = undo.enter_context(lock_run(context, self.run_hash))
+        if created is None and not backend.exists(meta_path(self.run_hash)):
+            raise RunNotFoundError(f"no run {self.run_hash} in {context.path}")
+        if created is not None or self.run_hash not in marked_runs(backend):
+            undo.callback(unmark, backend, self.run_hash)
+        mark(backend, self.run_hash)
+        if created is not None:
+            undo.callback(self._forget)
+            context.database.create_run(
+                self.run_hash,
+                name=created.name,
+                experiment=created.experiment,
+                description=created.description,
+                created_at=created.created_at,
+                tags=created.tags,
+            )
+
+    def _open(self, created: RunProperties | None, undo: ExitStack) -> None:
+        """Open the containers, note in them that the run is being written, and make the writer."""
+        from aimstore.sequences.writer import SequenceWriter  # loads NumPy
+
+        backend = self.context.backend
+        self.meta = undo.enter_context(backend.open(meta_path(self.run_hash), Mode.WRITE, lock=self.lock))
+        if self.meta.exists(DELETED_KEY):
+            raise RunNotFoundError(f"run {self.run_hash} in {self.context.path} is being deleted")
+        self.seqs = undo.enter_context(backend.open(seqs_path(self.run_hash), Mode.WRITE))
+        if created is None:
+            ended = self.meta.exists(property_key("finalized_at"))  # else the last process to write it died
+            self.meta.delete(property_key("finalized_at"))
+            self.meta.flush(sync=True)  # before any point, so that a crash of the machine cannot bring the end back
+        else:
+            ended = True
+            self.mirror(created)
+        self.writer = SequenceWriter(self.run_hash, self.meta, self.seqs, recover=not ended)
+
+    def _forget(self) -> None:
+        """Remove what a run that could not begin has left."""
+        self.context.backend.delete(seqs_path(self.run_hash))
+        self.context.backend.delete(meta_path(self.run_hash))
+        with suppress(AimstoreError):  # the database may be what failed
+            self.context.database.delete_run(self.run_hash)
+
+    # While it is open
+
+    def mirror(self, properties: RunProperties) -> None:
+        """Repeat `properties` in the meta container."""
+        batch = WriteBatch()
+        put_properties(batch, properties)
+        self.meta.write(batch)
+
+    def flush(self, *, sync: bool = False) -> None:
+        """See `Run.flush`."""
+        self.check()
+        self.writer.flush(sync=sync)
+
+    # End
+
+    def close(self) -> None:
+        """Finalize the run. Raises whatever keeps its points from being written; the run is then still open.
+
+        An index that stays busy, or a metadata database that cannot be written, costs nothing but time: the markers
+        stay, and the next `reindex` does the rest.
+        """
+        with shield:
+            if self.state is not OPEN:
+                return
+            self.writer.close()
+            self.seqs.flush(sync=True)  # before the end is noted, because whoever reads the end trusts the summaries
+            self._note_end()
+            self.meta.flush(sync=True)
+            indexed = self._index()
+            try:
+                self._close_containers()
+            finally:
+                self._release(indexed=indexed)
+        if indexed:
+            plugins().notify("aimstore_run_finalized", run=self.run_hash, repo=self.context.path)
+            plugins().notify("aimstore_run_indexed", run=self.run_hash, repo=self.context.path)
+
+    def _note_end(self) -> None:
+        now = now_microseconds()
+        properties = replace(mirrored_properties(self.run_hash, read_properties(self.meta)), finalized_at=now)
+        try:
+            row = self.context.database.finish_run(self.run_hash, now)
+            if row.created_at is None and properties.created_at is not None:  # the database lost it: this row is new
+                self.context.database.upsert_runs([properties])
+            else:
+                properties = row
+        except AimstoreError as error:
+            logger.warning("run %s has ended, but the metadata database does not know it: %s", self.run_hash, error)
+        self.mirror(properties)
+
+    def _index(self) -> bool:
+        try:
+            self.context.indexer.index(self.run_hash, self.meta)
+        except AimstoreError as error:
+            logger.warning(
+                "run %s is complete but not indexed yet; `aimstore reindex` indexes it: %s", self.run_hash, error
+            )
+            return False
+        return True
+
+    def _close_containers(self) -> None:
+        self.state = State.CLOSED
+        drainer.remove(self.writer)
+        try:
+            self.seqs.close()
+        finally:
+            self.meta.close()
+
+    def _release(self, *, indexed: bool) -> None:
+        try:
+            if indexed:
+                unmark(self.context.backend, self.run_hash)
+        finally:
+            self.lock.release()
+            unwatch(self)  # after the last step, so that a signal leaves nothing half ended
+
+    def reopen(self) -> None:
+        """Go on with a run that was closed because its process seemed to end."""
+        if self.state is State.CLOSED:  # a run that could not be closed is still open
+            self.begin()
+
+    def _after_fork_in_child(self) -> None:
+        if self.state is OPEN:
+            self.state = State.FORKED
+            self.writer.abandon("was opened by the parent process; a forked child opens a run of its own")
