@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from aimstore.abc import Container
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
 from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties, default_properties, from_microseconds
+from aimstore.metadata import RunProperties, default_properties
+from aimstore.moments import from_microseconds
 from aimstore.plugins import plugins
 from aimstore.sequences.drainer import close_later
 from aimstore.session import RunSession, mirrored_properties

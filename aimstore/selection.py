@@ -15,7 +15,8 @@ from aimstore.catalog import UNREADABLE, Catalog
 from aimstore.errors import StorageError
 from aimstore.index.record import RunRecord
 from aimstore.lifecycle import shield
-from aimstore.metadata import RunProperties, default_properties, from_microseconds
+from aimstore.metadata import RunProperties, default_properties
+from aimstore.moments import from_microseconds
 from aimstore.sequences.drainer import drain_all
 from aimstore.storage.layout import NUMBER, SequenceInfo
 from aimstore.types import INDEX_PATH, META_PREFIX

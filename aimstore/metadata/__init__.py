@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,9 +17,7 @@ __all__ = [
     "RunProperties",
     "Tag",
     "default_properties",
-    "from_microseconds",
     "open_store",
-    "to_microseconds",
 ]
 
 
@@ -92,17 +89,3 @@ def open_store(
     from aimstore.metadata.store import MetadataStore  # costs 180 ms: SQLAlchemy
 
     return MetadataStore(url, lock=lock, timeout=timeout)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int | None) -> datetime | None:
-    """An aware datetime in UTC from int64 microseconds since the epoch."""
-    return None if value is None else datetime.fromtimestamp(value / 1e6, UTC)

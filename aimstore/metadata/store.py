@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from aimstore.metadata import Experiment, Note, RunProperties, Tag, schema
+from aimstore.metadata.database import Database
 from aimstore.metadata.models import experiments, notes, run_tags, runs, tags
 from aimstore.metadata.rows import (
     RUN_COLUMNS,
@@ -23,8 +23,8 @@ from aimstore.metadata.rows import (
     insert_missing,
     link,
 )
-from aimstore.metadata.session import Database
 from aimstore.metadata.snapshot import Snapshot
+from aimstore.moments import now_microseconds
 from aimstore.types import check_run_hash
 
 _FINISH: Final = update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("at"))
@@ -307,7 +307,7 @@ class MetadataStore:
     def add_note(self, run: str, text: str) -> int:
         """Add a note to a run; its id."""
         check_run_hash(run)
-        now = _now()
+        now = now_microseconds()
         values = {"run": run, "text": check_text(text, "note"), "created_at": now, "updated_at": now}
         with self._write() as connection:
             ensure_run(connection, run)
@@ -344,7 +344,7 @@ class MetadataStore:
 
     def update_note(self, note: int, text: str) -> bool:
         """Replace the text of a note; whether there is such a note."""
-        values = {"text": check_text(text, "note"), "updated_at": _now()}
+        values = {"text": check_text(text, "note"), "updated_at": now_microseconds()}
         with self._write() as connection:
             return connection.execute(update(notes).where(notes.c.id == note).values(values)).rowcount > 0
 
@@ -358,7 +358,3 @@ def _only(allowed: type, fields: Iterable[str]) -> None:
     unknown = sorted(set(fields) - set(allowed.__annotations__))
     if unknown:
         raise TypeError(f"no such property: {', '.join(unknown)}; there are {', '.join(allowed.__annotations__)}")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

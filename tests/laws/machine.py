@@ -21,7 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from aimstore import Repo, Run, maintenance
 from aimstore.errors import AimstoreError, QueryRuntimeError, RunNotFoundError
-from aimstore.metadata import default_properties, from_microseconds
+from aimstore.metadata import default_properties
+from aimstore.moments import from_microseconds
 from aimstore.types import INDEX_PATH
 from tests.laws import strategies
 from tests.laws.dying import killed

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 import aimstore.metadata
 from aimstore.errors import RepositoryError
 from aimstore.metadata import RunProperties, models, schema
-from aimstore.metadata.session import Database
+from aimstore.metadata.database import Database
 from aimstore.metadata.store import MetadataStore
 
 A = "a" * 24
