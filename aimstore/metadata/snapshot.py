@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, b
 from aimstore.abc import Term
 from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
 from aimstore.metadata.models import experiments, run_tags, runs, tags
-from aimstore.metadata.rows import LINK_COLUMNS, MANY, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
+from aimstore.metadata.rows import IN_SIZE, LINK_COLUMNS, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
 from aimstore.moments import to_microseconds
 
 _HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
@@ -62,12 +62,16 @@ class Snapshot:
         wanted = list(dict.fromkeys(hashes))
         found: list[Row] = []
         links: list[Row] = []
-        for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
+        for part in (wanted[start : start + IN_SIZE] for start in range(0, len(wanted), IN_SIZE)):
             found += raw_rows(connection, _ROWS, {"hashes": part})
             links += raw_rows(connection, _LINKS, {"hashes": part})
         groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
         labels = names_by_id(connection, tags, {row[1] for row in links})
         return run_properties(found, links, groups, labels)
+
+    def row(self, run: str) -> RunProperties:
+        """The properties of a run that has a row."""
+        return self.rows((run,))[run]
 
     def all_rows(self) -> dict[str, RunProperties]:
         """The properties of every run that has a row."""
@@ -124,7 +128,7 @@ def _text(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
             return column == value if isinstance(value, str) else false()
         case "in":
             texts = [each for each in value if isinstance(each, str)]
-            return None if len(texts) > MANY else column.in_(texts) if texts else false()
+            return None if len(texts) > IN_SIZE else column.in_(texts) if texts else false()
         case "startswith":
             begins: ColumnElement[bool] = func.substr(column, 1, len(value)) == value
             return begins

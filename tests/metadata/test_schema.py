@@ -36,7 +36,9 @@ def upgrade() -> None:
 
 def stored_schema(path: Path) -> set[str]:
     connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    ).fetchall()
     connection.close()
     return {" ".join(sql.split()).replace(" ,", ",") for (sql,) in rows}
 
