@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, false, func, insert, select, update
 
 from aimstore.errors import EncodingError
-from aimstore.metadata import Experiment, Note, RunProperties, Tag, schema
+from aimstore.metadata import DATABASE_WAITS, DatabaseWaits, Experiment, Note, RunProperties, Tag, schema
 from aimstore.metadata.database import Database
 from aimstore.metadata.models import experiments, notes, run_tags, runs, tags
 from aimstore.metadata.rows import (
@@ -72,13 +72,13 @@ class MetadataStore:
 
     Args:
         url: a SQLAlchemy URL, or the path of an SQLite file, which may hold any character (a URL must quote some,
-            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `timeout`.
-        lock: gives the lock under which the schema is created and upgraded.
-        timeout: seconds to wait where another process holds the database.
+            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `waits`.
+        lock: returns the lock under which the schema is created and upgraded.
+        waits: how long to wait for the database.
 
     Raises:
         ConfigError: a URL that cannot be used, a driver that is not installed. Opens nothing.
-        StorageError: (every method) no permission, no space, or still locked after `timeout` seconds.
+        StorageError: (every method) no permission, no space, or still locked after the wait.
         CorruptionError: (every method) what is at the URL is no database, or a damaged one.
         RepositoryError: (every method) the schema is from a newer version, or the tables are of another program.
         InvalidRunHashError: (methods that write) not a run hash.
@@ -87,9 +87,13 @@ class MetadataStore:
     """
 
     def __init__(
-        self, url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], timeout: float = 60.0
+        self,
+        url: str | Path,
+        *,
+        lock: Callable[[], AbstractContextManager[object]],
+        waits: DatabaseWaits = DATABASE_WAITS,
     ) -> None:
-        self._database = Database(url, timeout=timeout)
+        self._database = Database(url, waits)
         self._lock = lock
         self._ready = False
 
