@@ -15,9 +15,9 @@ def now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
-def to_microseconds(moment: datetime) -> int:
+def to_microseconds(when: datetime) -> int:
     """Microseconds since the epoch of an aware datetime, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (when - _EPOCH) // _MICROSECOND
 
 
 def from_microseconds(value: int | None) -> datetime | None:
@@ -26,4 +26,9 @@ def from_microseconds(value: int | None) -> datetime | None:
     Raises:
         OverflowError: the moment lies outside the years 1 to 9999.
     """
-    return None if value is None else _EPOCH + value * _MICROSECOND
+    return None if value is None else moment(value)
+
+
+def moment(value: int) -> datetime:
+    """As `from_microseconds`, of a moment that is known."""
+    return _EPOCH + value * _MICROSECOND

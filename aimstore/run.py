@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aimstore.abc import OPEN, Container
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
-from aimstore.metadata import Note, RunProperties, default_properties
+from aimstore.metadata import RunProperties, default_properties
 from aimstore.moments import from_microseconds, now_microseconds
 from aimstore.plugins import plugins
 from aimstore.process import shield
 from aimstore.repository.catalog import Catalog
 from aimstore.repository.opening import catalog_of
-from aimstore.repository.properties import duration_of, end_of, mirror, mirrored_properties
+from aimstore.repository.properties import RunNote, duration_of, end_of, mirror, mirrored_properties
 from aimstore.repository.queried import QueriedRun
 from aimstore.repository.session import RunSession
 from aimstore.sequences.drainer import close_later
@@ -192,15 +192,31 @@ class Run(AbstractContextManager["Run"]):
         return duration_of(self._properties(), active=self.active)
 
     @property
-    def notes(self) -> list[Note]:
-        """The notes of the run, oldest first: `id`, `text`, and `created_at` and `updated_at` in microseconds, UTC."""
+    def notes(self) -> tuple[RunNote, ...]:
+        """The notes of the run, oldest first."""
         with shield:
-            return self._catalog.context.database.notes(self._hash)
+            return tuple(map(RunNote.of, self._catalog.context.database.notes(self._hash)))
 
-    def add_note(self, text: str) -> Note:
-        """Add a note, which may be done on a run that is open for reading too, and return it."""
+    def add_note(self, text: str) -> int:
+        """Add a note and return its id. A run that is open for reading takes notes too."""
         with shield:
             return self._catalog.context.database.add_note(self._hash, text, restore=self._mirrored)
+
+    def update_note(self, note_id: int, text: str) -> None:
+        """Replace the text of a note. Raises `KeyError` where the run has no note with that id."""
+        with shield:
+            found = self._catalog.context.database.update_note(self._hash, note_id, text)
+        self._check_note(note_id, found)
+
+    def delete_note(self, note_id: int) -> None:
+        """Remove a note. Raises `KeyError` where the run has no note with that id."""
+        with shield:
+            found = self._catalog.context.database.delete_note(self._hash, note_id)
+        self._check_note(note_id, found)
+
+    def _check_note(self, note_id: int, found: bool) -> None:
+        if not found:
+            raise KeyError(f"run {self._hash} has no note {note_id}; its notes are {[note.id for note in self.notes]}")
 
     def _properties(self) -> RunProperties:
         return self._catalog.properties(self._hash) if self._known is None else self._known.row

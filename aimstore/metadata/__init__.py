@@ -1,11 +1,16 @@
-"""What the metadata database gives out: plain values. SQLAlchemy is loaded by `open_store`, on first use."""
+"""The metadata database: name, experiment, tags and notes of every run, in SQL.
+
+This room owns the SQL database behind a repository: its schema and migrations (`models`, `schema`), its transactions and
+waits (`database`), and what queries ask of it (`snapshot`). It imports the contracts, errors, types and moments, and no
+other room. `open_store` opens a `MetadataStore`; what a store returns are the plain values of this module. Importing the
+package does not load SQLAlchemy; `open_store` does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,14 +18,16 @@ if TYPE_CHECKING:
     from aimstore.metadata.store import MetadataStore
 
 __all__ = [
+    "DATABASE_WAITS",
+    "DEFAULT_EXPERIMENT",
+    "DEFAULT_NAME",
+    "DatabaseWaits",
     "Experiment",
     "Note",
     "RunProperties",
     "Tag",
     "default_properties",
-    "from_microseconds",
     "open_store",
-    "to_microseconds",
 ]
 
 
@@ -85,24 +92,27 @@ class Note:
     updated_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseWaits:
+    """How long the metadata database is waited for.
+
+    Attributes:
+        lock_seconds: seconds to wait while another process holds the database, before raising `StorageError`. In an SQLite
+            URL, `?timeout=` overrides this value.
+        slice_seconds: seconds that one call of SQLite may wait, after which Python handles signals and calls it again.
+    """
+
+    lock_seconds: float = 60.0
+    slice_seconds: float = 0.5
+
+
+DATABASE_WAITS: Final = DatabaseWaits()
+
+
 def open_store(
-    url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], timeout: float = 60.0
+    url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], waits: DatabaseWaits = DATABASE_WAITS
 ) -> MetadataStore:
-    """The metadata database at a SQLAlchemy URL, or the SQLite file at a path; see `store.MetadataStore`."""
+    """Open the metadata database at a SQLAlchemy URL, or the SQLite file at a path; see `store.MetadataStore`."""
     from aimstore.metadata.store import MetadataStore  # costs 180 ms: SQLAlchemy
 
-    return MetadataStore(url, lock=lock, timeout=timeout)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-
-
-def to_microseconds(moment: datetime) -> int:
-    """Microseconds since the epoch of an aware datetime, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_microseconds(value: int | None) -> datetime | None:
-    """An aware datetime in UTC from int64 microseconds since the epoch."""
-    return None if value is None else datetime.fromtimestamp(value / 1e6, UTC)
+    return MetadataStore(url, lock=lock, waits=waits)

@@ -84,6 +84,7 @@ notes = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("ix_notes_run", "run"),
+    sqlite_autoincrement=True,  # the id of a deleted note is never given to another
 )
 
 alembic_version = Table(

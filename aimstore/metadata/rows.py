@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -13,10 +13,14 @@ from sqlalchemy.exc import IntegrityError
 
 from aimstore.errors import EncodingError
 from aimstore.metadata import RunProperties
-from aimstore.metadata.models import NAME_LENGTH, run_tags, runs, tags
+from aimstore.metadata.models import NAME_LENGTH, experiments, run_tags, runs, tags
+from aimstore.types import check_run_hash
 
-MANY: Final = 500
-"""Values in one IN; every database takes that many parameters."""
+IN_SIZE: Final = 500
+"""Most values in one IN list; every database takes that many parameters."""
+
+Restore: TypeAlias = Callable[[], RunProperties]
+"""Returns the properties that a run's own container repeats, for a row that the database has lost."""
 
 RUN_COLUMNS = (
     runs.c.hash,
@@ -43,7 +47,7 @@ def names_by_id(connection: Connection, table: Table, wanted: Collection[int] | 
     """Names of experiments or tags: at least those of `wanted`, or all."""
     if wanted is not None and not wanted:
         return {}
-    if wanted is not None and len(wanted) <= MANY:
+    if wanted is not None and len(wanted) <= IN_SIZE:
         return dict(raw_rows(connection, _named(table), {"wanted": list(wanted)}))
     return dict(raw_rows(connection, select(table.c.id, table.c.name)))
 
@@ -93,10 +97,45 @@ def link(connection: Connection, run: str, tag: str) -> None:
     insert_missing(connection, run_tags, [{"run": run, "tag_id": identity(connection, tags, tag)}])
 
 
-def ensure_run(connection: Connection, run: str) -> None:
-    """Add a row with defaults where the run has none."""
-    if connection.execute(select(runs.c.hash).where(runs.c.hash == run)).first() is None:
+def ensure_run(connection: Connection, run: str, restore: Restore | None = None) -> None:
+    """Add a row where the run has none: with the properties that `restore` returns, or else with defaults."""
+    if connection.execute(select(runs.c.hash).where(runs.c.hash == run)).first() is not None:
+        return
+    if restore is None:
         insert_missing(connection, runs, [{"hash": run, "archived": False}])
+        return
+    properties = restore()
+    (row,) = checked_rows([properties])
+    if properties.experiment is not None:
+        row["experiment_id"] = identity(connection, experiments, properties.experiment)
+    if insert_missing(connection, runs, [row]):
+        for tag in properties.tags:
+            link(connection, run, tag)
+
+
+def checked_rows(properties: Iterable[RunProperties]) -> list[dict[str, Any]]:
+    """A row of `runs` for each of `properties`, still without its experiment.
+
+    Raises:
+        InvalidRunHashError, EncodingError: a value that cannot be stored; it may be a name of an experiment or a tag.
+    """
+    rows = []
+    for each in properties:
+        row = {
+            "hash": check_run_hash(each.hash),
+            "name": each.name,
+            "description": each.description,
+            "archived": each.archived,
+            "created_at": each.created_at,
+            "finalized_at": each.finalized_at,
+        }
+        check_fields(row)
+        if each.experiment is not None:
+            check_name(each.experiment, "experiment")
+        for tag in each.tags:
+            check_name(tag, "tag")
+        rows.append(row)
+    return rows
 
 
 def insert_missing(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from aimstore.errors import RepositoryError
+from aimstore.metadata.database import Database
 from aimstore.metadata.models import alembic_version, tables
-from aimstore.metadata.session import Database
 
 if TYPE_CHECKING:
     from alembic.config import Config

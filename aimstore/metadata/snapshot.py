@@ -10,9 +10,10 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, or_, select, true
 
 from aimstore.abc import Term
-from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties, to_microseconds
+from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
 from aimstore.metadata.models import experiments, run_tags, runs, tags
-from aimstore.metadata.rows import LINK_COLUMNS, MANY, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
+from aimstore.metadata.rows import IN_SIZE, LINK_COLUMNS, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
+from aimstore.moments import to_microseconds
 
 _HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
 _ROWS: Final = select(*RUN_COLUMNS).where(runs.c.hash.in_(_HASHES))
@@ -20,7 +21,10 @@ _LINKS: Final = select(*LINK_COLUMNS).where(run_tags.c.run.in_(_HASHES))
 """Made once: making a statement takes as long as SQLite takes to answer it."""
 
 _COMPARES_BYTES: Final = ("sqlite", "postgresql")
-"""Databases in which equal texts are the same text; in others case or accents may not count."""
+"""Databases in which equal texts are the same text; others may ignore case or accents."""
+
+_NOT_TEXT: Final = ("archived", "created_at", "finalized_at")
+"""Properties that every database compares exactly."""
 
 _COMPARE: Final[dict[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
     "==": lambda column, value: column == value,
@@ -61,12 +65,16 @@ class Snapshot:
         wanted = list(dict.fromkeys(hashes))
         found: list[Row] = []
         links: list[Row] = []
-        for part in (wanted[start : start + MANY] for start in range(0, len(wanted), MANY)):
+        for part in (wanted[start : start + IN_SIZE] for start in range(0, len(wanted), IN_SIZE)):
             found += raw_rows(connection, _ROWS, {"hashes": part})
             links += raw_rows(connection, _LINKS, {"hashes": part})
         groups = names_by_id(connection, experiments, {row[3] for row in found} - {None})
         labels = names_by_id(connection, tags, {row[1] for row in links})
         return run_properties(found, links, groups, labels)
+
+    def row(self, run: str) -> RunProperties:
+        """The properties of a run that has a row."""
+        return self.rows((run,))[run]
 
     def all_rows(self) -> dict[str, RunProperties]:
         """The properties of every run that has a row."""
@@ -86,34 +94,41 @@ class Snapshot:
         return self._hashes(true())
 
     def matching(self, term: Term) -> Matching | None:
-        """The runs of which a term on a structured property may hold; None where it may hold of nearly all."""
+        """The runs of which a term on a structured property may hold; None if it may hold of nearly all."""
         _, name = term.attribute
-        if name == "archived":
-            return Matching(self.archived(), exact=True) if _holds_of_archived_only(term) else None
-        if name in ("created_at", "finalized_at"):
-            moment = _moment(runs.c[name], term)
-            return None if moment is None else Matching(self._hashes(moment), exact=True)
-        if name == "tags":
-            condition = _tagged(term)
-        elif name == "experiment":
-            named = _text(experiments.c.name, term)
-            condition = None if named is None else runs.c.experiment_id.in_(select(experiments.c.id).where(named))
-        elif name in ("name", "description"):
-            condition = _text(runs.c[name], term)
-        else:
-            return None
+        condition = _condition(name, term)
         if condition is None:
             return None
-        rowless = (name == "experiment" and _may_hold(term, DEFAULT_EXPERIMENT)) or (
-            name == "name" and _may_hold(term, DEFAULT_NAME, longer=True)
-        )
-        exact = self._connection is None or self._connection.dialect.name in _COMPARES_BYTES
-        return Matching(self._hashes(condition), exact and not (rowless and name == "name"), rowless)
+        exact = name in _NOT_TEXT or self._connection is None or self._connection.dialect.name in _COMPARES_BYTES
+        rowless = False
+        if name == "experiment":
+            rowless = _may_hold(term, DEFAULT_EXPERIMENT)
+        elif name == "name":
+            rowless = _may_hold(term, DEFAULT_NAME, longer=True)
+            exact = exact and not rowless
+        return Matching(self._hashes(condition), exact, rowless)
 
     def _hashes(self, condition: ColumnElement[bool]) -> frozenset[str]:
         if self._connection is None:
             return frozenset()
         return frozenset(run for (run,) in raw_rows(self._connection, select(runs.c.hash).where(condition)))
+
+
+def _condition(name: object, term: Term) -> ColumnElement[bool] | None:
+    """The rows of `runs` of which a term on the property `name` may hold; None if it may hold of nearly all."""
+    match name:
+        case "archived":
+            return runs.c.archived if _holds_of_archived_only(term) else None
+        case "created_at" | "finalized_at":
+            return _moment(runs.c[name], term)
+        case "tags":
+            return _tagged(term)
+        case "experiment":
+            named = _text(experiments.c.name, term)
+            return None if named is None else runs.c.experiment_id.in_(select(experiments.c.id).where(named))
+        case "name" | "description":
+            return _text(runs.c[name], term)
+    return None
 
 
 def _text(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
@@ -123,7 +138,7 @@ def _text(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
             return column == value if isinstance(value, str) else false()
         case "in":
             texts = [each for each in value if isinstance(each, str)]
-            return None if len(texts) > MANY else column.in_(texts) if texts else false()
+            return None if len(texts) > IN_SIZE else column.in_(texts) if texts else false()
         case "startswith":
             begins: ColumnElement[bool] = func.substr(column, 1, len(value)) == value
             return begins

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypedDict, Unpack
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, false, func, insert, select, update
 
-from aimstore.metadata import Experiment, Note, RunProperties, Tag, schema
+from aimstore.errors import EncodingError
+from aimstore.metadata import DATABASE_WAITS, DatabaseWaits, Experiment, Note, RunProperties, Tag, schema
+from aimstore.metadata.database import Database
 from aimstore.metadata.models import experiments, notes, run_tags, runs, tags
 from aimstore.metadata.rows import (
     RUN_COLUMNS,
+    Restore,
     check_fields,
     check_name,
     check_text,
+    checked_rows,
     ensure_run,
     identity,
     insert_missing,
     link,
 )
-from aimstore.metadata.session import Database
 from aimstore.metadata.snapshot import Snapshot
+from aimstore.moments import now_microseconds
 from aimstore.types import check_run_hash
 
 _FINISH: Final = update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("at"))
+
+_MAX_NOTE_ID: Final = 2**31 - 1
+"""Greatest id that the column of `notes` holds in every database."""
 
 
 class RunFields(TypedDict, total=False):
@@ -66,13 +72,13 @@ class MetadataStore:
 
     Args:
         url: a SQLAlchemy URL, or the path of an SQLite file, which may hold any character (a URL must quote some,
-            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `timeout`.
-        lock: gives the lock under which the schema is created and upgraded.
-        timeout: seconds to wait where another process holds the database.
+            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `waits`.
+        lock: returns the lock under which the schema is created and upgraded.
+        waits: how long to wait for the database.
 
     Raises:
         ConfigError: a URL that cannot be used, a driver that is not installed. Opens nothing.
-        StorageError: (every method) no permission, no space, or still locked after `timeout` seconds.
+        StorageError: (every method) no permission, no space, or still locked after the wait.
         CorruptionError: (every method) what is at the URL is no database, or a damaged one.
         RepositoryError: (every method) the schema is from a newer version, or the tables are of another program.
         InvalidRunHashError: (methods that write) not a run hash.
@@ -81,9 +87,13 @@ class MetadataStore:
     """
 
     def __init__(
-        self, url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], timeout: float = 60.0
+        self,
+        url: str | Path,
+        *,
+        lock: Callable[[], AbstractContextManager[object]],
+        waits: DatabaseWaits = DATABASE_WAITS,
     ) -> None:
-        self._database = Database(url, timeout=timeout)
+        self._database = Database(url, waits)
         self._lock = lock
         self._ready = False
 
@@ -148,8 +158,14 @@ class MetadataStore:
             for label in labels:
                 link(connection, run, label)
 
-    def update_run(self, run: str, **fields: Unpack[RunFields]) -> None:
-        """Set properties of a run; a run without a row gets one with defaults for the rest."""
+    def update_run(self, run: str, *, restore: Restore | None = None, **fields: Unpack[RunFields]) -> RunProperties:
+        """Set properties of a run, and return all of them as they are then, in one transaction.
+
+        Args:
+            restore: returns the properties that the run's own container repeats. It is called only where the run has no
+                row, while other writers of the database wait, so it must be quick and must not use this store. Without
+                it a missing row gets defaults.
+        """
         check_run_hash(run)
         _only(RunFields, fields)
         check_fields(fields)
@@ -162,9 +178,10 @@ class MetadataStore:
                 values["experiment_id"] = None if experiment is None else identity(connection, experiments, experiment)
             statement = update(runs).where(runs.c.hash == run).values(values)
             if not values or not connection.execute(statement).rowcount:
-                ensure_run(connection, run)
+                ensure_run(connection, run, restore)
                 if values:
                     connection.execute(statement)
+            return Snapshot(connection).row(run)
 
     def finish_runs(self, ended: Mapping[str, int]) -> None:
         """Note when runs ended, in one transaction. Those without a row get none."""
@@ -175,49 +192,38 @@ class MetadataStore:
             with self._write() as connection:
                 connection.execute(_FINISH, changes)
 
-    def finish_run(self, run: str, finalized_at: int) -> RunProperties:
-        """Note when a run has ended; all its properties as they are then. A run without a row gets one."""
+    def finish_run(self, run: str, finalized_at: int, *, restore: Restore | None = None) -> RunProperties:
+        """Note when a run has ended, and return all its properties as they are then. `restore`: as for `update_run`."""
         check_run_hash(run)
         check_fields({"finalized_at": finalized_at})
         values = {"key": run, "at": finalized_at}
         with self._write() as connection:
             if not connection.execute(_FINISH, values).rowcount:
-                ensure_run(connection, run)
+                ensure_run(connection, run, restore)
                 connection.execute(_FINISH, values)
-            return Snapshot(connection).rows((run,))[run]
+            return Snapshot(connection).row(run)
 
     def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
         """Write all properties of many runs in one transaction; their tags become exactly those given."""
-        rows: list[dict[str, Any]] = []
-        for one in properties:
-            row = {
-                "hash": check_run_hash(one.hash),
-                "name": one.name,
-                "description": one.description,
-                "archived": one.archived,
-                "created_at": one.created_at,
-                "finalized_at": one.finalized_at,
-            }
-            check_fields(row)
-            rows.append(row)
-        groups = sorted({check_name(one.experiment, "experiment") for one in properties if one.experiment is not None})
-        labels = sorted({check_name(tag, "tag") for one in properties for tag in one.tags})
+        rows = checked_rows(properties)
         if not rows:
             return
+        groups = sorted({each.experiment for each in properties if each.experiment is not None})
+        labels = sorted({tag for each in properties for tag in each.tags})
         keys = [{"key": row["hash"]} for row in rows]
         changes: dict[str, Any] = {column.name: bindparam(column.name) for column in RUN_COLUMNS[1:]}
         with self._write() as connection:
             group_ids: dict[str | None, int | None] = {name: identity(connection, experiments, name) for name in groups}
             label_ids = {name: identity(connection, tags, name) for name in labels}
-            for row, one in zip(rows, properties, strict=True):
-                row["experiment_id"] = group_ids.get(one.experiment)
+            for row, each in zip(rows, properties, strict=True):
+                row["experiment_id"] = group_ids.get(each.experiment)
             insert_missing(connection, runs, rows)
             connection.execute(
                 update(runs).where(runs.c.hash == bindparam("key")).values(changes),
                 [{**row, **key} for row, key in zip(rows, keys, strict=True)],
             )
             connection.execute(delete(run_tags).where(run_tags.c.run == bindparam("key")), keys)
-            links = [{"run": one.hash, "tag_id": label_ids[tag]} for one in properties for tag in set(one.tags)]
+            links = [{"run": each.hash, "tag_id": label_ids[tag]} for each in properties for tag in set(each.tags)]
             insert_missing(connection, run_tags, links)
 
     def get_run(self, run: str) -> RunProperties | None:
@@ -253,20 +259,25 @@ class MetadataStore:
 
     # Tags and experiments
 
-    def add_tag(self, run: str, tag: str) -> None:
-        """Give a run a tag, which is created where it is new; having it already is no error."""
+    def add_tag(self, run: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
+        """Give a run a tag, and return all its properties. A new tag is created; adding a tag twice is no error.
+        `restore`: as for `update_run`."""
         check_run_hash(run)
         check_name(tag, "tag")
         with self._write() as connection:
-            ensure_run(connection, run)
+            ensure_run(connection, run, restore)
             link(connection, run, tag)
+            return Snapshot(connection).row(run)
 
-    def remove_tag(self, run: str, tag: str) -> None:
-        """Take a tag from a run; not having it is no error. The tag itself stays."""
+    def remove_tag(self, run: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
+        """Take a tag from a run, and return all its properties. Removing a tag that it does not have is no error; the
+        tag itself stays. `restore`: as for `update_run`."""
         check_run_hash(run)
         tag_id = select(tags.c.id).where(tags.c.name == check_name(tag, "tag")).scalar_subquery()
         with self._write() as connection:
+            ensure_run(connection, run, restore)
             connection.execute(delete(run_tags).where(run_tags.c.run == run, run_tags.c.tag_id == tag_id))
+            return Snapshot(connection).row(run)
 
     def experiments(self) -> list[Experiment]:
         """All experiments, by name."""
@@ -304,29 +315,25 @@ class MetadataStore:
 
     # Notes
 
-    def add_note(self, run: str, text: str) -> int:
-        """Add a note to a run; its id."""
+    def add_note(self, run: str, text: str, *, restore: Restore | None = None) -> int:
+        """Add a note to a run, and return its id, which no other note ever has. `restore`: as for `update_run`."""
         check_run_hash(run)
-        now = _now()
+        now = now_microseconds()
         values = {"run": run, "text": check_text(text, "note"), "created_at": now, "updated_at": now}
         with self._write() as connection:
-            ensure_run(connection, run)
+            ensure_run(connection, run, restore)
             key = connection.execute(insert(notes).values(values)).inserted_primary_key
             assert key is not None
             return int(key[0])
 
     def replace_notes(self, run: str, replacement: Iterable[Note]) -> None:
-        """Give a run these notes, with their times, instead of those it has; they get ids of their own."""
+        """Replace the notes of a run by these, with their times; each gets a new id."""
         check_run_hash(run)
-        rows = [
-            {
-                "run": run,
-                "text": check_text(note.text, "note"),
-                "created_at": note.created_at,
-                "updated_at": note.updated_at,
-            }
-            for note in replacement
-        ]
+        rows = []
+        for note in replacement:
+            times = {"created_at": note.created_at, "updated_at": note.updated_at}
+            check_fields(times)
+            rows.append({"run": run, "text": check_text(note.text, "note"), **times})
         with self._write() as connection:
             ensure_run(connection, run)
             connection.execute(delete(notes).where(notes.c.run == run))
@@ -342,23 +349,33 @@ class MetadataStore:
         with self._database.read() as connection:
             return [Note(*row) for row in connection.execute(query)]
 
-    def update_note(self, note: int, text: str) -> bool:
-        """Replace the text of a note; whether there is such a note."""
-        values = {"text": check_text(text, "note"), "updated_at": _now()}
+    def update_note(self, run: str, note: int, text: str) -> bool:
+        """Replace the text of the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
+        chosen = _note_of(run, note)
+        values = {"text": check_text(text, "note"), "updated_at": now_microseconds()}
         with self._write() as connection:
-            return connection.execute(update(notes).where(notes.c.id == note).values(values)).rowcount > 0
+            return connection.execute(update(notes).where(chosen).values(values)).rowcount > 0
 
-    def delete_note(self, note: int) -> bool:
-        """Remove a note; whether there was one."""
+    def delete_note(self, run: str, note: int) -> bool:
+        """Remove the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
+        chosen = _note_of(run, note)
         with self._write() as connection:
-            return connection.execute(delete(notes).where(notes.c.id == note)).rowcount > 0
+            return connection.execute(delete(notes).where(chosen)).rowcount > 0
+
+
+def _note_of(run: str, note: int) -> ColumnElement[bool]:
+    """The row of one note. An id of another run's note selects nothing."""
+    check_run_hash(run)
+    if type(note) is not int:
+        raise EncodingError(
+            f"the id of a note is an int, not {note!r:.60}; the notes of a run have their ids in `Note.id`"
+        )
+    if not 0 < note <= _MAX_NOTE_ID:
+        return false()
+    return (notes.c.run == run) & (notes.c.id == note)
 
 
 def _only(allowed: type, fields: Iterable[str]) -> None:
     unknown = sorted(set(fields) - set(allowed.__annotations__))
     if unknown:
         raise TypeError(f"no such property: {', '.join(unknown)}; there are {', '.join(allowed.__annotations__)}")
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -8,19 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from aimstore.abc import Mode, WriteBatch
 from aimstore.encoding.records import encode_record
 from aimstore.errors import LockedError
-from aimstore.metadata import RunProperties
-from aimstore.moments import from_microseconds
+from aimstore.metadata import Note, RunProperties
+from aimstore.moments import from_microseconds, moment
 from aimstore.process import shield
 from aimstore.repository.context import RepositoryContext
 from aimstore.repository.runs import lock_run
 from aimstore.storage.layout import property_key
 from aimstore.types import meta_path
+
+
+@dataclass(frozen=True)
+class RunNote:
+    """Free text about a run.
+
+    Attributes:
+        id: identifies the note; no other note ever has the same id.
+        text: of the note.
+        created_at, updated_at: when the note was added, and when its text was last changed, in UTC.
+    """
+
+    id: int
+    text: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, note: Note) -> RunNote:
+        """A note as the metadata database stores it."""
+        return cls(note.id, note.text, moment(note.created_at), moment(note.updated_at))
+
 
 MIRRORED: Final = ("name", "experiment", "description", "archived", "tags", "created_at", "finalized_at")
 """Properties that the meta container repeats."""

@@ -10,6 +10,7 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.abc import Mode
+from aimstore.repository import context_of
 from aimstore.types import seqs_path
 
 
@@ -99,7 +100,7 @@ def test_a_copy_that_differs_and_an_interruption(invoke: Any, repo: Repo, monkey
         monkeypatch.setattr("aimstore.cli.convert.progress_bar", progress)
 
     def damage() -> None:
-        with Repo("new").parts.backend.open(seqs_path(runs[0]), Mode.WRITE) as seqs:
+        with context_of(Repo("new")).backend.open(seqs_path(runs[0]), Mode.WRITE) as seqs:
             seqs.put(b"more", b"?")
 
     def interrupt() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.repository import catalog_of, context_of
 from aimstore.repository.conversion import convert
 from aimstore.repository.transfer import checksums
 
@@ -103,10 +104,10 @@ def everything(repo: Repo) -> dict[str, tuple]:
     """All that can be seen of each run."""
     return {
         run.hash: (
-            repo.catalog.properties(run.hash),
+            catalog_of(repo).properties(run.hash),
             run[...],
             [(each.name, each.context, each.kind, repr(list(each.records()))) for each in run.sequences()],
-            checksums(repo.parts.backend, run.hash),
+            checksums(context_of(repo).backend, run.hash),
         )
         for run in repo.iter_runs()
     }

@@ -8,7 +8,7 @@ import pytest
 
 from aimstore.errors import ConfigError, CorruptionError, StorageError
 from aimstore.metadata import RunProperties
-from aimstore.metadata.session import Database
+from aimstore.metadata.database import Database
 from aimstore.metadata.store import MetadataStore
 
 A = "a" * 24

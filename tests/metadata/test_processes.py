@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aimstore.errors import StorageError
-from aimstore.metadata import RunProperties
+from aimstore.metadata import DatabaseWaits, RunProperties
 from aimstore.metadata.store import MetadataStore
 
 A, B, C = "a" * 24, "b" * 24, "c" * 24
@@ -125,7 +125,7 @@ def test_a_database_that_stays_locked_is_an_error_that_says_so(store, url, path,
     store.create_run(A)
     hold(fork, path, "BEGIN EXCLUSIVE")
     impatient = (
-        MetadataStore(url, lock=lock, timeout=0.05)
+        MetadataStore(url, lock=lock, waits=DatabaseWaits(lock_seconds=0.05))
         if where == "constructor"
         else MetadataStore(f"{url}?timeout=0.05", lock=lock)
     )
@@ -137,7 +137,7 @@ def test_a_database_that_stays_locked_is_an_error_that_says_so(store, url, path,
 def test_a_reader_that_stays_keeps_a_commit_waiting_and_then_nothing_is_written(store, url, path, lock, fork):
     store.create_run(A)
     reader = hold(fork, path, "BEGIN", "SELECT * FROM runs")
-    with MetadataStore(url, lock=lock, timeout=0.05) as impatient:
+    with MetadataStore(url, lock=lock, waits=DatabaseWaits(lock_seconds=0.05)) as impatient:
         with pytest.raises(StorageError, match="stayed locked"):
             impatient.update_run(A, name="x")
         assert impatient.get_run(A) == RunProperties(A)

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 import aimstore.metadata
 from aimstore.errors import RepositoryError
 from aimstore.metadata import RunProperties, models, schema
-from aimstore.metadata.session import Database
+from aimstore.metadata.database import Database
 from aimstore.metadata.store import MetadataStore
 
 A = "a" * 24
@@ -36,7 +36,9 @@ def upgrade() -> None:
 
 def stored_schema(path: Path) -> set[str]:
     connection = sqlite3.connect(path)
-    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    ).fetchall()
     connection.close()
     return {" ".join(sql.split()).replace(" ,", ",") for (sql,) in rows}
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aimstore.errors import ClosedError, EncodingError, InvalidRunHashError
+from aimstore.errors import ClosedError, CorruptionError, EncodingError, InvalidRunHashError
 from aimstore.metadata import Experiment, RunProperties, Tag
+from aimstore.metadata.database import Database
 from aimstore.metadata.store import MetadataStore
 
 A, B, C = "a" * 24, "b" * 24, "c" * 24
@@ -91,14 +92,103 @@ def test_experiments_and_tags_have_properties_of_their_own(store):
 def test_notes_are_kept_in_order_and_edited_by_id(store):
     first, second = store.add_note(A, "one"), store.add_note(A, "two")
     store.add_note(B, "elsewhere")
-    assert store.update_note(first, "uno")
+    assert store.update_note(A, first, "uno")
     assert [(note.id, note.text) for note in store.notes(A)] == [(first, "uno"), (second, "two")]
     assert all(note.created_at <= note.updated_at for note in store.notes(A))
-    assert store.delete_note(second)
-    assert not store.delete_note(second)
-    assert not store.update_note(second, "gone")
+    assert store.delete_note(A, second)
+    assert not store.delete_note(A, second)
+    assert not store.update_note(A, second, "gone")
     assert [note.text for note in store.notes(A)] == ["uno"]
     assert store.get_run(A) == RunProperties(A)
+
+
+def test_a_note_of_another_run_is_out_of_reach(store):
+    note = store.add_note(A, "mine")
+    assert not store.update_note(B, note, "yours")
+    assert not store.delete_note(B, note)
+    assert [each.text for each in store.notes(A)] == ["mine"]
+
+
+def test_the_id_of_a_deleted_note_is_never_given_to_another(store):
+    first = store.add_note(A, "one")
+    assert store.delete_note(A, first)
+    second = store.add_note(A, "two")
+    assert second != first
+    store.replace_notes(A, store.notes(A))
+    assert store.notes(A)[0].id not in (first, second)
+
+
+@pytest.mark.parametrize("note", [0, -1, 2**31, 2**70])
+def test_an_id_that_no_note_can_have_finds_none(store, note):
+    store.add_note(A, "one")
+    assert not store.update_note(A, note, "x")
+    assert not store.delete_note(A, note)
+
+
+@pytest.mark.parametrize("note", ["1", 1.0, True, None])
+def test_the_id_of_a_note_is_an_int(store, note):
+    store.add_note(A, "one")
+    for write in (lambda: store.update_note(A, note, "x"), lambda: store.delete_note(A, note)):
+        with pytest.raises(EncodingError, match="the id of a note is an int"):
+            write()
+    with pytest.raises(EncodingError, match="note is a str"):
+        store.add_note(A, 3)
+
+
+def changes(store, restore=None):
+    """Everything that changes one run and returns its properties."""
+    return {
+        "update": lambda: store.update_run(A, description="new", restore=restore),
+        "add_tag": lambda: store.add_tag(A, "new", restore=restore),
+        "remove_tag": lambda: store.remove_tag(A, "old", restore=restore),
+        "finish": lambda: store.finish_run(A, 9, restore=restore),
+    }
+
+
+@pytest.mark.parametrize("change", ["update", "add_tag", "remove_tag", "finish"])
+def test_a_change_returns_all_properties_as_they_are_then(store, change):
+    store.create_run(A, name="first", experiment="base", created_at=1, tags=("old", "z"))
+    before = store.get_run(A)
+    after = changes(store, restore=lambda: pytest.fail("the row is there"))[change]()
+    assert after == store.get_run(A) != before
+
+
+@pytest.mark.parametrize("change", ["update", "add_tag", "remove_tag", "finish"])
+def test_a_change_of_a_lost_row_restores_the_rest(store, change):
+    kept = RunProperties(A, "kept", "base", "text", True, ("old", "z"), created_at=1, finalized_at=2)
+    store.create_run(B, tags=("old",))
+    restored = changes(store, restore=lambda: kept)[change]()
+    store.upsert_runs([kept])
+    assert restored == changes(store)[change]()
+
+
+def test_a_note_for_a_lost_row_restores_it(store):
+    kept = RunProperties(A, "kept", "base", tags=("old",), created_at=1)
+    store.add_note(A, "text", restore=lambda: kept)
+    assert store.get_run(A) == kept
+
+
+def test_a_row_that_cannot_be_restored_stays_lost(store):
+    def restore():
+        raise CorruptionError("the mirror is damaged")
+
+    for change in changes(store, restore).values():
+        with pytest.raises(CorruptionError, match="the mirror is damaged"):
+            change()
+    with pytest.raises(EncodingError):
+        store.update_run(A, name="x", restore=lambda: RunProperties(A, tags=(3,)))
+    assert store.all_runs() == {}
+
+
+def test_a_change_is_one_transaction(store, monkeypatch):
+    store.create_run(A, tags=("old",))
+    begun = []
+    write = Database.write
+    monkeypatch.setattr(Database, "write", lambda self: begun.append("write") or write(self))
+    monkeypatch.setattr(Database, "read", lambda self: pytest.fail("a second transaction"))
+    for change in changes(store).values():
+        change()
+    assert begun == ["write"] * 4
 
 
 def test_a_deleted_run_leaves_nothing_of_itself(store):
@@ -179,6 +269,8 @@ def test_what_is_no_run_hash_is_not_stored(store, run):
         lambda: store.add_tag(run, "x"),
         lambda: store.remove_tag(run, "x"),
         lambda: store.add_note(run, "x"),
+        lambda: store.update_note(run, 1, "x"),
+        lambda: store.delete_note(run, 1),
         lambda: store.delete_run(run),
         lambda: store.upsert_runs([RunProperties(run)]),
     ):

@@ -14,9 +14,10 @@ import plotly.graph_objects as go
 import pytest
 
 from aimstore import Audio, Distribution, Figure, Image, Repo, Run, Text
-from aimstore.repository.conversion import convert
 from aimstore.encoding.records import Opaque
 from aimstore.plugins import PluginManager, RecordTypeSpec, hookimpl, objects
+from aimstore.repository import catalog_of, context_of
+from aimstore.repository.conversion import convert
 from aimstore.repository.transfer import checksums
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 90, 3)).astype(np.uint8)
@@ -121,8 +122,8 @@ def test_every_type_comes_through_a_conversion_there_and_back(
         copy = Repo(tmp_path / backend)
         found = copy.get_run(run.hash)
         check_same(seen(found), before)
-        assert checksums(copy.parts.backend, run.hash) == checksums(repo.parts.backend, run.hash)
-        assert copy.catalog.properties(run.hash) == repo.catalog.properties(run.hash)
+        assert checksums(context_of(copy).backend, run.hash) == checksums(context_of(repo).backend, run.hash)
+        assert catalog_of(copy).properties(run.hash) == catalog_of(repo).properties(run.hash)
         for kind in ("text", "image", "audio", "distribution", "figure", "point", "hologram", "array"):
             [sequence] = copy.query_sequences(kind=kind)
             check_same([record.value for record in sequence], tracked[sequence.name])

@@ -26,6 +26,8 @@ from aimstore.query import (
 )
 from aimstore.query.functions import FUNCTIONS, METHODS, call_method
 from aimstore.query.limits import Budget
+from aimstore.repository import catalog_of, context_of
+from aimstore.repository.selection import Pushdown, Selection
 
 REFUSED = {
     "cannot read the attribute": [
@@ -158,9 +160,9 @@ def test_nothing_live_is_reached_from_a_run_of_a_repository(tmp_path):
         run.track(1.0, name="loss", context={"subset": "train"})
         run.track("text", name="note")
     with contextlib.closing(Repo(tmp_path)) as repo:
-        (source,) = repo.sources()
-        behind = [source, source.record, source.row, source.metrics, source.record.sequences[0], repo, repo.parts]
-        behind += [repo.catalog, repo.parts.backend, repo.parts.indexer, repo.parts.database, run]
+        (source,) = Selection(catalog_of(repo), Pushdown())
+        behind = [source, source.record, source.row, source.metrics, source.record.sequences[0], repo, context_of(repo)]
+        behind += [catalog_of(repo), context_of(repo).backend, context_of(repo).indexer, context_of(repo).database, run]
         behind.append(source.attributes["a"]["large"])
         names = sorted(
             {name for each in behind for name in (*dir(each), *getattr(each, "__dict__", ()))} | {"repo", "db", "tree"}

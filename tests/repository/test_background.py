@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.repository import context_of
 from aimstore.repository.background import BackgroundIndexer
 from aimstore.repository.reindex import ReindexReport
 from aimstore.testing.waiting import until
@@ -27,7 +28,7 @@ WATCHED = """
 import threading
 from aimstore.repository.background import BackgroundIndexer
 def indexer(repo, tell=None, interval=0.01):
-    return BackgroundIndexer(repo.parts, interval, tell)
+    return BackgroundIndexer(context_of(repo), interval, tell)
 """
 
 
@@ -58,7 +59,7 @@ def check_whole(run: Run) -> None:
 
 
 def markers(repo: Repo) -> list[str]:
-    return [*repo.parts.backend.marked("meta/chunks/"), *repo.parts.backend.marked("seqs/chunks/")]
+    return [*context_of(repo).backend.marked("meta/chunks/"), *context_of(repo).backend.marked("seqs/chunks/")]
 
 
 # What it does
@@ -67,7 +68,7 @@ def markers(repo: Repo) -> list[str]:
 def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, stall: Stall) -> None:
     stalled = stall(4)
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         reports = told.wait(4)
     assert [len(report.indexed) for report in reports] == [1, 1, 1, 1]
@@ -80,7 +81,7 @@ def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, stall: Stall) -> Non
 
 def test_a_run_that_dies_while_the_indexer_runs_is_indexed(repo: Repo, stall: Stall) -> None:
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         stall()
         (stalled,) = told.wait(1)[0].indexed
@@ -91,11 +92,11 @@ def test_a_run_that_ended_while_the_index_was_busy_is_only_indexed(repo: Repo) -
     with Run(repo=repo) as run:
         pass
     for path in (meta_path(run.hash), seqs_path(run.hash)):
-        repo.parts.backend.mark(path)
+        context_of(repo).backend.mark(path)
     ended = repo.get_run(run.hash).finalized_at
     assert repo.status().stalled == [run.hash]
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         assert told.wait(1)[0].indexed == [run.hash]
     assert repo.get_run(run.hash).finalized_at == ended
@@ -104,7 +105,7 @@ def test_a_run_that_ended_while_the_index_was_busy_is_only_indexed(repo: Repo) -
 
 def test_a_live_run_keeps_its_marker_and_goes_on(repo: Repo, stall: Stall) -> None:
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer, Run(repo=repo) as run:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer, Run(repo=repo) as run:
         indexer.start()
         for i in range(3):
             stall()
@@ -125,7 +126,7 @@ def test_a_run_that_cannot_be_indexed_is_told_once_and_keeps_its_marker(
     for file in (Path(repo.path) / "meta/chunks" / bad).iterdir():
         file.write_bytes(os.urandom(200))
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         told.wait(2)
         stall()  # it goes on with others
@@ -141,16 +142,16 @@ def test_it_goes_on_after_an_error_that_nobody_foresaw(
     repo: Repo, stall: Stall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stall()
-    marked, calls = repo.parts.backend.marked, iter(range(3))
+    marked, calls = context_of(repo).backend.marked, iter(range(3))
 
     def failing(prefix: str) -> list[str]:
         if next(calls, None) is not None:
             raise RuntimeError("unforeseen")
         return marked(prefix)
 
-    monkeypatch.setattr(repo.parts.backend, "marked", failing)
+    monkeypatch.setattr(context_of(repo).backend, "marked", failing)
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         assert len(told.wait(1)[0].indexed) == 1
     assert [record.message for record in caplog.records] == [
@@ -160,7 +161,7 @@ def test_it_goes_on_after_an_error_that_nobody_foresaw(
 
 def test_while_nothing_is_marked_it_only_lists_markers(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     Run(repo=repo).close()
-    backend = repo.parts.backend
+    backend = context_of(repo).backend
     looks = threading.Semaphore(0)
     marked = backend.marked
     monkeypatch.setattr(backend, "marked", lambda prefix: (looks.release(), marked(prefix))[1])
@@ -188,7 +189,7 @@ with indexer(repo, lambda report: print(*report.indexed, *report.failed)) as sta
         for _ in range(3)
     ]
     told = Told()
-    with BackgroundIndexer(repo.parts, OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
         indexer.start()
         until(lambda: not repo.status().stalled, "runs are left stalled")
     for process in processes:
@@ -207,14 +208,14 @@ def test_who_resumes_a_run_that_is_being_indexed_waits_and_gets_it(
 ) -> None:
     (stalled,) = stall()
     inside, go_on = threading.Event(), threading.Event()
-    index = repo.parts.indexer.index
+    index = context_of(repo).indexer.index
 
     def slowly(run: str, meta: Any) -> None:
         inside.set()
         assert go_on.wait(60)
         index(run, meta)
 
-    monkeypatch.setattr(repo.parts.indexer, "index", slowly)
+    monkeypatch.setattr(context_of(repo).indexer, "index", slowly)
     with repo.start_indexer(OFTEN):
         assert inside.wait(60)
         process = python(
@@ -266,8 +267,8 @@ def test_stopped_while_it_works_it_ends_the_run_that_it_has_begun_with(
 ) -> None:
     stalled = stall(5)
     inside = threading.Event()
-    index = repo.parts.indexer.index
-    monkeypatch.setattr(repo.parts.indexer, "index", lambda run, meta: (inside.set(), index(run, meta))[1])
+    index = context_of(repo).indexer.index
+    monkeypatch.setattr(context_of(repo).indexer, "index", lambda run, meta: (inside.set(), index(run, meta))[1])
     indexer = repo.start_indexer(OFTEN)
     assert inside.wait(60)
     indexer.stop()
@@ -290,11 +291,11 @@ def test_a_program_that_ends_with_a_running_indexer_ends_at_once(
         + """
 repo = Repo(".")
 inside = threading.Event()
-index = repo.parts.indexer.index
+index = context_of(repo).indexer.index
 def telling(run, meta):
     inside.set()
     index(run, meta)
-repo.parts.indexer.index = telling
+context_of(repo).indexer.index = telling
 repo.start_indexer(3600)
 inside.wait()
 match sys.argv[1]:
@@ -390,7 +391,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_the_next_one_ends_it(
         assert sorted(run.hash for run in again.query_runs("run.x == 1")) == stalled, f"moment {moment}"
         told = Told()
         left = again.status().stalled
-        with BackgroundIndexer(again.parts, OFTEN, told) as indexer:
+        with BackgroundIndexer(context_of(again), OFTEN, told) as indexer:
             indexer.start()
             told.wait(len(left))
         status = again.status()
@@ -398,7 +399,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_the_next_one_ends_it(
         assert markers(again) == []
         for run in again.iter_runs():
             check_whole(run)
-        rows = again.parts.database.runs(stalled)
+        rows = context_of(again).database.runs(stalled)
         assert all(rows[run].finalized_at is not None for run in stalled), f"moment {moment}"
         again.close()
         shutil.rmtree(repo.path)

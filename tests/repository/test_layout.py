@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.repository import context_of
 from aimstore.testing.waiting import until
 
 TOP = {"config.toml", "backend", "meta", "seqs"}
@@ -22,7 +23,7 @@ def layout(repo: Repo) -> Callable[[], dict[str, Any]]:
     def look() -> dict[str, Any]:
         aim = Path(repo.path)
         # it is kept for moments, in case more is to be indexed
-        until(lambda: repo.parts.backend.lock_owner("meta/index") is None, "the index is not given up")
+        until(lambda: context_of(repo).backend.lock_owner("meta/index") is None, "the index is not given up")
         found: dict[str, Any] = {part: sorted(path.name for path in (aim / part).iterdir()) for part in sorted(PARTS)}
         found["index"] = (aim / "meta/index").is_dir()
         found["database"] = (aim / "run_metadata.sqlite").is_file()

@@ -13,6 +13,7 @@ import pytest
 from aimstore import Repo, Run, maintenance
 from aimstore.abc import Mode
 from aimstore.errors import LockedError, RunNotFoundError, StorageError
+from aimstore.repository import context_of
 from aimstore.storage.layout import (
     Summary,
     definition_key,
@@ -102,7 +103,7 @@ def test_killed_while_it_is_deleted_a_run_is_whole_or_seen_by_nobody(
         if found:
             repo.delete_run(name)
         assert remains(repo, name) == []
-        assert repo.parts.database.get_run(name) is None
+        assert context_of(repo).database.get_run(name) is None
         moment += stride
     assert whole > 1
     assert gone > 1
@@ -174,7 +175,7 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
     first = stalled[0]
     monkeypatch.setattr(maintenance, "LONGEST", 60.0)
     monkeypatch.setattr(maintenance, "SHORTEST", 0.0)
-    index = repo.parts.indexer.index
+    index = context_of(repo).indexer.index
     waiting: list[Any] = []
     told: list[int] = []
 
@@ -185,7 +186,7 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
             queue = Path(repo.path) / "meta/locks" / f"{first}.queue"
             until(queue.exists, "nobody waits for the run")
 
-    monkeypatch.setattr(repo.parts.indexer, "index", with_a_visitor)
+    monkeypatch.setattr(context_of(repo).indexer, "index", with_a_visitor)
     report = repo.reindex(advance=lambda done, total: told.append(done))
     waiting[0].ends()
     assert report.indexed == stalled
@@ -195,7 +196,7 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
 
 def test_summaries_that_claim_more_than_there_is_are_mended(repo: Repo, stall: Stall) -> None:
     (stalled,) = stall()
-    backend = repo.parts.backend
+    backend = context_of(repo).backend
     with backend.open(meta_path(stalled), Mode.WRITE) as meta:
         for number in (0, 1):
             meta.put(summary_key(number), encode_summary(Summary(99, 99, True, 0, 98, 1.0, 0.0, 1.0)))
@@ -213,7 +214,7 @@ def test_what_the_metadata_database_was_not_told_it_is_told_later(
     repo: Repo, stall: Stall, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stalled = stall(2)
-    database = repo.parts.database
+    database = context_of(repo).database
     database.update_run(stalled[0], name="renamed")
 
     def busy(*_: Any, **__: Any) -> None:
@@ -225,10 +226,10 @@ def test_what_the_metadata_database_was_not_told_it_is_told_later(
     assert "the metadata database does not know that" in caplog.text
     assert [repo.get_run(run).finalized_at for run in stalled] == [None, None]
     for run in stalled:
-        repo.parts.backend.mark(meta_path(run))
+        context_of(repo).backend.mark(meta_path(run))
     assert repo.reindex().indexed == stalled
     assert [repo.get_run(run).name for run in stalled] == ["renamed", f"Run: {stalled[1]}"]
-    with repo.parts.backend.open(meta_path(stalled[0])) as meta:
+    with context_of(repo).backend.open(meta_path(stalled[0])) as meta:
         assert read_properties(meta)["name"] == "renamed"
         ended = read_properties(meta)["finalized_at"]
     assert database.runs(stalled)[stalled[0]].finalized_at == ended

@@ -15,6 +15,7 @@ import pytest
 from aimstore import Repo, Run
 from aimstore.abc import Mode
 from aimstore.errors import LockedError, RunNotFoundError
+from aimstore.repository import context_of
 from aimstore.storage.layout import DELETED_KEY
 from aimstore.testing.waiting import until
 from aimstore.types import meta_path
@@ -223,7 +224,7 @@ def test_a_run_that_is_open_is_not_opened_again(repo: Repo) -> None:
 
 
 def test_a_run_that_could_not_begin_leaves_nothing(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = repo.parts.backend
+    backend = context_of(repo).backend
     opened = backend.open
 
     def refuses(path: str, *arguments: Any, **options: Any) -> Any:
@@ -237,14 +238,14 @@ def test_a_run_that_could_not_begin_leaves_nothing(repo: Repo, monkeypatch: pyte
     monkeypatch.undo()
     assert repo.list_runs() == []
     assert repo.status().stalled == []
-    assert repo.parts.database.all_runs() == {}
+    assert context_of(repo).database.all_runs() == {}
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_run_that_is_being_deleted_cannot_be_resumed(repo: Repo) -> None:
     with Run(repo=repo) as run:
         pass
-    with repo.parts.backend.open(meta_path(run.hash), Mode.WRITE) as meta:
+    with context_of(repo).backend.open(meta_path(run.hash), Mode.WRITE) as meta:
         meta.put(DELETED_KEY, b"1")
     with pytest.raises(RunNotFoundError, match="is being deleted"):
         Run(run.hash, repo=repo)
@@ -433,7 +434,7 @@ def test_who_wants_to_write_a_run_waits_while_it_is_taken_care_of(repo: Repo) ->
         run["x"] = 1
     with ThreadPoolExecutor(1) as pool:
         for act in (lambda: Run(run.hash, repo=repo).close(), lambda: repo.delete_run(run.hash)):
-            care = repo.parts.backend.lock(meta_path(run.hash), brief=True)
+            care = context_of(repo).backend.lock(meta_path(run.hash), brief=True)
             assert not run.active
             waiting = pool.submit(act)
             while not care.contended():

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from aimstore import Repo, Run
 from aimstore.abc import Mode, WriteBatch
-from aimstore.repository.conversion import CONVERSION, ConversionReport, convert
 from aimstore.errors import (
     ConfigError,
     CorruptionError,
@@ -27,8 +26,10 @@ from aimstore.errors import (
     RunNotFoundError,
     UnsupportedError,
 )
-from aimstore.storage.layout import DELETED_KEY
+from aimstore.repository import catalog_of, context_of
+from aimstore.repository.conversion import CONVERSION, ConversionReport, convert
 from aimstore.repository.transfer import BATCH_ITEMS, checksums
+from aimstore.storage.layout import DELETED_KEY
 from aimstore.types import INDEX_PATH, meta_path, seqs_path
 
 Moments = Callable[..., Iterator[int]]
@@ -37,15 +38,15 @@ Stall = Callable[..., list[str]]
 
 def contents(repo: Repo) -> dict[str, Any]:
     """All that can be seen of each run, in a form that compares NaN, types and arrays."""
-    database = repo.parts.database
+    database = context_of(repo).database
     return {
         run.hash: repr(
             (
-                repo.catalog.properties(run.hash),
+                catalog_of(repo).properties(run.hash),
                 run[...],
                 [(each.name, each.context, each.kind, [*each.records()]) for each in run.sequences()],
                 [(note.text, note.created_at, note.updated_at) for note in database.notes(run.hash)],
-                checksums(repo.parts.backend, run.hash),
+                checksums(context_of(repo).backend, run.hash),
             )
         )
         for run in repo.iter_runs()
@@ -53,7 +54,7 @@ def contents(repo: Repo) -> dict[str, Any]:
 
 
 def labels(repo: Repo) -> tuple[Any, Any]:
-    return repo.parts.database.experiments(), repo.parts.database.tags()
+    return context_of(repo).database.experiments(), context_of(repo).database.tags()
 
 
 def finish(repo: Repo, **properties: Any) -> str:
@@ -63,7 +64,7 @@ def finish(repo: Repo, **properties: Any) -> str:
             run.track(1 / (step + 1), name="loss", step=step, context={"subset": "train"})
         run.track("hello", name="remarks")
         run.track(np.ones((3, 2)), name="image")
-    repo.parts.database.add_note(run.hash, "looks good")
+    context_of(repo).database.add_note(run.hash, "looks good")
     return run.hash
 
 
@@ -96,12 +97,12 @@ def test_a_copy_brings_what_is_known_of_its_experiment_and_tags_and_changes_what
     run = finish(repo, tags=["new", "known"])
     finish(repo, tags=["elsewhere"])
     for tag in ("new", "known", "elsewhere"):
-        repo.parts.database.update_tag(tag, color="red")
-    repo.parts.database.update_experiment("finished", description="all that ended")
-    other.parts.database.update_tag("known", color="blue")
+        context_of(repo).database.update_tag(tag, color="red")
+    context_of(repo).database.update_experiment("finished", description="all that ended")
+    context_of(other).database.update_tag("known", color="blue")
     repo.copy_run(run, other)
-    assert [(tag.name, tag.color) for tag in other.parts.database.tags()] == [("known", "blue"), ("new", "red")]
-    assert [each.description for each in other.parts.database.experiments()] == ["all that ended"]
+    assert [(tag.name, tag.color) for tag in context_of(other).database.tags()] == [("known", "blue"), ("new", "red")]
+    assert [each.description for each in context_of(other).database.experiments()] == ["all that ended"]
     other.close()
 
 
@@ -118,7 +119,7 @@ def test_a_copy_in_the_same_repository_gets_a_hash_of_its_own(repo: Repo) -> Non
     copied = repo.copy_run(run, repo, new_hash=True)
     assert copied != run
     assert repo.get_run(copied)[...].keys() == repo.get_run(run)[...].keys()
-    assert checksums(repo.parts.backend, copied) == checksums(repo.parts.backend, run)
+    assert checksums(context_of(repo).backend, copied) == checksums(context_of(repo).backend, run)
     assert repo.query_runs("run.hparams.lr == 0.1").count() == 2
     for refused in (repo.copy_run, repo.move_run):
         with pytest.raises(RepositoryError, match="the same repository"):
@@ -159,7 +160,7 @@ def test_a_stalled_run_is_stalled_in_the_copy(repo: Repo, other: Repo, stall: St
 
 def test_a_run_without_a_row_in_the_database_gets_the_one_that_it_repeats(repo: Repo, other: Repo) -> None:
     run = finish(repo, name="kept", tags=["kept"])
-    repo.parts.database.delete_run(run)
+    context_of(repo).database.delete_run(run)
     repo.copy_run(run, other)
     assert (other.get_run(run).name, other.get_run(run).tags) == ("kept", ("kept",))
 
@@ -179,12 +180,12 @@ def test_a_key_that_the_engine_does_not_take_is_named_and_nothing_of_the_run_sta
 
 
 def check_nothing_stays(repo: Repo, run: str) -> None:
-    backend = repo.parts.backend
+    backend = context_of(repo).backend
     assert repo.list_runs() == []
     assert not backend.exists(seqs_path(run))
     assert backend.marked("") == []
     assert backend.lock_owner(meta_path(run)) is None
-    assert repo.parts.database.get_run(run) is None
+    assert context_of(repo).database.get_run(run) is None
     assert repo.query_runs().count() == 0
 
 
@@ -193,11 +194,11 @@ def test_a_copy_that_reads_back_otherwise_is_refused(
     repo: Repo, other: Repo, monkeypatch: pytest.MonkeyPatch, place: Callable[[str], str]
 ) -> None:
     run = finish(repo)
-    opened = type(other.parts.backend).open
+    opened = type(context_of(other).backend).open
 
     def damaging(self: Any, path: str, mode: Mode = Mode.READ, **options: Any) -> Any:
         container = opened(self, path, mode, **options)
-        if self is other.parts.backend and mode is Mode.WRITE and path == place(run):
+        if self is context_of(other).backend and mode is Mode.WRITE and path == place(run):
             written = container.write
 
             def write(batch: Any) -> None:
@@ -208,7 +209,7 @@ def test_a_copy_that_reads_back_otherwise_is_refused(
             container.write = write
         return container
 
-    monkeypatch.setattr(type(other.parts.backend), "open", damaging)
+    monkeypatch.setattr(type(context_of(other).backend), "open", damaging)
     for refused in (repo.copy_run, repo.move_run):
         with pytest.raises(CorruptionError, match=f"run {run}.*{place(run)[:4]}"):
             refused(run, other)
@@ -262,7 +263,7 @@ def test_killed_in_the_middle_a_copy_is_whole_or_seen_by_nobody(
         seen.add(bool(copied))
         assert source.reindex().failed == other.reindex().failed == {}
         assert sorted(other.list_runs()) == sorted(copied)
-        assert other.parts.backend.marked("") == source.parts.backend.marked("") == []
+        assert context_of(other).backend.marked("") == context_of(source).backend.marked("") == []
         if not copied:
             check_nothing_stays(other, run)
             getattr(source, method)(run, other)
@@ -286,8 +287,8 @@ def converted(source: Repo, path: Path, backend: str, **options: Any) -> tuple[C
 def test_a_conversion_copies_everything_and_leaves_no_trace_of_itself(repo: Repo, tmp_path: Path, stall: Stall) -> None:
     (stalled,) = stall()
     first, second = finish(repo, tags=["good"]), finish(repo)
-    repo.parts.database.update_tag("unused", description="for later")
-    repo.parts.database.update_experiment("stalled", archived=True)
+    context_of(repo).database.update_tag("unused", description="for later")
+    context_of(repo).database.update_experiment("stalled", archived=True)
     before = contents(repo)
     report, other = converted(repo, tmp_path / "other", "lmdb", options={"map_size": "64MiB"})
     assert report == ConversionReport(
@@ -296,8 +297,8 @@ def test_a_conversion_copies_everything_and_leaves_no_trace_of_itself(repo: Repo
     assert contents(other) == contents(repo) == before
     assert labels(other) == labels(repo)
     assert (other.config.backend, other.config.options) == ("lmdb", {"map_size": "64MiB"})
-    assert not other.parts.backend.exists(CONVERSION)
-    assert other.parts.backend.marked("") == [meta_path(stalled), seqs_path(stalled)]
+    assert not context_of(other).backend.exists(CONVERSION)
+    assert context_of(other).backend.marked("") == [meta_path(stalled), seqs_path(stalled)]
     assert other.status().indexed == 2
     assert other.reindex().indexed == [stalled]
     other.close()
@@ -307,12 +308,12 @@ def test_a_conversion_of_an_empty_repository_is_an_empty_one(repo: Repo, tmp_pat
     report, other = converted(repo, tmp_path / "other", "lmdb")
     assert report == ConversionReport(str(tmp_path / "other" / ".aim"))
     assert other.query_runs().count() == 0
-    assert other.parts.backend.marked("") == []
+    assert context_of(other).backend.marked("") == []
 
 
 def test_remains_of_a_deletion_are_not_copied(repo: Repo, tmp_path: Path) -> None:
     run, deleted = finish(repo), finish(repo)
-    with repo.parts.backend.open(meta_path(deleted), Mode.WRITE) as meta:
+    with context_of(repo).backend.open(meta_path(deleted), Mode.WRITE) as meta:
         meta.put(DELETED_KEY, b"1")
     report, other = converted(repo, tmp_path / "other", "lmdb")
     assert (report.copied, other.list_runs()) == ([run], [run])
@@ -352,7 +353,7 @@ def test_a_destination_with_something_in_it_is_refused_and_left_as_it_is(repo: R
         with pytest.raises(RepositoryError):
             convert(repo, tmp_path / name, backend="lmdb")
     assert other.list_runs() == [theirs]
-    assert not other.parts.backend.exists(CONVERSION)
+    assert not context_of(other).backend.exists(CONVERSION)
     with pytest.raises(ConfigError):
         convert(repo, tmp_path / "new", backend="lmdb", options={"map_sise": 1})
     assert not (tmp_path / "new").exists()
@@ -383,7 +384,7 @@ def test_a_run_that_cannot_be_copied_is_listed_and_tried_again(repo: Repo, tmp_p
     report, other = converted(repo, tmp_path / "other", "lmdb")
     assert (report.copied, report.present, report.failed) == ([bad.hash], [good], {})
     assert contents(other) == contents(repo)
-    assert not other.parts.backend.exists(CONVERSION)
+    assert not context_of(other).backend.exists(CONVERSION)
 
 
 def failing_at(stage: str, action: Callable[[], object]) -> Callable[[str], Any]:
@@ -402,7 +403,7 @@ def test_a_copy_that_was_damaged_is_found_removed_and_made_anew(repo: Repo, tmp_
     good, damaged = sorted([finish(repo), finish(repo)])
 
     def damage() -> None:
-        with Repo(tmp_path / "other").parts.backend.open(seqs_path(damaged), Mode.WRITE) as seqs:
+        with context_of(Repo(tmp_path / "other")).backend.open(seqs_path(damaged), Mode.WRITE) as seqs:
             seqs.put(next(seqs.keys()), b"?")
 
     report, other = converted(repo, tmp_path / "other", "lmdb", progress=failing_at("comparing runs", damage))
@@ -430,7 +431,7 @@ def test_an_interrupted_conversion_is_recognised_by_its_source_and_follows_what_
     with pytest.raises(InterruptionError):
         convert(repo, tmp_path / "other", backend="lmdb", progress=failing_at("comparing runs", interrupt))
     half = Repo(tmp_path / "other")
-    assert half.parts.backend.marked("") == [INDEX_PATH]
+    assert context_of(half).backend.marked("") == [INDEX_PATH]
     assert half.query_runs("run.hparams.lr == 0.1").count() == 3
     half.close()
     with pytest.raises(RepositoryError, match="interrupted conversion of"):
@@ -443,7 +444,7 @@ def test_an_interrupted_conversion_is_recognised_by_its_source_and_follows_what_
     report, half = converted(repo, tmp_path / "other", "lmdb")
     assert (report.copied, report.present, report.failed) == ([changed], [same], {})
     assert contents(half) == contents(repo)
-    assert half.parts.backend.marked("") == []
+    assert context_of(half).backend.marked("") == []
     with pytest.raises(RepositoryError, match="holds runs"):
         convert(repo, tmp_path / "other", backend="lmdb")
 
@@ -515,7 +516,7 @@ def test_killed_at_any_moment_a_conversion_goes_on_when_it_is_started_again(
         if (place / ".aim").exists():
             half = Repo(place)
             assert contents(half).items() <= before.items(), f"moment {moment}"
-            whole = half.list_runs() and not half.parts.backend.exists(CONVERSION)
+            whole = half.list_runs() and not context_of(half).backend.exists(CONVERSION)
             half.close()
             if not whole:
                 report, half = converted(source, place, engine)
@@ -524,7 +525,9 @@ def test_killed_at_any_moment_a_conversion_goes_on_when_it_is_started_again(
                 present.add(len(report.present))
             other = Repo(place)
             assert contents(other) == before, f"moment {moment}"
-            assert other.parts.backend.marked("") == [path(run) for path in (meta_path, seqs_path) for run in stalled]
+            assert context_of(other).backend.marked("") == [
+                path(run) for path in (meta_path, seqs_path) for run in stalled
+            ]
             assert other.status().indexed == runs - len(stalled)
             other.close()
             shutil.rmtree(place)
@@ -582,7 +585,7 @@ def build(repo: Repo, made: dict[str, Any]) -> None:
     if made["archived"]:
         repo.get_run(run.hash).archived = True
     for note in made["notes"]:
-        repo.parts.database.add_note(run.hash, note)
+        context_of(repo).database.add_note(run.hash, note)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aimstore import Repo, Run
-from aimstore.repository.catalog import Catalog
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
+from aimstore.repository.catalog import Catalog
 from aimstore.sequences.sequence import Metric, Sequence
 
 

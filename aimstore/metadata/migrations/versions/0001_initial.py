@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_notes_run", "notes", ["run"])
 

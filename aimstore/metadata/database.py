@@ -34,10 +34,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuch
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from aimstore.errors import ClosedError, ConfigError, CorruptionError, StorageError
+from aimstore.metadata import DATABASE_WAITS, DatabaseWaits
 from aimstore.process.forking import keep_alive, track_forks
-
-_SLICE: Final = 0.5
-"""Seconds that SQLite waits for a lock before Python gets a chance to handle a signal."""
 
 _ISOLATED: Final = ("postgresql", "mysql", "mariadb")
 """Databases known to have both READ COMMITTED and REPEATABLE READ."""
@@ -65,16 +63,17 @@ class Database:
         ConfigError: a URL that cannot be used.
     """
 
-    def __init__(self, url: str | Path, *, timeout: float = 60.0) -> None:
+    def __init__(self, url: str | Path, waits: DatabaseWaits = DATABASE_WAITS) -> None:
         try:
             parsed = URL.create("sqlite", database=str(url.absolute())) if isinstance(url, Path) else make_url(url)
         except ArgumentError:
             raise ConfigError("the metadata URL is not a SQLAlchemy URL; one looks like sqlite:////path/file") from None
         self.dialect = parsed.get_backend_name()
-        self.timeout = timeout
+        self.timeout = waits.lock_seconds
+        self._slice = waits.slice_seconds
         path: str | None = None
         if self.dialect == "sqlite":
-            parsed, path, self.timeout = _sqlite_url(parsed, timeout)
+            parsed, path, self.timeout = _sqlite_url(parsed, waits.lock_seconds)
         self.path = path
         self.name = path or parsed.render_as_string(hide_password=True)
         self._url = parsed
@@ -86,7 +85,7 @@ class Database:
     def _create_engine(self) -> Engine:
         options: dict[str, Any]
         if self.path is not None:
-            waiting = {"timeout": min(self.timeout, _SLICE), "isolation_level": None}
+            waiting = {"timeout": min(self.timeout, self._slice), "isolation_level": None}
             options = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": -1, "connect_args": waiting}
         else:
             options = {"pool_size": 1, "max_overflow": 4, "pool_pre_ping": True, "pool_timeout": self.timeout}
