@@ -29,6 +29,7 @@ import faulthandler, json, os, signal, socket, sys
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore.sequences.sequence
 import aimstore.repository.conversion, aimstore.query.engine, aimstore_lmdb.backend, difflib, filelock, tomlkit
 from aimstore import Repo, Run
+from aimstore.repository import catalog_of, context_of
 from aimstore.plugins import plugins
 # a program that gives up its permissions may find nothing importable any more
 plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().record_types()
@@ -73,6 +74,7 @@ PRELUDE = (
     + """
 import mmap
 from aimstore import Repo, Run
+from aimstore.repository import catalog_of, context_of
 
 def counter(path="counter"):
     '''A number in shared memory; see the fixture.'''

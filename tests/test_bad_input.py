@@ -192,7 +192,8 @@ def test_a_part_that_cannot_be_made_is_named_and_nothing_is_lost(
     Run(repo=repo).close()
     manager = PluginManager()
     manager.register(Offline(), "offline")
-    monkeypatch.setattr("aimstore.repo.plugins", lambda: manager)
+    for module in ("context", "opening"):
+        monkeypatch.setattr(f"aimstore.repository.{module}.plugins", lambda: manager)
     message = r"'offline' is broken: .*:unreachable raised RuntimeError: no server at port 7"
     with pytest.raises(PluginError, match=f"backend {message}"):
         Repo.init(tmp_path / "new", backend="offline")

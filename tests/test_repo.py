@@ -175,14 +175,14 @@ def test_opening_is_lazy_and_init_is_idempotent(tmp_path: Path) -> None:
     repo = Repo.init(tmp_path, backend="rocksdb", options={"write_buffer_size": "2MiB"})
     assert Repo.init(tmp_path).config == repo.config
     assert Repo(tmp_path, init=True).config == repo.config
-    with pytest.raises(ConfigError, match="is there already, with options"):
+    with pytest.raises(ConfigError, match="exists already, with options"):
         Repo.init(tmp_path, options={"write_buffer_size": "1MiB"})
     before = sorted(tmp_path.rglob("*"))
     Repo(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_many_unfinished_runs_are_queried_with_few_open_files(repo: Repo, python: Callable[..., Any]) -> None:
+def test_many_pending_runs_are_queried_with_few_open_files(repo: Repo, python: Callable[..., Any]) -> None:
     process = python("""
         for _ in range(40):
             if not os.fork():

@@ -535,7 +535,7 @@ def test_whatever_is_done_with_a_run_it_holds_what_a_plain_model_holds(
                 model.check(run, final=True)
                 run = Run(run.hash, repo=repo)
             case ("reindex",):
-                assert repo.reindex().live == [run.hash]
+                assert repo.reindex().active == [run.hash]
     run.close()
     model.check(run, final=True)
     model.check(beside.get_run(run.hash), final=True)

@@ -22,7 +22,7 @@ def test_status_counts_and_says_who_holds_what(invoke: Any, invoke_json: Any, sc
         5, 3, [scene.active], [scene.stalled],
     )  # fmt: skip
     assert state["nbytes"] > 0
-    held = {run["hash"]: run["held_by"] for run in state["unfinished"]}
+    held = {run["hash"]: run["held_by"] for run in state["pending"]}
     assert held[scene.active]["pid"] == scene.pid
     assert held[scene.stalled] is None
 
@@ -42,14 +42,14 @@ def test_status_of_a_sound_repository_gives_no_hint(invoke: Any, repo: Repo) -> 
 def test_reindex_finalizes_a_run_whose_process_was_killed(
     invoke: Any, invoke_json: Any, repo: Repo, killed: str
 ) -> None:
-    assert invoke_json("reindex") == {"indexed": [killed], "live": [], "removed": [], "failed": {}}
+    assert invoke_json("reindex") == {"indexed": [killed], "active": [], "removed": [], "failed": {}}
     assert repo.status().stalled == []
     assert "indexed  0" in invoke("reindex").stdout
 
 
 def test_reindex_leaves_live_runs_alone(invoke_json: Any, repo: Repo) -> None:
     with Run(repo=repo) as run:
-        assert invoke_json("reindex")["live"] == [run.hash]
+        assert invoke_json("reindex")["active"] == [run.hash]
 
 
 def test_reindex_of_one_run_by_the_beginning_of_its_hash(

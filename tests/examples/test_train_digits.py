@@ -116,7 +116,7 @@ def everything(repo: Repo) -> dict[str, tuple]:
 def test_the_repository_comes_through_a_conversion_to_another_engine_and_back(repo: Repo, tmp_path: Path) -> None:
     before, source = everything(repo), repo
     for backend in ("lmdb", "rocksdb"):
-        report = convert(source, tmp_path / backend, backend=backend)
+        report = convert(context_of(source), tmp_path / backend, backend=backend)
         assert (len(report.copied), report.failed) == (28, {})
         source = Repo(tmp_path / backend)
         assert everything(source) == before

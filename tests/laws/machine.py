@@ -23,6 +23,7 @@ from aimstore import Repo, Run, maintenance
 from aimstore.errors import AimstoreError, QueryRuntimeError, RunNotFoundError
 from aimstore.metadata import default_properties
 from aimstore.moments import from_microseconds
+from aimstore.repository import context_of
 from aimstore.types import INDEX_PATH
 from tests.laws import strategies
 from tests.laws.dying import killed
@@ -234,7 +235,7 @@ class Repository(RuleBasedStateMachine):
         Repository.steps += 1
         known = self._some(data)
         if known is not None and known.run is None:
-            self.context_of(repo).database.delete_run(known.hash)
+            context_of(self.repo).database.delete_run(known.hash)
 
     # Ends
 
@@ -306,7 +307,7 @@ class Repository(RuleBasedStateMachine):
 
     def _settle_indexed(self, ended: set[str]) -> None:
         """A dead run whose markers are gone was finalized."""
-        marked = set(self.context_of(repo).backend.marked("meta/chunks/"))
+        marked = set(context_of(self.repo).backend.marked("meta/chunks/"))
         for known in self.runs:
             if known.hash in ended and f"meta/chunks/{known.hash}" not in marked:
                 known.settle()
@@ -328,7 +329,7 @@ class Repository(RuleBasedStateMachine):
         if not in_use or self.backend == "memory":  # there a reader keeps what it has opened
             self.reader.close()
         if self.backend == "memory":
-            self.context_of(repo).backend.delete(INDEX_PATH)
+            context_of(self.repo).backend.delete(INDEX_PATH)
             return
         shutil.rmtree(self.folder / ".aim" / INDEX_PATH, ignore_errors=True)
         self.damaged = False
@@ -416,7 +417,7 @@ class Repository(RuleBasedStateMachine):
     # Asking
 
     def records(self) -> list[Record]:
-        rows = self.context_of(repo).database.all_runs()
+        rows = context_of(self.repo).database.all_runs()
         found = []
         for known in self.runs:
             row = rows.get(known.hash) or default_properties(known.hash)
@@ -458,7 +459,7 @@ class Repository(RuleBasedStateMachine):
         known = self._some(data)
         if known is None:
             return
-        row = self.context_of(repo).database.get_run(known.hash)
+        row = context_of(self.repo).database.get_run(known.hash)
         moment = None if row is None else data.draw(st.sampled_from([row.created_at, row.finalized_at]))
         moment = from_microseconds((moment or 0) + data.draw(st.sampled_from([0, 0, 1, -1])))
         there = data.draw(

@@ -118,7 +118,7 @@ def test_every_type_comes_through_a_conversion_there_and_back(
     source, before = repo, seen(repo.get_run(run.hash))
     assert before[1].keys() == tracked.keys()
     for backend in ("lmdb", "rocksdb"):
-        assert convert(source, tmp_path / backend, backend=backend).failed == {}
+        assert convert(context_of(source), tmp_path / backend, backend=backend).failed == {}
         copy = Repo(tmp_path / backend)
         found = copy.get_run(run.hash)
         check_same(seen(found), before)

@@ -13,7 +13,7 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.repository import context_of
-from aimstore.repository.background import BackgroundIndexer
+from aimstore.repository.background import BackgroundIndexer, IndexerTiming
 from aimstore.repository.reindex import ReindexReport
 from aimstore.testing.waiting import until
 from aimstore.types import meta_path, seqs_path
@@ -26,9 +26,9 @@ OFTEN = 0.01
 
 WATCHED = """
 import threading
-from aimstore.repository.background import BackgroundIndexer
+from aimstore.repository.background import BackgroundIndexer, IndexerTiming
 def indexer(repo, tell=None, interval=0.01):
-    return BackgroundIndexer(context_of(repo), interval, tell)
+    return BackgroundIndexer(context_of(repo), IndexerTiming(interval), tell)
 """
 
 
@@ -68,7 +68,7 @@ def markers(repo: Repo) -> list[str]:
 def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, stall: Stall) -> None:
     stalled = stall(4)
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         reports = told.wait(4)
     assert [len(report.indexed) for report in reports] == [1, 1, 1, 1]
@@ -81,7 +81,7 @@ def test_stalled_runs_are_indexed_one_at_a_time(repo: Repo, stall: Stall) -> Non
 
 def test_a_run_that_dies_while_the_indexer_runs_is_indexed(repo: Repo, stall: Stall) -> None:
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         stall()
         (stalled,) = told.wait(1)[0].indexed
@@ -96,7 +96,7 @@ def test_a_run_that_ended_while_the_index_was_busy_is_only_indexed(repo: Repo) -
     ended = repo.get_run(run.hash).finalized_at
     assert repo.status().stalled == [run.hash]
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         assert told.wait(1)[0].indexed == [run.hash]
     assert repo.get_run(run.hash).finalized_at == ended
@@ -105,7 +105,7 @@ def test_a_run_that_ended_while_the_index_was_busy_is_only_indexed(repo: Repo) -
 
 def test_a_live_run_keeps_its_marker_and_goes_on(repo: Repo, stall: Stall) -> None:
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer, Run(repo=repo) as run:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer, Run(repo=repo) as run:
         indexer.start()
         for i in range(3):
             stall()
@@ -126,7 +126,7 @@ def test_a_run_that_cannot_be_indexed_is_told_once_and_keeps_its_marker(
     for file in (Path(repo.path) / "meta/chunks" / bad).iterdir():
         file.write_bytes(os.urandom(200))
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         told.wait(2)
         stall()  # it goes on with others
@@ -151,7 +151,7 @@ def test_it_goes_on_after_an_error_that_nobody_foresaw(
 
     monkeypatch.setattr(context_of(repo).backend, "marked", failing)
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         assert len(told.wait(1)[0].indexed) == 1
     assert [record.message for record in caplog.records] == [
@@ -189,7 +189,7 @@ with indexer(repo, lambda report: print(*report.indexed, *report.failed)) as sta
         for _ in range(3)
     ]
     told = Told()
-    with BackgroundIndexer(context_of(repo), OFTEN, told) as indexer:
+    with BackgroundIndexer(context_of(repo), IndexerTiming(OFTEN), told) as indexer:
         indexer.start()
         until(lambda: not repo.status().stalled, "runs are left stalled")
     for process in processes:
@@ -391,7 +391,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_the_next_one_ends_it(
         assert sorted(run.hash for run in again.query_runs("run.x == 1")) == stalled, f"moment {moment}"
         told = Told()
         left = again.status().stalled
-        with BackgroundIndexer(context_of(again), OFTEN, told) as indexer:
+        with BackgroundIndexer(context_of(again), IndexerTiming(OFTEN), told) as indexer:
             indexer.start()
             told.wait(len(left))
         status = again.status()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from aimstore import Repo, Run, maintenance
+from aimstore import Repo, Run
 from aimstore.abc import Mode
 from aimstore.errors import LockedError, RunNotFoundError, StorageError
-from aimstore.repository import context_of
+from aimstore.repository import ReindexLimits, RepositoryLimits, context_of, open_repository
 from aimstore.storage.layout import (
     Summary,
     definition_key,
@@ -149,19 +149,17 @@ def test_killed_while_it_reindexes_nothing_is_lost_and_the_next_one_ends_it(
 # Reindexing
 
 
-def test_more_runs_than_one_batch_takes_are_all_indexed(
-    repo: Repo, stall: Stall, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_runs_than_one_batch_takes_are_all_indexed(repo: Repo, stall: Stall) -> None:
     assert stall(6) == repo.status().stalled
     finished = [finish(repo) for _ in range(3)]
-    monkeypatch.setattr(maintenance, "BATCH", 4)
     for longest in (60.0, 0.0):
-        monkeypatch.setattr(maintenance, "LONGEST", longest)
+        limits = RepositoryLimits(reindex=ReindexLimits(batch_runs=4, batch_seconds=longest))
+        repo = open_repository(repo.path, limits=limits).facade()
         with Run(repo=repo) as live:
             told: list[tuple[int, int]] = []
             report = repo.reindex(rebuild=True, advance=lambda done, total, told=told: told.append((done, total)))
         assert sorted([*report.indexed, live.hash]) == repo.list_runs()
-        assert report.live == [live.hash]
+        assert report.active == [live.hash]
         assert told[-1][0] == told[-1][1] == len(repo.list_runs())
         assert len(told) == 3 or not longest
         assert set(finished) < set(report.indexed)
@@ -173,8 +171,8 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
 ) -> None:
     stalled = stall(4)
     first = stalled[0]
-    monkeypatch.setattr(maintenance, "LONGEST", 60.0)
-    monkeypatch.setattr(maintenance, "SHORTEST", 0.0)
+    limits = RepositoryLimits(reindex=ReindexLimits(batch_seconds=60.0, contended_batch_seconds=0.0))
+    repo = open_repository(repo.path, limits=limits).facade()
     index = context_of(repo).indexer.index
     waiting: list[Any] = []
     told: list[int] = []
@@ -238,8 +236,8 @@ def test_what_the_metadata_database_was_not_told_it_is_told_later(
 def test_live_runs_are_left_alone(repo: Repo) -> None:
     with Run(repo=repo) as run:
         report = repo.reindex()
-        assert (report.live, report.indexed, report.removed, report.failed) == ([run.hash], [], [], {})
-        assert repo.reindex(run.hash).live == [run.hash]
+        assert (report.active, report.indexed, report.removed, report.failed) == ([run.hash], [], [], {})
+        assert repo.reindex(run.hash).active == [run.hash]
         run.track(1.0, name="loss")
     assert repo.reindex().indexed == []
 

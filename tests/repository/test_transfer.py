@@ -280,7 +280,7 @@ def test_killed_in_the_middle_a_copy_is_whole_or_seen_by_nobody(
 
 
 def converted(source: Repo, path: Path, backend: str, **options: Any) -> tuple[ConversionReport, Repo]:
-    report = convert(source, path, backend=backend, **options)
+    report = convert(context_of(source), path, backend=backend, **options)
     return report, Repo(path)
 
 
@@ -323,7 +323,7 @@ def test_live_runs_are_refused_before_anything_is_written(repo: Repo, tmp_path: 
     finished = finish(repo)
     with Run(repo=repo) as live:
         with pytest.raises(LockedError, match=rf"{live.hash}  by process {os.getpid()} on .* since \d{{4}}"):
-            convert(repo, tmp_path / "other", backend="lmdb")
+            convert(context_of(repo), tmp_path / "other", backend="lmdb")
         assert not (tmp_path / "other").exists()
         report, other = converted(repo, tmp_path / "other", "lmdb", skip_active=True)
         assert (report.copied, report.skipped, report.failed) == ([finished], [live.hash], {})
@@ -338,7 +338,7 @@ def test_a_destination_at_or_in_the_source_is_refused(repo: Repo, tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path)
     for given_path in (tmp_path / place, tmp_path / "link" / place):
         with pytest.raises(RepositoryError, match="another folder"):
-            convert(repo, given_path, backend="lmdb")
+            convert(context_of(repo), given_path, backend="lmdb")
     (tmp_path / "link").unlink()
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -351,11 +351,11 @@ def test_a_destination_with_something_in_it_is_refused_and_left_as_it_is(repo: R
     foreign.mkdir(parents=True)
     for name in ("other", "foreign"):
         with pytest.raises(RepositoryError):
-            convert(repo, tmp_path / name, backend="lmdb")
+            convert(context_of(repo), tmp_path / name, backend="lmdb")
     assert other.list_runs() == [theirs]
     assert not context_of(other).backend.exists(CONVERSION)
     with pytest.raises(ConfigError):
-        convert(repo, tmp_path / "new", backend="lmdb", options={"map_sise": 1})
+        convert(context_of(repo), tmp_path / "new", backend="lmdb", options={"map_sise": 1})
     assert not (tmp_path / "new").exists()
 
 
@@ -364,7 +364,7 @@ def test_the_copy_does_not_share_the_metadata_database(tmp_path: Path) -> None:
     source = Repo.init(tmp_path / "source", metadata_url=url)
     finish(source)
     with pytest.raises(ConfigError, match="of its own"):
-        convert(source, tmp_path / "other", backend="lmdb", metadata_url=url)
+        convert(context_of(source), tmp_path / "other", backend="lmdb", metadata_url=url)
     _, other = converted(source, tmp_path / "other", "lmdb", metadata_url=f"{url}.copy")
     assert contents(other) == contents(source)
     assert (tmp_path / "rows.db.copy").exists()
@@ -429,15 +429,15 @@ def test_an_interrupted_conversion_is_recognised_by_its_source_and_follows_what_
     same, changed, deleted = finish(repo), finish(repo), finish(repo)
     other = Repo.init(tmp_path / "elsewhere")
     with pytest.raises(InterruptionError):
-        convert(repo, tmp_path / "other", backend="lmdb", progress=failing_at("comparing runs", interrupt))
+        convert(context_of(repo), tmp_path / "other", backend="lmdb", progress=failing_at("comparing runs", interrupt))
     half = Repo(tmp_path / "other")
     assert context_of(half).backend.marked("") == [INDEX_PATH]
     assert half.query_runs("run.hparams.lr == 0.1").count() == 3
     half.close()
     with pytest.raises(RepositoryError, match="interrupted conversion of"):
-        convert(other, tmp_path / "other", backend="lmdb")
+        convert(context_of(other), tmp_path / "other", backend="lmdb")
     with pytest.raises(ConfigError):
-        convert(repo, tmp_path / "other", backend="rocksdb")
+        convert(context_of(repo), tmp_path / "other", backend="rocksdb")
     repo.delete_run(deleted)
     with Run(changed, repo=repo) as run:
         run["more"] = 1
@@ -446,7 +446,7 @@ def test_an_interrupted_conversion_is_recognised_by_its_source_and_follows_what_
     assert contents(half) == contents(repo)
     assert context_of(half).backend.marked("") == []
     with pytest.raises(RepositoryError, match="holds runs"):
-        convert(repo, tmp_path / "other", backend="lmdb")
+        convert(context_of(repo), tmp_path / "other", backend="lmdb")
 
 
 def test_two_conversions_into_one_place_do_not_mix(repo: Repo, tmp_path: Path) -> None:
@@ -454,7 +454,7 @@ def test_two_conversions_into_one_place_do_not_mix(repo: Repo, tmp_path: Path) -
 
     def second() -> None:
         with pytest.raises(LockedError, match=str(os.getpid())):
-            convert(repo, tmp_path / "other", backend="lmdb")
+            convert(context_of(repo), tmp_path / "other", backend="lmdb")
 
     report, other = converted(repo, tmp_path / "other", "lmdb", progress=failing_at("comparing runs", second))
     assert report.failed == {}
@@ -475,7 +475,7 @@ CONVERT = """
 from aimstore.repository.conversion import convert
 repo = Repo(sys.argv[2])
 die_at(int(sys.argv[1]))
-report = convert(repo, sys.argv[3], backend=sys.argv[4])
+report = convert(context_of(repo), sys.argv[3], backend=sys.argv[4])
 assert not report.failed, report
 os._exit(0)
 """
