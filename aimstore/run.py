@@ -16,7 +16,7 @@ from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.moments import from_microseconds
 from aimstore.plugins import plugins
-from aimstore.sequences.drainer import close_later
+from aimstore.sequences.drainer import process_drainer
 from aimstore.session import RunSession, mirrored_properties
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
@@ -378,7 +378,7 @@ class Run:
     def __del__(self) -> None:
         session = self._session
         if session is not None and session.closed is None:
-            close_later(session)
+            process_drainer.close_later(session)
 
     def _writable(self) -> RunSession:
         if self._session is None:

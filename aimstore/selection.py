@@ -17,7 +17,7 @@ from aimstore.index.record import RunRecord
 from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.moments import from_microseconds
-from aimstore.sequences.drainer import drain_all
+from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import NUMBER, SequenceInfo
 from aimstore.types import INDEX_PATH, META_PREFIX
 
@@ -194,7 +194,7 @@ class Selection:
     """
 
     def __init__(self, catalog: Catalog, question: Question) -> None:
-        drain_all()
+        process_drainer.drain_all()
         self._catalog = catalog
         # the markers first, and the index after them: a run that is finalized in between is seen by both
         marked = catalog.parts.backend.marked("meta/")

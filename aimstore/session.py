@@ -21,7 +21,7 @@ from aimstore.forking import track_forks
 from aimstore.lifecycle import shield, unwatch, watch
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
-from aimstore.sequences import drainer
+from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
 from aimstore.types import META_PREFIX, meta_path, seqs_path
 
@@ -135,6 +135,7 @@ class RunSession:
         if created is None:
             self.meta.flush(sync=True)  # before any record: a crash of the machine must not bring back the noted end
         self.writer = SequenceWriter(self.run, self.meta, self.seqs, recover=unclean)
+        process_drainer.start(self.writer)
 
     def _forget(self) -> None:
         """Remove what a run that could not begin has left."""
@@ -195,7 +196,7 @@ class RunSession:
     def close_containers(self) -> None:
         """Step after the record was handed to the indexer: only the locks are held now."""
         self.closed = CLOSED
-        drainer.remove(self.writer)
+        process_drainer.stop(self.writer)
         try:
             self.seqs.close()
         finally:
@@ -238,7 +239,7 @@ class RunSession:
     def _after_fork_in_child(self) -> None:
         if self.closed is None:
             self.closed = "was opened by the parent process; a forked child opens a run of its own"
-            self.writer.abandon(self.closed)
+            self.writer.abandon()
 
 
 def lock_run(backend: Backend, run: str, *, brief: bool = False, patience: float = PATIENCE) -> Lock:

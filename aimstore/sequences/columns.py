@@ -1,4 +1,4 @@
-"""Columns put together, cut, and brought into step order."""
+"""NumPy columns put together, cut, and brought into step order."""
 
 from __future__ import annotations
 
@@ -11,33 +11,11 @@ import numpy as np
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, decode_chunk
 
 
-def as_arrays(columns: Columns) -> Columns:
-    """The same columns as NumPy arrays; values stay a list where they are mixed or objects."""
-    values: Any = columns.values
-    if isinstance(values, list):
-        code = exact_code(values)
-        values = values if code == "list" else np.array(values, np.float64 if code == "d" else np.int64)
-    epochs = None if columns.epochs is None else np.asarray(columns.epochs, np.int64)
-    return Columns(np.asarray(columns.steps, np.int64), np.asarray(columns.times, np.int64), epochs, values)
-
-
 def cut(columns: Columns, piece: slice) -> Columns:
     """Some of the records."""
     epochs = None if columns.epochs is None else columns.epochs[piece]
     times = columns.times[piece] if len(columns.times) else columns.times  # not read
     return Columns(columns.steps[piece], times, epochs, columns.values[piece])
-
-
-def exact_code(values: Any) -> str:
-    """Type code of the array that holds `values` exactly, or "list"."""
-    if isinstance(values, np.ndarray):
-        return "d" if values.dtype == np.float64 else "q"
-    kinds = set(map(type, values))
-    if kinds == {float}:
-        return "d"
-    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
-        return "q"
-    return "list"
 
 
 def plain(values: Any) -> list[Any]:

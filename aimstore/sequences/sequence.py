@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from aimstore.abc import Container
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
 from aimstore.errors import UnsupportedError
 from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, plain, take
+from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
 from aimstore.sequences.outline import in_fewer, outline_of, points
 from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_range, read_records
 from aimstore.storage.layout import SequenceInfo
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     Int64s = npt.NDArray[np.int64]
     Float64s = npt.NDArray[np.float64]
 
-FINER = 2
-"""Stored stretches at least for each one of a sample, so that these are of about equal length."""
+STORED_PER_SAMPLED: Final = 2
+"""Fewest stored stretches for each stretch of a sample, so that the latter are of about equal length."""
 
-Reading = Callable[[], AbstractContextManager[Container]]
+Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
 """Lends the run's sequence container for the time of a `with` block."""
 
 
@@ -53,13 +54,16 @@ class Sequence:
         kind: "number", "text", "bytes", "array", "record", or the name of a registered type.
     """
 
-    def __init__(self, run: Any, info: SequenceInfo, reading: Reading) -> None:
+    def __init__(
+        self, run: Any, info: SequenceInfo, reading: Reading, outline_sizes: OutlineSizes = OUTLINE_SIZES
+    ) -> None:
         self.run = run
         self.name = info.name
         self.context: Context = info.context
         self.kind = info.kind
         self._info = info
         self._reading = reading
+        self._outline_sizes = outline_sizes
 
     @property
     def count(self) -> int:
@@ -189,7 +193,8 @@ class Metric(Sequence):
         summary, stretches, outline = self._info.summary, k // 2 - 1, None
         with self._reading() as seqs:
             if summary is not None and summary.ordered:
-                outline = read_outline(seqs, self._info.id, summary.records, FINER * stretches)
+                least = STORED_PER_SAMPLED * stretches
+                outline = read_outline(seqs, self._info.id, summary.records, least, self._outline_sizes)
         if outline is None:
             steps, values = self.numpy()
             if len(steps) <= k:

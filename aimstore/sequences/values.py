@@ -15,7 +15,7 @@ STEP_MIN = -(2**63)
 STEP_MAX = 2**63 - 1
 
 
-def admit(value: Any, name: str) -> tuple[str, Any]:
+def prepare_value(value: Any, name: str) -> tuple[str, Any]:
     """The kind of sequence that `value` belongs to, and what is stored of it.
 
     Numbers (int, float, bool, and whatever NumPy, PyTorch and their like give as a scalar) are kept as they are; all else is
