@@ -21,7 +21,7 @@ from aimstore.repository.opening import catalog_of
 from aimstore.repository.properties import RunNote, duration_of, end_of, mirror, mirrored_properties
 from aimstore.repository.queried import QueriedRun
 from aimstore.repository.session import RunSession
-from aimstore.sequences.drainer import close_later
+from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
 
@@ -398,7 +398,7 @@ class Run(AbstractContextManager["Run"]):
     def __del__(self) -> None:
         session = self._session
         if session is not None and session.state is OPEN:
-            close_later(session)
+            process_drainer.close_later(session)
 
     def _writable(self) -> RunSession:
         if self._session is None:

@@ -12,7 +12,7 @@ import pytest
 from aimstore import Repo, Run
 from aimstore.errors import ClosedError, LockedError
 from aimstore.sequences import writer
-from aimstore.sequences.values import admit
+from aimstore.sequences.values import prepare_value
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -62,7 +62,7 @@ def test_what_a_thread_was_about_to_track_when_the_run_was_closed_is_refused(
     def waits(value: Any, name: str) -> Any:
         inside.set()
         closed.wait()
-        return admit(value, name)
+        return prepare_value(value, name)
 
     def work() -> None:
         try:
@@ -70,7 +70,7 @@ def test_what_a_thread_was_about_to_track_when_the_run_was_closed_is_refused(
         except ClosedError as error:
             refused.append(error)
 
-    monkeypatch.setattr(writer, "admit", waits)
+    monkeypatch.setattr(writer, "prepare_value", waits)
     thread = threading.Thread(target=work)
     thread.start()
     inside.wait()

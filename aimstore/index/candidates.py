@@ -20,16 +20,16 @@ from aimstore.index.postings import (
 from aimstore.types import TreePath
 
 MAX_NAMES: Final = 1000
-"""Names of sequences that a term about any sequence looks at."""
+"""Most names of sequences that a term about any sequence looks at; if there are more, it excludes no run."""
 
-STEPS: Final = 256
-"""Postings that each term of an `AllOf` reads at first; then twice as many, until one has read all of its own."""
+FIRST_POSTINGS: Final = 256
+"""Postings that each term of an `AllOf` reads at first; then twice as many, until one term has read all of its own."""
 
-WORTH: Final = 32
-"""Postings that are read to be spared the look at one run."""
+POSTINGS_PER_RUN: Final = 32
+"""Postings worth reading to exclude one run: more cost as much as evaluating the run."""
 
-FEW: Final = 10_000
-"""Runs that are looked up one by one."""
+MAX_LOOKUPS: Final = 10_000
+"""Most runs to look up one by one; for more, the list of all runs is scanned."""
 
 _Run = bytes
 
@@ -39,7 +39,7 @@ class _Found:
     """Runs of which a hint may hold.
 
     Attributes:
-        exact: it does.
+        exact: the hint holds of all of them.
         indexed: all of them are in the index.
     """
 
@@ -49,7 +49,7 @@ class _Found:
 
 
 class Runs(Collection[str]):
-    """Hashes, kept as bytes; a list, of which each comes once, becomes a set when it is asked for one of them."""
+    """Run hashes, kept as bytes. A list, without duplicates, becomes a set at the first membership test."""
 
     def __init__(self, runs: set[_Run] | list[_Run]) -> None:
         self._runs = runs
@@ -83,7 +83,7 @@ def find_candidates(index: Container, hint: Hint) -> Candidates | None:
 
 def _indexed(index: Container, runs: set[_Run]) -> set[_Run]:
     """Those of `runs` that are in the index."""
-    if len(runs) < FEW:
+    if len(runs) < MAX_LOOKUPS:
         found = index.get_many([ALL + run for run in runs])
         return {run for run, there in zip(runs, found, strict=True) if there is not None}
     return runs.intersection([key[-RUN_BYTES:] for key in index.keys(ALL)])
@@ -114,34 +114,20 @@ class _Search:
         return union
 
     def _all(self, hints: tuple[Hint, ...]) -> _Found | None:
-        joined: list[_Found] = []
-        scans: list[_Scan] = []
-        exact = True
-        for hint in _flat(hints):
-            if isinstance(hint, Term):
-                scan = self._scan(hint)
-                if scan is None:
-                    exact = False
-                else:
-                    _add(scans, scan)
-            else:
-                answer = self.find(hint)
-                if answer is None:
-                    exact = False
-                else:
-                    joined.append(answer)
-        if not joined:
+        """First the answers of nested hints are joined, then terms are scanned as long as that is worth it."""
+        flat = list(_flat(hints))
+        answers = [self.find(hint) for hint in flat if not isinstance(hint, Term)]
+        opened = [self._scan(hint) for hint in flat if isinstance(hint, Term)]
+        known = [answer for answer in answers if answer is not None]
+        scans = _merged(scan for scan in opened if scan is not None)
+        if not known:
             if not scans:
                 return None
-            joined.append(_first_to_end(scans))
-        joined.sort(key=lambda answer: len(answer.runs))
-        found = _Found(
-            set.intersection(*(answer.runs for answer in joined)),
-            exact and all(answer.exact for answer in joined),
-            any(answer.indexed for answer in joined),
-        )
+            known.append(_first_to_end(scans))
+        found = _joined(known)
+        found.exact &= None not in answers and None not in opened
         for scan in scans:
-            if scan.read(WORTH * len(found.runs) + STEPS):
+            if scan.read(POSTINGS_PER_RUN * len(found.runs) + FIRST_POSTINGS):
                 found = _Found(found.runs & scan.runs, found.exact and scan.exact)
             else:
                 found.exact = False
@@ -183,7 +169,7 @@ class _Search:
 
 
 class _Scan:
-    """Ranges of postings, read as far as is asked for."""
+    """Ranges of postings, read piece by piece."""
 
     def __init__(self, index: Container, attribute: TreePath, within: list[KeyRange], exact: bool) -> None:
         self.attribute = attribute
@@ -194,7 +180,7 @@ class _Scan:
         self._left: Iterator[bytes] | None = None
 
     def read(self, steps: int) -> bool:
-        """Read up to `steps` postings more; whether that was all."""
+        """Read up to `steps` more postings; whether these were the last."""
         if self._left is None:
             self._left = self._postings()
         taken = [key[-RUN_BYTES:] for key in islice(self._left, steps)]
@@ -220,19 +206,32 @@ def _flat(hints: tuple[Hint, ...]) -> Iterator[Hint]:
             yield hint
 
 
-def _add(scans: list[_Scan], scan: _Scan) -> None:
-    """Add a scan, or narrow the one of the same place in the user's tree: a run has but one value there."""
-    for other in scans:
-        if other.attribute == scan.attribute and scan.attribute[0] == "attrs":
-            other.within = intersection(other.within, scan.within)
-            other.exact &= scan.exact
-            return
-    scans.append(scan)
+def _joined(answers: list[_Found]) -> _Found:
+    """The runs that are in all of `answers`."""
+    by_size = sorted(answers, key=lambda answer: len(answer.runs))
+    return _Found(
+        set.intersection(*(answer.runs for answer in by_size)),
+        all(answer.exact for answer in by_size),
+        any(answer.indexed for answer in by_size),
+    )
+
+
+def _merged(scans: Iterable[_Scan]) -> list[_Scan]:
+    """The scans, those of one leaf of the user's tree narrowed to one scan: a run has but one value there."""
+    merged: list[_Scan] = []
+    for scan in scans:
+        same = [each for each in merged if each.attribute == scan.attribute and scan.attribute[0] == "attrs"]
+        if same:
+            same[0].within = intersection(same[0].within, scan.within)
+            same[0].exact &= scan.exact
+        else:
+            merged.append(scan)
+    return merged
 
 
 def _first_to_end(scans: list[_Scan]) -> _Found:
-    """Read all of the scan that is the shortest, and take it out of `scans`."""
-    steps = STEPS
+    """Read the shortest scan to its end, and take it out of `scans`."""
+    steps = FIRST_POSTINGS
     while True:
         for scan in scans:
             if scan.read(steps):

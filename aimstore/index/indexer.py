@@ -13,6 +13,7 @@ from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, WriteBat
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
 from aimstore.index.candidates import find_candidates
+from aimstore.index.limits import INDEX_LIMITS, IndexLimits
 from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
 from aimstore.index.record import pack
 from aimstore.index.writer import IndexWriter
@@ -20,31 +21,28 @@ from aimstore.types import INDEX_PATH
 
 logger = logging.getLogger("aimstore")
 
-_LONGEST: Final = 0xFFFF
-"""Bytes of a key where the engine sets no limit."""
+_MAX_KEY_BYTES: Final = 0xFFFF
+"""Bytes of the longest key where the engine sets no limit."""
 
 _Batch = dict[str, dict[str, Any] | None]
-"""Records to be written, None where one is to go."""
-
-PATIENCE: Final = 15.0
-"""Seconds to wait for the index before a run is left with its progress marker."""
+"""Records to write by run; None removes the run's record."""
 
 
 class ContainerIndexer(Indexer):
     """Keeps the packed record of each run, and its postings, in the container `meta/index`.
 
-    The index lock is held while a batch is committed, and not while runs are read.
+    A commit holds the index lock; reading holds nothing.
     """
 
-    def __init__(self, backend: Backend, *, patience: float = PATIENCE) -> None:
+    def __init__(self, backend: Backend, limits: IndexLimits = INDEX_LIMITS) -> None:
         """
         Args:
             backend: of the repository.
-            patience: seconds that a commit waits for the index lock before it raises `LockedError`.
+            limits: how long a commit waits for the index lock before it raises `LockedError`, and how long it is kept.
         """
         self._backend = backend
-        self._patience = patience
-        self._writer = IndexWriter(backend, patience)
+        self._limits = limits
+        self._writer = IndexWriter(backend, limits)
         self._batch: _Batch | None = None
         self._writing = RLock()
         self._reader: Container | None = None
@@ -68,7 +66,7 @@ class ContainerIndexer(Indexer):
     @contextmanager
     def batch(self) -> Iterator[None]:
         with self._writing:
-            if self._batch is not None:  # within another one, which commits it all
+            if self._batch is not None:  # within another batch, which commits all
                 yield
                 return
             batch: _Batch = {}
@@ -82,13 +80,13 @@ class ContainerIndexer(Indexer):
 
     def _commit(self, batch: _Batch) -> None:
         packed = {run: None if record is None else encode_record(record) for run, record in batch.items()}
-        longest = self._backend.capability.max_key_size or _LONGEST
-        posted = {run: set() if record is None else postings(record, longest) for run, record in batch.items()}
+        max_key = self._backend.capability.max_key_size or _MAX_KEY_BYTES
+        posted = {run: set() if record is None else postings(record, max_key) for run, record in batch.items()}
 
         def make(index: Container) -> WriteBatch:
             writes = WriteBatch()
             for run, old in zip(batch, index.get_many(map(run_key, batch)), strict=True):
-                _replace(writes, run, _old_postings(index, run, old, longest), posted[run])
+                _replace(writes, run, _old_postings(index, run, old, max_key), posted[run])
                 data = packed[run]
                 listed = ALL + bytes.fromhex(run)
                 if data is None:
@@ -104,7 +102,7 @@ class ContainerIndexer(Indexer):
     def clear(self) -> None:
         with self._writing, self._reading:
             self.close()
-            with self._backend.lock(INDEX_PATH, timeout=self._patience):
+            with self._backend.lock(INDEX_PATH, timeout=self._limits.lock_wait_seconds):
                 self._backend.delete(INDEX_PATH)
 
     # Reading
@@ -168,12 +166,12 @@ class ContainerIndexer(Indexer):
         self._writer.let_go()
 
 
-def _old_postings(index: Container, run: str, record: bytes | None, longest: int) -> set[bytes]:
+def _old_postings(index: Container, run: str, record: bytes | None, max_key: int) -> set[bytes]:
     if record is None:
         return set()
     try:
-        return postings(_decoded(run, record), longest)
-    except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings are looked for
+        return postings(_decoded(run, record), max_key)
+    except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings must be searched for
         end = bytes.fromhex(run)
         keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
         return {key.removesuffix(end) for key in keys if key.endswith(end)}

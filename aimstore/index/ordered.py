@@ -38,7 +38,7 @@ class UnorderedError(ValueError):
     """A value that equals values of other classes, so that no place in the order is right for it."""
 
 
-def ordered(value: Any) -> bytes:
+def encode_value(value: Any) -> bytes:
     """The class and bytes of a stored value.
 
     Raises:
@@ -46,13 +46,13 @@ def ordered(value: Any) -> bytes:
     """
     kind = type(value)
     if kind in _NUMBERS:
-        return number(value)
+        return encode_number(value)
     if kind is str:
-        return text(value)
+        return encode_text(value)
     if value is None:
         return FALSE
     if kind is datetime:
-        return moment(value)
+        return encode_moment(value)
     if kind is complex:
         if value.imag == 0:
             raise UnorderedError(f"{value!r} equals a number")
@@ -62,11 +62,11 @@ def ordered(value: Any) -> bytes:
     numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
     if numpy is not None and isinstance(value, numpy.generic):
         plain: Any = value.item()
-        return OTHER if isinstance(plain, numpy.generic) else ordered(plain)
+        return OTHER if isinstance(plain, numpy.generic) else encode_value(plain)
     return OTHER
 
 
-def number(value: float) -> bytes:
+def encode_number(value: float) -> bytes:
     """A number, in big-endian IEEE 754 with the sign bit turned, and all bits of negative ones. NaN is a class of its own."""
     try:
         rounded = float(value) + 0.0  # -0.0 is 0.0
@@ -79,25 +79,25 @@ def number(value: float) -> bytes:
     return NUMBER + turned.to_bytes(8, "big")
 
 
-def moment(value: datetime) -> bytes:
+def encode_moment(value: datetime) -> bytes:
     """A datetime; one without time zone is in UTC."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     return MOMENT + (to_microseconds(aware) + 2**63).to_bytes(8, "big")
 
 
-def text(value: str) -> bytes:
+def encode_text(value: str) -> bytes:
     """A string, whole or cut."""
     whole = encode_path_part(value)[1:]
     return TEXT + (whole if len(whole) <= CUT else whole[:CUT] + b"\xff")
 
 
-def beginning(value: str) -> bytes:
+def encode_beginning(value: str) -> bytes:
     """What the strings that begin with `value` begin with; of a long one, those that begin alike."""
-    return text(value)[: 1 + CUT].removesuffix(b"\x00") if value else TEXT
+    return encode_text(value)[: 1 + CUT].removesuffix(b"\x00") if value else TEXT
 
 
 def is_exact(value: Any) -> bool:
     """Whether comparing with `value` in this order is comparing with it."""
     if isinstance(value, str):
-        return len(text(value)) <= 1 + CUT
+        return len(encode_text(value)) <= 1 + CUT
     return isinstance(value, datetime) or abs(value) < EXACT

@@ -59,14 +59,14 @@ def _facts(record: Mapping[str, Any]) -> Iterator[bytes]:
     lazy = {tuple(path): value for path, value in record["lazy"]}
     for path, value in _leaves(record["attrs"], ()):
         stored = lazy.get(path) if lazy else None
-        yield _base(("attrs", *path)) + (ordered.ordered(value) if stored is None else stored)
+        yield _base(("attrs", *path)) + (ordered.encode_value(value) if stored is None else stored)
     for _, name, context, kind, summary in record["seqs"]:
-        yield _base(("seqs", name, "kind")) + ordered.text(kind)
+        yield _base(("seqs", name, "kind")) + ordered.encode_text(kind)
         for path, value in _leaves(context, ()):
-            yield _base(("seqs", name, "context", *path)) + ordered.ordered(value)
+            yield _base(("seqs", name, "context", *path)) + ordered.encode_value(value)
         for figure, value in _figures(summary):
             if value is not None:
-                yield _base(("seqs", name, figure)) + ordered.number(value)
+                yield _base(("seqs", name, figure)) + ordered.encode_number(value)
 
 
 def _figures(summary: list[Any] | None) -> Iterable[tuple[str, Any]]:
@@ -99,41 +99,47 @@ def ranges(term: Term) -> tuple[list[KeyRange], bool]:
     """
     attribute, value = term.attribute, term.value
     if attribute[0] == "seqs" and len(attribute) == 2 and term.operator in ("defined", "true"):
-        attribute = (*attribute, "kind")  # every sequence has one
+        attribute = (*attribute, "kind")  # every sequence has a kind
     path = POSTINGS + encode_path(attribute)
     base = path + _VALUE
-    if term.operator == "defined":
-        return [KeyRange.prefix(path)], True
-    if term.operator == "true":
-        return _true(path), True
-    if term.operator == "startswith":
-        return [KeyRange.prefix(base + ordered.beginning(value))], len(ordered.beginning(value)) < ordered.CUT
-    if term.operator == "in":
-        keys = {base + ordered.ordered(each) for each in value}
-        return [KeyRange.prefix(key) for key in sorted(keys)], all(map(ordered.is_exact, value))
-    exact = ordered.is_exact(value)
-    key = base + ordered.ordered(value)
+    match term.operator:
+        case "defined":
+            return [KeyRange.prefix(path)], True
+        case "true":
+            return _true(path), True
+        case "startswith":
+            beginning = ordered.encode_beginning(value)
+            return [KeyRange.prefix(base + beginning)], len(beginning) < ordered.CUT
+        case "in":
+            keys = {base + ordered.encode_value(each) for each in value}
+            return [KeyRange.prefix(key) for key in sorted(keys)], all(map(ordered.is_exact, value))
+    return [_compared(base, term)], ordered.is_exact(value)
+
+
+def _compared(base: bytes, term: Term) -> KeyRange:
+    """The postings below `base` whose values compare with the term's as its operator says. If the value may have been
+    rounded, its equals are included."""
+    exact = ordered.is_exact(term.value)
+    key = base + ordered.encode_value(term.value)
     of_class = KeyRange.prefix(key[: len(base) + 1])
     equal = KeyRange.prefix(key)
     assert equal.stop is not None
     match term.operator:
         case "==":
-            found = equal
+            return equal
         case "<" if exact:
-            found = KeyRange(of_class.start, equal.start)
+            return KeyRange(of_class.start, equal.start)
         case "<" | "<=":
-            found = KeyRange(of_class.start, equal.stop)
+            return KeyRange(of_class.start, equal.stop)
         case ">" if exact:
-            found = KeyRange(equal.stop, of_class.stop)
-        case _:
-            found = KeyRange(equal.start, of_class.stop)
-    return [found], exact
+            return KeyRange(equal.stop, of_class.stop)
+    return KeyRange(equal.start, of_class.stop)
 
 
 def _true(path: bytes) -> list[KeyRange]:
     """All but None, 0, "" and what is empty: whatever lies below, and values of the other classes."""
     base = path + _VALUE
-    zero, empty = KeyRange.prefix(base + ordered.number(0)), KeyRange.prefix(base + ordered.EMPTY_TEXT)
+    zero, empty = KeyRange.prefix(base + ordered.encode_number(0)), KeyRange.prefix(base + ordered.EMPTY_TEXT)
     assert zero.stop is not None
     assert empty.stop is not None
     return [

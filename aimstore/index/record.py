@@ -21,15 +21,15 @@ from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
-from aimstore.index.ordered import ordered
+from aimstore.index.ordered import encode_value
 from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
 from aimstore.types import TreePath
 
-_HOLDS_THE_PLACE: Final = encode_record(None)
+_PLACEHOLDER: Final = encode_record(None)
 
 LARGE_LEAF: Final = 4096
-"""Bytes of an encoded leaf from which it is left in the run's meta container."""
+"""Bytes of the largest encoded leaf that is packed; a larger one stays in the run's meta container."""
 
 
 class RunRecord:
@@ -54,7 +54,7 @@ class RunRecord:
             self.properties: dict[str, Any] = tree["props"]
             self._sequences: list[list[Any]] = tree["seqs"]
             for path, _ in tree["lazy"]:
-                _place(self.attributes, path, LazyLeaf(tuple(path), load))
+                _set_at(self.attributes, path, LazyLeaf(tuple(path), load))
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptionError(f"the packed record of run {run} is damaged: {error!r}") from error
 
@@ -104,8 +104,8 @@ def pack(meta: Container) -> dict[str, Any]:
     for key, value in meta.items(root):
         path = decode_path(key)[1:]
         if len(value) > LARGE_LEAF:
-            lazy.append([list(path), ordered(decode_record(value))])
-            value = _HOLDS_THE_PLACE
+            lazy.append([list(path), encode_value(decode_record(value))])
+            value = _PLACEHOLDER
         leaves.append((path, value))
     sequences = [
         [info.id, info.name, info.context, info.kind, None if info.summary is None else list(info.summary)]
@@ -119,8 +119,10 @@ def pack(meta: Container) -> dict[str, Any]:
     }
 
 
-def _sequence(number: int, name: str, context: dict[str, Any], kind: str, summary: list[Any] | None) -> SequenceInfo:
-    return SequenceInfo(number, name, context, kind, None if summary is None else Summary(*summary))
+def _sequence(
+    sequence_id: int, name: str, context: dict[str, Any], kind: str, summary: list[Any] | None
+) -> SequenceInfo:
+    return SequenceInfo(sequence_id, name, context, kind, None if summary is None else Summary(*summary))
 
 
 def _copy(value: Any) -> Any:
@@ -131,7 +133,7 @@ def _copy(value: Any) -> Any:
     return deepcopy(value)
 
 
-def _place(tree: dict[str | int, Any], path: list[str | int], leaf: LazyLeaf) -> None:
+def _set_at(tree: dict[str | int, Any], path: list[str | int], leaf: LazyLeaf) -> None:
     for part in path[:-1]:
         tree = tree[part]
     tree[path[-1]] = leaf

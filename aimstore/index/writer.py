@@ -1,4 +1,4 @@
-"""The index container open for writing: kept for the next commit while nobody waits, since opening costs more than writing."""
+"""The index container open for writing. It stays open for the next commit while nobody waits: opening costs more than writing."""
 
 from __future__ import annotations
 
@@ -10,55 +10,49 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock, Thread
-from typing import Final
 
 from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
 from aimstore.errors import AimstoreError
+from aimstore.index.limits import INDEX_LIMITS, IndexLimits
 from aimstore.process.forking import track_forks
 from aimstore.process.lifecycle import is_ending
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path
 
 logger = logging.getLogger("aimstore")
 
-IDLE: Final = 0.25
-"""Seconds after a commit in which the next is expected, and the index is held for it, where commits follow each other."""
-
-MOST: Final = 64
-"""Commits after which it is given up."""
-
-_LOOK: Final = 0.005
-"""Seconds between two looks whether somebody waits."""
-
 
 @dataclass(eq=False)
 class _Held:
+    """The index container open for writing. `last` is the time of the last commit, by the writer's clock."""
+
     lock: Lock
     container: Container
     commits: int = 0
     last: float = 0.0
 
-    def over(self) -> bool:
-        return self.commits >= MOST or time.monotonic() - self.last > IDLE or self.lock.contended()
-
 
 class IndexWriter:
     """Commits batches to the index, one after another, from any thread.
 
-    Between commits that follow each other the lock stays held while nobody waits for it; who does gets it within 5 ms of a
-    commit's end. A process that ends leaves nothing undone: each commit is durable when it returns.
+    Between commits that follow each other the lock stays held while nobody waits for it. Whoever waits gets it within
+    `poll_seconds` of the end of a commit. A process that ends leaves nothing undone: each commit is durable when it returns.
     """
 
-    def __init__(self, backend: Backend, patience: float) -> None:
+    def __init__(
+        self, backend: Backend, limits: IndexLimits = INDEX_LIMITS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """
         Args:
             backend: of the repository.
-            patience: seconds that a commit waits for the index lock.
+            limits: how long to wait for the lock, and to keep it.
+            clock: seconds since any moment, never going back.
         """
         self._backend = backend
-        self._patience = patience
+        self._limits = limits
+        self._clock = clock
         self._mutex = RLock()
         self._held: _Held | None = None
-        self._last = -IDLE
+        self._last = -float("inf")
         track_forks(self)
         _writers.add(self)
 
@@ -76,7 +70,7 @@ class IndexWriter:
                     logger.debug("the index is opened anew: %s", error)
                 else:
                     return
-            lock = self._backend.lock(INDEX_PATH, timeout=self._patience)
+            lock = self._backend.lock(INDEX_PATH, timeout=self._limits.lock_wait_seconds)
             try:
                 self._note_loss(runs)
                 held = self._held = _Held(lock, self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock))
@@ -85,10 +79,10 @@ class IndexWriter:
                 raise
             self._write(held, make)
             if self._held is held:
-                Thread(target=self._look_after, args=(held,), name="aimstore-index", daemon=True).start()
+                Thread(target=self._release_in_time, args=(held,), name="aimstore-index", daemon=True).start()
 
     def _note_loss(self, runs: Collection[str]) -> None:
-        """Where the index is gone, mark the one that is made anew, so that queries do not take it for all there is."""
+        """If the index is gone, mark the new one as unfinished, so that queries do not rely on it alone."""
         if self._backend.exists(INDEX_PATH):
             return
         known = {*self._backend.marked("meta/"), *map(meta_path, runs)}
@@ -107,27 +101,35 @@ class IndexWriter:
                 self.let_go()
             raise
         held.commits += 1
-        before, self._last = self._last, time.monotonic()
+        before, self._last = self._last, self._clock()
         held.last = self._last
-        if is_ending() or self._last - before > IDLE or held.over():
+        if is_ending() or self._last - before > self._limits.idle_seconds or self._is_over(held):
             self.let_go()
 
+    def _is_over(self, held: _Held) -> bool:
+        """Whether it is time to release the lock."""
+        return (
+            held.commits >= self._limits.commits_per_lock
+            or self._clock() - held.last > self._limits.idle_seconds
+            or held.lock.contended()
+        )
+
     def let_go(self) -> None:
-        """Close the index, if it is held, and release its lock."""
+        """Close the index, if it is open, and release its lock."""
         with self._mutex:
             held, self._held = self._held, None
             if held is not None:
                 with held.lock:
                     held.container.close()
 
-    def _look_after(self, held: _Held) -> None:
+    def _release_in_time(self, held: _Held) -> None:
         while self._held is held:
-            time.sleep(_LOOK)
+            time.sleep(self._limits.poll_seconds)
             with self._mutex:
                 if self._held is not held:
                     return
                 try:
-                    if held.over():
+                    if self._is_over(held):
                         self.let_go()
                 except AimstoreError as error:
                     self._held = None

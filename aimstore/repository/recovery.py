@@ -5,7 +5,7 @@ from __future__ import annotations
 from aimstore.abc import Container, WriteBatch
 from aimstore.metadata import RunProperties
 from aimstore.repository.properties import put_properties
-from aimstore.storage.layout import NUMBER, SequenceInfo, Summary, encode_summary, read_sequences, summary_key
+from aimstore.storage.layout import NUMBER, encode_summary, read_sequences, summary_key
 
 
 def recover(meta: Container, seqs: Container, properties: RunProperties) -> None:
@@ -18,9 +18,12 @@ def recover(meta: Container, seqs: Container, properties: RunProperties) -> None
     Raises:
         CorruptionError: a chunk is damaged or missing.
     """
+    from aimstore.sequences.summary import recompute_summary  # loads NumPy
+
     batch = WriteBatch()
     for info in read_sequences(meta):
-        summary = _recomputed(seqs, info)
+        records = 0 if info.summary is None else info.summary.records
+        summary = recompute_summary(seqs, info.id, is_numeric=info.kind == NUMBER, records=records)
         if summary is None:
             batch.delete(summary_key(info.id))
         elif summary != info.summary:
@@ -29,11 +32,3 @@ def recover(meta: Container, seqs: Container, properties: RunProperties) -> None
     seqs.flush(sync=True)  # before the end is noted, because whoever reads the end trusts the summaries
     meta.write(batch)
     meta.flush(sync=True)
-
-
-def _recomputed(seqs: Container, info: SequenceInfo) -> Summary | None:
-    from aimstore.sequences.reader import read_records  # loads NumPy
-    from aimstore.sequences.summary import summarize
-
-    columns = read_records(seqs, info.id, records=0 if info.summary is None else info.summary.records)
-    return None if columns is None else summarize(columns, number=info.kind == NUMBER)

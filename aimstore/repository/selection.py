@@ -20,7 +20,7 @@ from aimstore.process import shield
 from aimstore.repository.catalog import UNREADABLE, Catalog
 from aimstore.repository.queried import PendingRun, QueriedRun, RunBatch
 from aimstore.repository.runs import marked_runs_and_index
-from aimstore.sequences.drainer import drain_all
+from aimstore.sequences.drainer import process_drainer
 
 if TYPE_CHECKING:
     from aimstore.metadata.snapshot import Snapshot
@@ -62,7 +62,7 @@ class Selection:
     """
 
     def __init__(self, catalog: Catalog, pushdown: Pushdown) -> None:
-        drain_all()
+        process_drainer.drain_all()
         self._catalog = catalog
         self._limits = catalog.context.limits.reads
         # the markers first, then the index: a run that is finalized in between is seen by both

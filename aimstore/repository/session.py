@@ -21,7 +21,7 @@ from aimstore.process import shield, track_forks, unwatch, watch
 from aimstore.repository.context import RepositoryContext
 from aimstore.repository.properties import mirrored_properties, put_properties
 from aimstore.repository.runs import lock_run, mark, marked_runs, unmark
-from aimstore.sequences import drainer
+from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
 from aimstore.types import meta_path, seqs_path
 
@@ -79,7 +79,7 @@ class RunSession:
             undo.callback(unwatch, self)
             self._take(created, undo)
             self._open(created, undo)
-            drainer.add(self.writer)
+            process_drainer.start(self.writer)
             undo.pop_all()
             self.state = OPEN
 
@@ -190,7 +190,7 @@ class RunSession:
 
     def _close_containers(self) -> None:
         self.state = State.CLOSED
-        drainer.remove(self.writer)
+        process_drainer.stop(self.writer)
         try:
             self.seqs.close()
         finally:
@@ -212,4 +212,4 @@ class RunSession:
     def _after_fork_in_child(self) -> None:
         if self.state is OPEN:
             self.state = State.FORKED
-            self.writer.abandon("was opened by the parent process; a forked child opens a run of its own")
+            self.writer.abandon()

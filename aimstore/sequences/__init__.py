@@ -1,1 +1,17 @@
-"""Sequences: how a run's tracked values are written, stored and read. Importing the package loads no NumPy."""
+"""Sequences: how the values that a run tracks are written, stored and read.
+
+This room owns the life of a point. `writer` takes it from `track`, `pending`, `series` and `tail` keep it in memory, `store`
+writes it into chunks, `outline` and `summary` describe what was written, and `reader` and `sequence` give it back. It imports
+storage, encodings, contracts and what lies below them, but neither index, query nor the metadata database.
+
+It offers:
+
+- `process_drainer`, which drains the writers of this process, and the limits of writing (below);
+- `writer.SequenceWriter`, `sequence.Sequence` and `sequence.Metric`, and `summary.recompute_summary`, in modules that load
+  NumPy. Importing this package does not.
+"""
+
+from aimstore.sequences.drainer import process_drainer
+from aimstore.sequences.limits import DRAIN_LIMITS, WRITER_LIMITS, DrainLimits, OutlineSizes, WriterLimits
+
+__all__ = ["DRAIN_LIMITS", "WRITER_LIMITS", "DrainLimits", "OutlineSizes", "WriterLimits", "process_drainer"]

@@ -1,4 +1,4 @@
-"""Columns put together, cut, and brought into step order."""
+"""NumPy columns put together, cut, and brought into step order."""
 
 from __future__ import annotations
 
@@ -11,33 +11,11 @@ import numpy as np
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, decode_chunk
 
 
-def as_arrays(columns: Columns) -> Columns:
-    """The same columns as NumPy arrays; values stay a list where they are mixed or objects."""
-    values: Any = columns.values
-    if isinstance(values, list):
-        code = exact_code(values)
-        values = values if code == "list" else np.array(values, np.float64 if code == "d" else np.int64)
-    epochs = None if columns.epochs is None else np.asarray(columns.epochs, np.int64)
-    return Columns(np.asarray(columns.steps, np.int64), np.asarray(columns.times, np.int64), epochs, values)
-
-
 def cut(columns: Columns, piece: slice) -> Columns:
-    """Some of the records."""
+    """The records of a slice."""
     epochs = None if columns.epochs is None else columns.epochs[piece]
     times = columns.times[piece] if len(columns.times) else columns.times  # not read
     return Columns(columns.steps[piece], times, epochs, columns.values[piece])
-
-
-def exact_code(values: Any) -> str:
-    """Type code of the array that holds `values` exactly, or "list"."""
-    if isinstance(values, np.ndarray):
-        return "d" if values.dtype == np.float64 else "q"
-    kinds = set(map(type, values))
-    if kinds == {float}:
-        return "d"
-    if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
-        return "q"
-    return "list"
 
 
 def plain(values: Any) -> list[Any]:
@@ -46,13 +24,13 @@ def plain(values: Any) -> list[Any]:
 
 
 def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> Columns | None:
-    """The records of several chunks, in their order; None where there are none.
+    """The records of several chunks, in their order; None if there are no chunks.
 
-    Each chunk is decoded into its place as it comes, and not kept: to touch new memory takes longer than to decode.
+    Each chunk is decoded into its part of the columns and then dropped: touching new memory takes longer than decoding.
 
     Args:
-        count: how many records there are, about; for what is beyond them the columns are put together anew.
-        wanted: the columns to decode, "steps" among them.
+        count: about how many records there are. If there are more, the columns are copied.
+        wanted: the columns to decode; "steps" must be among them.
     """
     whole: Columns | None = None
     filled = 0
@@ -82,14 +60,14 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
 
 
 def _room(part: Columns, count: int) -> Columns:
-    """Arrays for `count` records like those of `part`; what that lacks stays empty."""
+    """Arrays for `count` records like those of `part`. Columns that are empty in `part` stay empty."""
     arrays: list[Any] = [part.steps, part.times, part.values]
     steps, times, values = (np.empty(count if len(each) else 0, each.dtype) for each in arrays)
     return Columns(steps, times, None, values)
 
 
 def concatenate(parts: list[Columns]) -> Columns:
-    """The records of several parts, in their order; numbers of different types become a list that keeps each type."""
+    """The records of several parts, in their order. Numbers of different types become a list, which keeps each type."""
     if len(parts) == 1:
         return parts[0]
     epochs = None
@@ -113,7 +91,7 @@ def increasing(steps: Any) -> bool:
 
 
 def last_of_each_step(steps: Any) -> Any:
-    """Positions int64[m] that bring `steps` int64[n] into increasing order; of equal steps only the last."""
+    """Positions int64[m] that bring `steps` int64[n] into increasing order. Of equal steps only the last is kept."""
     order = np.argsort(steps, kind="stable")
     ranked = steps[order]
     last = np.ones(len(ranked), bool)
@@ -133,12 +111,12 @@ def take(columns: Columns, positions: Any) -> Columns:
 
 
 def in_step_order(columns: Columns) -> Columns:
-    """The records in increasing order of their steps; of several with one step only the last."""
+    """The records in increasing order of their steps. Of records with the same step only the last is kept."""
     return columns if increasing(columns.steps) else take(columns, last_of_each_step(columns.steps))
 
 
 def floats(values: Any) -> Any:
-    """Numbers as float64[n]; ints past its range are infinite."""
+    """Numbers as float64[n]. Ints beyond the range of float64 become infinite."""
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)
     try:

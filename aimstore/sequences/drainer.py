@@ -1,116 +1,110 @@
-"""The writer thread: one per process, for all runs that it writes."""
+"""The writer thread: one per process, which drains the writers of all runs that the process writes."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from time import perf_counter, sleep
-from typing import Protocol
+from typing import Final, Protocol
 
 from aimstore.process.forking import track_forks
+from aimstore.sequences.limits import DRAIN_LIMITS, DrainLimits
 
 logger = logging.getLogger("aimstore")
 
-INTERVAL = 0.025
-"""Seconds between two drains; a killed process loses what it tracked since the last one."""
-
-MAX_INTERVAL = 0.05
-"""Seconds at most, when the drains themselves take long."""
-
-MAX_HELD = 24 * 1024 * 1024
-"""Bytes that all writers of the process keep for sealing, before the largest are sealed early."""
-
 
 class Drainable(Protocol):
-    """What the thread drains; its errors are its own to report."""
+    """What the thread drains; it reports its own errors."""
 
-    def drain(self) -> None: ...
+    def drain(self) -> object:
+        """Write what is pending."""
 
     @property
-    def held(self) -> int: ...
+    def unsealed_bytes(self) -> int:
+        """Bytes that it keeps in memory for sealing."""
 
-    def release(self, nbytes: int) -> None: ...
+    def seal_largest(self, nbytes: int) -> None:
+        """Seal its largest sequences, until it keeps `nbytes` less."""
 
 
 class Closable(Protocol):
-    """What the thread closes when its owner was dropped without doing so."""
+    """What the thread closes because its owner was dropped without closing it."""
 
     def close(self) -> None: ...
 
 
-class _Drainer:
-    def __init__(self) -> None:
-        self.writers: list[Drainable] = []
-        self.orphans: list[Closable] = []
-        self.lock = threading.Lock()
-        self.thread: threading.Thread | None = None
+class Drainer:
+    """Drains writers in a thread, which runs while there are any.
+
+    A forked child has no writers and no thread; it starts its own thread with its first writer.
+    """
+
+    def __init__(self, limits: DrainLimits = DRAIN_LIMITS) -> None:
+        self._limits = limits
+        self._writers: list[Drainable] = []
+        self._orphans: list[Closable] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
         track_forks(self)
 
-    def add(self, writer: Drainable) -> None:
-        with self.lock:
-            self.writers = [*self.writers, writer]
-            if self.thread is None:
-                self.thread = threading.Thread(target=self._run, name="aimstore-writer", daemon=True)
-                self.thread.start()
+    def start(self, writer: Drainable) -> None:
+        """Drain `writer` from now on."""
+        with self._lock:
+            self._writers = [*self._writers, writer]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="aimstore-writer", daemon=True)
+                self._thread.start()
 
-    def remove(self, writer: Drainable) -> None:
-        with self.lock:
-            self.writers = [each for each in self.writers if each is not writer]
+    def stop(self, writer: Drainable) -> None:
+        """Stop draining `writer`; one that is not drained is no error."""
+        with self._lock:
+            self._writers = [each for each in self._writers if each is not writer]
+
+    def drain_all(self) -> None:
+        """Drain every writer now, so that readers see what was tracked so far."""
+        for writer in self._writers:
+            writer.drain()
 
     def close_later(self, item: Closable) -> None:
-        # called from destructors, so it takes no lock: appending to a list needs none
-        self.orphans.append(item)
+        """Close `item` in the thread. May be called anywhere, also from a destructor."""
+        self._orphans.append(item)  # takes no lock: a destructor may interrupt the thread that holds it
+
+    def _run(self) -> None:
+        limits = self._limits
+        pause = limits.interval_seconds
+        while True:
+            sleep(pause)
+            with self._lock:
+                if not self._writers:
+                    self._thread = None
+                    return
+            begun = perf_counter()
+            self.drain_all()
+            self._bound_memory()
+            self._close_orphans()
+            pause = min(limits.max_interval_seconds, max(limits.interval_seconds, perf_counter() - begun))
+
+    def _bound_memory(self) -> None:
+        unsealed = [(writer.unsealed_bytes, writer) for writer in self._writers]
+        excess = sum(nbytes for nbytes, _ in unsealed) - self._limits.unsealed_bytes
+        if excess > 0:
+            _, largest = max(unsealed, key=lambda pair: pair[0])
+            largest.seal_largest(excess + self._limits.unsealed_bytes // 4)
 
     def _close_orphans(self) -> None:
-        while self.orphans:
-            item = self.orphans.pop()
+        while self._orphans:
+            item = self._orphans.pop()
             try:
                 item.close()
             except Exception as error:  # nobody is left to tell
                 logger.error("a run that was dropped without close() could not be ended: %s", error)
 
-    def _run(self) -> None:
-        pause = INTERVAL
-        while True:
-            sleep(pause)
-            with self.lock:
-                if not self.writers:
-                    self.thread = None
-                    return
-            begun = perf_counter()
-            for writer in self.writers:
-                writer.drain()
-            self._bound()
-            self._close_orphans()
-            pause = min(MAX_INTERVAL, max(INTERVAL, perf_counter() - begun))
-
-    def _bound(self) -> None:
-        held = [(writer.held, writer) for writer in self.writers]
-        excess = sum(nbytes for nbytes, _ in held) - MAX_HELD
-        if excess > 0:
-            _, largest = max(held, key=lambda pair: pair[0])
-            largest.release(excess + MAX_HELD // 4)
-
     def _after_fork_in_child(self) -> None:
-        self.writers = []
-        self.orphans = []
-        self.lock = threading.Lock()
-        self.thread = None
+        self._writers = []
+        self._orphans = []
+        self._lock = threading.Lock()
+        self._thread = None
 
 
-_drainer = _Drainer()
-
-add = _drainer.add
-"""Drain `writer` from now on."""
-
-remove = _drainer.remove
-"""Drain it no longer."""
-
-close_later = _drainer.close_later
-"""Close `item` from the writer thread. May be called anywhere, also from a destructor."""
-
-
-def drain_all() -> None:
-    """Drain every writer of the process now, so that readers see what was tracked so far."""
-    for writer in _drainer.writers:
-        writer.drain()
+process_drainer: Final = Drainer()
+"""The drainer of this process. A run's session starts and stops its writer here."""

@@ -1,8 +1,9 @@
 """Outlines of a sequence in several levels, each some times coarser than the one below: made of records, joined, and grown.
 
-Level 0 has a stretch for each `PIECE` records of a sealed chunk, stored with the chunk. Level 1 has one for each sealed
-chunk, level 2 one for each outline of level 1, and so on; of these levels `FAN` stretches make a stored outline. They cover
-what they cover: what is missing at one level, after a crash say, is at the level below, and at last in the chunks.
+Level 0 has a stretch for each `stretch_points` records of a sealed chunk, stored with the chunk. Level 1 has a stretch for
+each sealed chunk, level 2 for each outline of level 1, and so on; `fan_out` stretches of such a level make a stored outline.
+A level may have gaps, after a crash for example: what is missing there is at the level below, and at last in the chunks.
+The sizes are in `aimstore.sequences.limits.OutlineSizes`.
 """
 
 from __future__ import annotations
@@ -19,19 +20,8 @@ from aimstore.abc import WriteBatch
 from aimstore.encoding.chunks import Columns
 from aimstore.encoding.outlines import STRETCH, Outline, encode_outline
 from aimstore.sequences.columns import floats
+from aimstore.sequences.limits import OutlineSizes
 from aimstore.storage.layout import outline_key
-
-PIECE = 512
-"""Records of a stretch at level 0."""
-
-PIECES = 8
-"""Stretches of level 0 in one of level 1, about: what a sealed chunk has."""
-
-FEWEST = 4
-"""Stretches from which an outline of level 0 is stored; of a smaller chunk the records are read as quickly."""
-
-FAN = 16
-"""Stretches of one stored outline at the levels above, and so the ratio between them."""
 
 
 class Growing(NamedTuple):
@@ -39,7 +29,7 @@ class Growing(NamedTuple):
 
     Attributes:
         start: ordinal of its first record.
-        outline: of less than `FAN` stretches; None where all is stored.
+        outline: of less than `fan_out` stretches; None where all is stored.
     """
 
     start: int
@@ -50,11 +40,11 @@ Levels = tuple[Growing, ...]
 """What of a sequence's outlines is not stored yet, from level 1 up."""
 
 
-def level_with(stretches: int, records: int) -> int:
-    """The coarsest level at which some `records` have about as many stretches, or more; -1 where none has."""
-    level, size = -1, PIECE
+def level_with(stretches: int, records: int, sizes: OutlineSizes) -> int:
+    """The coarsest level at which `records` have about as many stretches, or more; -1 where none has."""
+    level, size = -1, sizes.stretch_points
     while stretches * size <= records:
-        level, size = level + 1, size * (PIECES if level < 0 else FAN)
+        level, size = level + 1, size * (sizes.chunk_stretches if level < 0 else sizes.fan_out)
     return level
 
 
@@ -76,13 +66,17 @@ def outline_of(steps: Any, values: Any, starts: Any) -> Outline:
     return _outline(steps, values, starts, *extremes(values, starts))
 
 
-def outline_of_records(columns: Columns) -> Outline:
-    """The outline of records of a metric, in the order of their steps, in stretches of `PIECE`. Takes 15 µs for 4,096."""
+def outline_of_records(columns: Columns, stretch: int) -> Outline:
+    """The outline of records of a metric, in the order of their steps. Takes 15 µs for 4,096.
+
+    Args:
+        stretch: records of each stretch.
+    """
     steps, values = columns.steps, floats(columns.values)
-    starts = np.arange(0, len(steps), PIECE)
-    missing = -len(values) % PIECE
+    starts = np.arange(0, len(steps), stretch)
+    missing = -len(values) % stretch
     grid = np.concatenate([values, np.repeat(values[-1:], missing)]) if missing else values
-    grid = grid.reshape(len(starts), PIECE)
+    grid = grid.reshape(len(starts), stretch)
     low, high = starts + grid.argmin(axis=1), starts + grid.argmax(axis=1)
     if np.isnan(values[low]).any():  # it is the least and the greatest to them
         low, high = extremes(values, starts)
@@ -147,7 +141,7 @@ def points(outline: Outline) -> tuple[Any, Any]:
     return steps, values[at]
 
 
-def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: Columns) -> Levels:
+def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: Columns, sizes: OutlineSizes) -> Levels:
     """Put the outlines into `batch` that a sealed chunk completes.
 
     Args:
@@ -158,8 +152,8 @@ def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: 
     Returns:
         What is not stored then, once the batch is written.
     """
-    outline = outline_of_records(columns)
-    if len(outline.stretches) >= FEWEST:
+    outline = outline_of_records(columns, sizes.stretch_points)
+    if len(outline.stretches) >= sizes.min_stretches:
         batch.put(outline_key(sequence, 0, start), encode_outline(outline))
     grown = list(levels)
     for level in range(1, len(levels) + 2):
@@ -168,7 +162,7 @@ def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: 
         if held.outline is not None:
             start = held.start
             outline = _following(held.outline, outline)
-        complete = len(outline.stretches) == FAN
+        complete = len(outline.stretches) == sizes.fan_out
         grown[level - 1 :] = [Growing(start, None if complete else outline), *grown[level:]]
         if not complete:
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 from aimstore.abc import Container, KeyRange
 from aimstore.encoding.chunks import COLUMNS, Columns, Header, read_header
@@ -14,11 +14,12 @@ from aimstore.encoding.records import decode_record
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import from_object
 from aimstore.sequences.columns import cut, decode_all, increasing
+from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
 from aimstore.sequences.outline import joined, level_with, outline_of_records
 from aimstore.storage.layout import OBJECT, OUTLINE, Summary
 
-AT_ONCE = 65_536
-"""Records that are decoded at once to make an outline of them."""
+OUTLINED_AT_ONCE: Final = 65_536
+"""Records that are decoded together to make an outline of them."""
 
 
 def read_records(
@@ -129,46 +130,53 @@ def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -
     return chunks[::-1]
 
 
-def read_outline(seqs: Container, sequence: int, records: int, least: int) -> Outline | None:
+def read_outline(
+    seqs: Container, sequence: int, records: int, least: int, sizes: OutlineSizes = OUTLINE_SIZES
+) -> Outline | None:
     """The outline of a whole sequence of numbers, from the coarsest level that has about `least` stretches; None where no
     level has so many, or the steps are not strictly increasing.
 
     Args:
         records: how many the sequence has, about.
+        sizes: those that the sequence was written with, about: they decide which level is read.
     """
-    level = level_with(least, records)
+    level = level_with(least, records, sizes)
     if level < 0:
         return None
     parts = []
-    for part in _outlines(seqs, sequence, level, 0, None):
+    for part in _outlines(seqs, sequence, level, 0, None, sizes):
         if part is None:
             return None
         parts.append(part)
     return joined(parts)
 
 
-def _outlines(seqs: Container, sequence: int, level: int, start: int, stop: int | None) -> Iterator[Outline | None]:
+def _outlines(
+    seqs: Container, sequence: int, level: int, start: int, stop: int | None, sizes: OutlineSizes
+) -> Iterator[Outline | None]:
     """Outlines of the ordinals from `start` to `stop`: those of a level, and where it lacks some, of the levels below and at
     last of the chunks themselves. None stands for steps that are not strictly increasing."""
     if level < 0:
-        yield from _outlines_of_chunks(seqs, sequence, start, stop)
+        yield from _outlines_of_chunks(seqs, sequence, start, stop, sizes.stretch_points)
         return
-    place = encode_path((sequence, OUTLINE, level))
-    stop_key = encode_path((sequence, OUTLINE, level + 1)) if stop is None else place + encode_path((stop,))
-    for key, data in list(seqs.scan(KeyRange(place + encode_path((start,)), stop_key))):
-        if key != place + encode_path((start,)):
+    prefix = encode_path((sequence, OUTLINE, level))
+    stop_key = encode_path((sequence, OUTLINE, level + 1)) if stop is None else prefix + encode_path((stop,))
+    for key, data in list(seqs.scan(KeyRange(prefix + encode_path((start,)), stop_key))):
+        if key != prefix + encode_path((start,)):
             ordinal = decode_path(key)[3]
             assert isinstance(ordinal, int)
-            yield from _outlines(seqs, sequence, level - 1, start, ordinal)
+            yield from _outlines(seqs, sequence, level - 1, start, ordinal, sizes)
             start = ordinal
         outline = decode_outline(data)
         yield outline
         start += outline.count
     if stop is None or start < stop:
-        yield from _outlines(seqs, sequence, level - 1, start, stop)
+        yield from _outlines(seqs, sequence, level - 1, start, stop, sizes)
 
 
-def _outlines_of_chunks(seqs: Container, sequence: int, start: int, stop: int | None) -> Iterator[Outline | None]:
+def _outlines_of_chunks(
+    seqs: Container, sequence: int, start: int, stop: int | None, stretch: int
+) -> Iterator[Outline | None]:
     chunks: list[bytes] = []
     count = 0
     with closing(_chunks(seqs, sequence, start)) as found:
@@ -177,17 +185,17 @@ def _outlines_of_chunks(seqs: Container, sequence: int, start: int, stop: int | 
                 break
             chunks.append(data)
             count += header.count
-            if count >= AT_ONCE:
-                yield _outline_of(chunks, count)
+            if count >= OUTLINED_AT_ONCE:
+                yield _outline_of(chunks, count, stretch)
                 chunks, count = [], 0
     if chunks:
-        yield _outline_of(chunks, count)
+        yield _outline_of(chunks, count, stretch)
 
 
-def _outline_of(chunks: list[bytes], count: int) -> Outline | None:
+def _outline_of(chunks: list[bytes], count: int, stretch: int) -> Outline | None:
     columns = decode_all(chunks, count, ("steps", "values"))
     assert columns is not None
-    return outline_of_records(columns) if increasing(columns.steps) else None
+    return outline_of_records(columns, stretch) if increasing(columns.steps) else None
 
 
 def _chunk_with(seqs: Container, sequence: int, records: int, step: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from aimstore.abc import Container
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
 from aimstore.errors import UnsupportedError
 from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, plain, take
+from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
 from aimstore.sequences.outline import in_fewer, outline_of, points
 from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_range, read_records
 from aimstore.storage.layout import SequenceInfo
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     Int64s = npt.NDArray[np.int64]
     Float64s = npt.NDArray[np.float64]
 
-FINER = 2
-"""Stored stretches at least for each one of a sample, so that these are of about equal length."""
+STORED_PER_SAMPLED: Final = 2
+"""Fewest stored stretches for each stretch of a sample, so that the latter are of about equal length."""
 
-Reading = Callable[[], AbstractContextManager[Container]]
+Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
 """Lends the run's sequence container for the time of a `with` block."""
 
 
@@ -43,8 +44,8 @@ class Record(NamedTuple):
 class Sequence:
     """The series that one run tracked under one name and context, as it was when this object was obtained.
 
-    Records come in increasing order of their steps; of several with one step the last one tracked holds. Iterating gives a
-    `Record` for each; objects are decoded as they are reached.
+    Records come in increasing order of their steps; if several have the same step, the last one tracked counts. Iterating
+    yields a `Record` for each step and decodes objects on the way.
 
     Attributes:
         run: the run it belongs to.
@@ -53,13 +54,16 @@ class Sequence:
         kind: "number", "text", "bytes", "array", "record", or the name of a registered type.
     """
 
-    def __init__(self, run: Any, info: SequenceInfo, reading: Reading) -> None:
+    def __init__(
+        self, run: Any, info: SequenceInfo, reading: Reading, outline_sizes: OutlineSizes = OUTLINE_SIZES
+    ) -> None:
         self.run = run
         self.name = info.name
         self.context: Context = info.context
         self.kind = info.kind
         self._info = info
         self._reading = reading
+        self._outline_sizes = outline_sizes
 
     @property
     def count(self) -> int:
@@ -83,7 +87,7 @@ class Sequence:
         return self.records()
 
     def records(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Record]:
-        """The records with `start_step <= step < stop_step`; where the steps are ordered only their chunks are read."""
+        """The records with `start_step <= step < stop_step`. If the steps are in order, only the chunks of the range are read."""
         with self._reading() as seqs:
             positions, columns = self._select(seqs, start_step, stop_step)
             steps, times = columns.steps.tolist(), columns.times.tolist()
@@ -98,22 +102,38 @@ class Sequence:
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
     ) -> tuple[Any, Columns]:
         """Ordinals, a range or int64[n], and columns of the records in a range of steps, in step order."""
+        if start is not None or stop is not None:
+            found = self._select_ordered(seqs, start, stop, wanted)
+            if found is not None:
+                return found
+        return self._select_from_all(seqs, start, stop, wanted)
+
+    def _select_ordered(
+        self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
+    ) -> tuple[Any, Columns] | None:
+        """As `_select`, from the chunks of the range alone; None if the steps are not, or no longer, in order."""
         summary = self._info.summary
-        whole = start is None and stop is None
-        # while it is being written a sequence may lose its order, even between these lines
-        if not whole and summary is not None and summary.ordered and is_still_ordered(seqs, self._info.id, summary):
-            found = read_range(seqs, self._info.id, summary.records, start, stop, wanted)
-            if found is None:
-                return _NOTHING
-            first, columns = found
-            if increasing(columns.steps):
-                return range(first, first + len(columns.steps)), columns
+        if summary is None or not summary.ordered or not is_still_ordered(seqs, self._info.id, summary):
+            return None
+        found = read_range(seqs, self._info.id, summary.records, start, stop, wanted)
+        if found is None:
+            return _NOTHING
+        first, columns = found
+        if not increasing(columns.steps):  # a writer has broken the order since the look above
+            return None
+        return range(first, first + len(columns.steps)), columns
+
+    def _select_from_all(
+        self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
+    ) -> tuple[Any, Columns]:
+        """As `_select`, whatever the order of the steps; reads every chunk."""
+        summary = self._info.summary
         records = read_records(seqs, self._info.id, wanted, records=0 if summary is None else summary.records)
         if records is None:
             return _NOTHING
         steps = records.steps
         ordered = increasing(steps)
-        if ordered and whole:
+        if ordered and start is None and stop is None:
             return range(len(steps)), records
         positions = np.arange(len(steps)) if ordered else last_of_each_step(steps)
         inside = np.ones(len(positions), bool)
@@ -157,8 +177,8 @@ class Metric(Sequence):
             return columns.steps, floats(columns.values)
 
     def tail(self, n: int) -> tuple[Int64s, Float64s]:
-        """The last `n` points, or all where there are fewer: steps int64[m], increasing, and values float64[m]. Where the
-        steps were tracked in order only the last chunks are read.
+        """The last `n` points, or all if there are fewer: steps int64[m], increasing, and values float64[m]. If the steps
+        were tracked in order, only the last chunks are read.
 
         Raises:
             ValueError: `n` is negative.
@@ -176,10 +196,12 @@ class Metric(Sequence):
             return columns.steps, floats(columns.values)
 
     def sample(self, k: int) -> tuple[Int64s, Float64s]:
-        """At most `k` points, steps int64[m], increasing, and values float64[m], that keep the shape: the first and the last
-        point, and of each of k // 2 - 1 stretches of about equal length the least and the greatest value that is not NaN.
+        """At most `k` points that keep the shape of the metric: steps int64[m], increasing, and values float64[m]. They are
+        the first and the last point, and in each of k // 2 - 1 stretches of about equal length the least and the greatest
+        value that is not NaN.
 
-        Where the steps were tracked in order this takes time by `k`, and not by the length of the metric; else all is read.
+        If the steps were tracked in order, the time depends on `k` and not on the length of the metric; otherwise all points
+        are read.
 
         Raises:
             ValueError: `k` is below 4.
@@ -189,7 +211,8 @@ class Metric(Sequence):
         summary, stretches, outline = self._info.summary, k // 2 - 1, None
         with self._reading() as seqs:
             if summary is not None and summary.ordered:
-                outline = read_outline(seqs, self._info.id, summary.records, FINER * stretches)
+                least = STORED_PER_SAMPLED * stretches
+                outline = read_outline(seqs, self._info.id, summary.records, least, self._outline_sizes)
         if outline is None:
             steps, values = self.numpy()
             if len(steps) <= k:

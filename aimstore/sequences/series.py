@@ -2,295 +2,212 @@
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from aimstore.abc import WriteBatch
-from aimstore.encoding.chunks import NO_EPOCH, Columns, encode_chunk, encode_scalars
+from aimstore.encoding.chunks import encode_chunk, type_code
 from aimstore.encoding.keys import encode_path
 from aimstore.sequences import outline
-from aimstore.sequences.columns import as_arrays, concatenate, cut, exact_code, plain
+from aimstore.sequences.columns import cut
+from aimstore.sequences.limits import WriterLimits
+from aimstore.sequences.pending import ENTRIES_PER_POINT, Points, columns_of, encode_points, lists_of
 from aimstore.sequences.summary import extend
-from aimstore.sequences.values import STEP_MAX
-from aimstore.storage.layout import NUMBER, OBJECT, Summary
+from aimstore.sequences.tail import Tail
+from aimstore.storage.layout import NUMBER, OBJECT, Summary, definition_key, encode_definition
 from aimstore.types import Context
 
-SEAL = 4096
-"""Records at which the fresh chunks of a sequence are replaced by a sealed one."""
-
-SEAL_BYTES = 256 * 1024
-"""Bytes of objects that do the same."""
-
-LARGE_OBJECT = 16 * 1024
-"""Bytes from which an object is stored under a key of its own."""
-
-VECTOR = 128
-"""Records from which NumPy is faster than lists."""
-
-WIDTH = 4
-"""Entries per record in `Series.pending`: value, step, epoch, time."""
-
-CHECK_EVERY = 256 * WIDTH
-"""Growth of one sequence's pending entries after which `track` looks at the bound of all."""
-
-MOST = 2 * SEAL * WIDTH
-"""Entries that are staged at once: no call of NumPy on them is long enough to be felt by the threads that track."""
-
-MOST_BYTES = 1024 * 1024
-"""Bytes of objects for which the same holds."""
-
 
 @dataclass(slots=True)
-class Tail:
-    """Records that are stored in fresh chunks and kept here, so that sealing them reads nothing.
+class Staging:
+    """What one round of a drain writes, in this order, and what changes in memory once all is written.
 
     Attributes:
-        starts: ordinals of the fresh chunks.
-        steps, times, epochs: int64 columns; `epochs` is None while there is none.
-        values: `array("d")`, `array("q")`, or a list of mixed numbers or of objects.
-        nbytes: memory they take, about.
+        definitions: of new sequences, for the meta container.
+        large_objects: a batch for each, for the sequence container, as are the others.
+        chunks: and outlines.
+        changes: one for each sequence.
     """
 
-    starts: list[int]
-    steps: array[int]
-    times: array[int]
-    epochs: array[int] | None
-    values: array[Any] | list[Any]
-    nbytes: int = 0
-
-    @classmethod
-    def empty(cls) -> Tail:
-        return cls([], array("q"), array("q"), None, array("d"))
-
-    def append(self, start: int, columns: Columns, nbytes: int) -> None:
-        """Add the records of a fresh chunk, whose first has the ordinal `start`."""
-        count = len(self.steps)
-        self.starts.append(start)
-        _extend(self.steps, columns.steps)
-        _extend(self.times, columns.times)
-        if columns.epochs is not None and self.epochs is None:
-            self.epochs = array("q", [NO_EPOCH]) * count
-        if self.epochs is not None:
-            _extend(self.epochs, [NO_EPOCH] * len(columns.steps) if columns.epochs is None else columns.epochs)
-        code = exact_code(columns.values)
-        if not count:
-            self.values = [] if code == "list" else array(code)
-        if isinstance(self.values, array) and self.values.typecode == code:
-            _extend(self.values, columns.values)
-        else:
-            self.values = [*self.values, *plain(columns.values)]
-        self.nbytes += nbytes
-
-    def merged(self, columns: Columns | None) -> Columns:
-        """These records and then those of `columns`, as NumPy columns."""
-        more = [] if columns is None else [as_arrays(columns)]
-        if not self.starts:
-            return more[0]
-        values = self.values if isinstance(self.values, list) else np.array(self.values)
-        epochs = None if self.epochs is None else np.array(self.epochs)
-        return concatenate([Columns(np.array(self.steps), np.array(self.times), epochs, values), *more])
+    definitions: WriteBatch = field(default_factory=WriteBatch)
+    large_objects: list[WriteBatch] = field(default_factory=list)
+    chunks: WriteBatch = field(default_factory=WriteBatch)
+    changes: list[Change] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Staged:
-    """A change of one sequence whose chunks are in a batch, to be made once the batch is written.
+class Change:
+    """What changes in one sequence once its chunks are written.
 
     Attributes:
-        taken: entries of `pending` that the chunks hold.
-        ordinal: of the first record among them.
-        fresh: columns of the fresh chunk; None where everything was sealed.
-        nbytes: memory of these columns, about.
-        levels: outlines that are not stored then.
+        entries: how many entries of `pending` the chunks hold.
+        object_bytes: bytes of the objects among them.
+        ordinal: of the first point among them.
+        fresh: the points of the fresh chunk; None where everything was sealed.
+        fresh_bytes: memory of these points, about.
+        levels: outlines that are not stored yet.
     """
 
     series: Series
-    taken: int
+    entries: int
+    object_bytes: int
     ordinal: int
-    fresh: Columns | None
-    nbytes: int
+    fresh: Points | None
+    fresh_bytes: int
     summary: Summary
     levels: outline.Levels
 
     def commit(self) -> None:
+        """Make it."""
         series = self.series
-        del series.pending[: self.taken]
-        series.check_at = len(series.pending) + CHECK_EVERY
+        del series.pending[: self.entries]
+        series.watch_growth()
         if self.fresh is None:
             series.tail = Tail.empty()
         else:
-            series.tail.append(self.ordinal, self.fresh, self.nbytes)
-        series.dirty = series.dirty or series.summary is not self.summary
+            series.tail.append(self.ordinal, self.fresh, self.fresh_bytes)
         series.summary = self.summary
         series.levels = self.levels
+        series.is_defined = True
 
 
 class Series:
-    """State of one sequence in its writer. `pending` is appended to by any thread; all else belongs to the drain.
+    """State of one sequence in its writer. Any thread appends to `pending`; all else belongs to the drain.
 
     Attributes:
-        pending: flat: value, step or None, epoch or None, time in seconds since the epoch, for each record. Appending four
-            entries at once and cutting off a prefix are each one operation of a list, so that no lock is needed.
-        plain: all values so far were floats.
-        check_at: length of `pending` from which `track` looks at the bound.
-        defined: the definition is in the meta container.
-        dirty: the summary in the meta container is not the present one.
+        is_numeric: its values are numbers.
+        only_floats: all values so far were floats.
+        pending: `ENTRIES_PER_POINT` entries for each point. Appending the entries of one point, and cutting off a prefix, are
+            each one operation of a list, so no lock is needed.
+        check_at: length of `pending` from which `track` compares what waits with the limits.
+        is_defined: the definition is in the meta container.
+        summary: of all points in chunks; None where there are none.
+        tail: points in fresh chunks.
         levels: outlines of sealed chunks that are not stored yet.
     """
 
     __slots__ = (
-        "check_at", "context", "defined", "dirty", "id", "kind", "levels", "name", "number", "pending", "plain", "summary",
-        "tail",
+        "_limits", "check_at", "context", "id", "is_defined", "is_numeric", "kind", "levels", "name", "only_floats",
+        "pending", "summary", "tail",
     )  # fmt: skip
 
-    def __init__(self, number: int, name: str, context: Context, kind: str) -> None:
-        self.id = number
+    def __init__(self, sequence_id: int, name: str, context: Context, kind: str, limits: WriterLimits) -> None:
+        self.id = sequence_id
         self.name = name
         self.context = context
         self.kind = kind
-        self.number = kind == NUMBER
-        self.plain = self.number
+        self.is_numeric = kind == NUMBER
+        self.only_floats = self.is_numeric
         self.pending: list[Any] = []
-        self.check_at = CHECK_EVERY
-        self.defined = False
-        self.dirty = False
+        self.check_at = 0
+        self.is_defined = False
         self.summary: Summary | None = None
         self.tail = Tail.empty()
         self.levels: outline.Levels = ()
+        self._limits = limits
+        self.watch_growth()
 
-    def stage(self, batch: WriteBatch, large: list[WriteBatch], *, seal: bool) -> Staged | None:
-        """Put what is pending into `batch`; None where there is nothing to write.
+    @classmethod
+    def resumed(cls, sequence_id: int, name: str, context: Context, kind: str, limits: WriterLimits) -> Series:
+        """A sequence that the meta container defines."""
+        series = cls(sequence_id, name, context, kind, limits)
+        series.is_defined = True
+        series.only_floats = False
+        return series
+
+    def watch_growth(self) -> None:
+        """Let `track` look at the limits again when `check_points` more points wait."""
+        self.check_at = len(self.pending) + self._limits.check_points * ENTRIES_PER_POINT
+
+    def stage(self, into: Staging, *, seal: bool) -> None:
+        """Put a share of what is pending into `into`, at most `stage_points` and about `stage_bytes`.
 
         Args:
-            batch: takes the chunks, of a share of what is pending (`MOST`, `MOST_BYTES`); the rest waits for the next call.
-            large: takes a batch for each large object, to be written before.
             seal: leave nothing in fresh chunks.
         """
-        taken = self._share()
-        if not taken and not (seal and self.tail.starts):
-            return None
-        ordinal = self.summary.records if self.summary is not None else 0
-        columns, nbytes, summary, levels = None, 0, self.summary, self.levels
-        if taken:
-            columns, nbytes = self._take(taken, ordinal, large)
-            summary = extend(self.summary, columns, number=self.number)
+        entries, object_bytes = self._share()
+        if not entries and not (seal and self.tail.starts):
+            return
+        ordinal = 0 if self.summary is None else self.summary.records
+        points, nbytes, summary, levels = None, 0, self.summary, self.levels
+        if entries:
+            points, nbytes = self._take(entries, ordinal, into)
+            summary = extend(self.summary, points, is_numeric=self.is_numeric)
         assert summary is not None  # whatever has a tail has a summary
-        count = len(self.tail.steps) + taken // WIDTH
-        if seal or count >= SEAL or (not self.number and self.tail.nbytes + nbytes >= SEAL_BYTES):
-            outlined = self.number and summary.ordered
-            levels = self._seal(batch, columns, ordinal, self.tail.nbytes + nbytes, outlined=outlined)
-            columns = None
+        if seal or self._fills_a_chunk(entries // ENTRIES_PER_POINT, nbytes):
+            levels = self._seal(into.chunks, points, ordinal, self.tail.nbytes + nbytes, summary)
+            points = None
         else:
-            assert columns is not None
-            batch.put(encode_path((self.id, ordinal)), encode_columns(columns))
-        return Staged(self, taken, ordinal, columns, nbytes, summary, levels)
+            assert points is not None
+            into.chunks.put(encode_path((self.id, ordinal)), encode_points(points))
+        if not self.is_defined:
+            into.definitions.put(definition_key(self.id), encode_definition(self.name, self.context, self.kind))
+        into.changes.append(Change(self, entries, object_bytes, ordinal, points, nbytes, summary, levels))
 
     def finish(self, batch: WriteBatch) -> None:
-        """Put the outlines into `batch` that wait for more to come."""
+        """Put the outlines into `batch` that wait for more points."""
         if self.summary is not None and self.summary.ordered:
             outline.finish(batch, self.id, self.levels)
 
-    def _share(self) -> int:
-        """Entries of `pending` to be staged at once."""
-        most = min(len(self.pending), MOST)
-        if not self.number:
-            nbytes = 0
-            for place in range(0, most, WIDTH):
-                nbytes += len(self.pending[place])
-                if nbytes >= MOST_BYTES:
-                    return place + WIDTH
-        return most
+    def _fills_a_chunk(self, points: int, nbytes: int) -> bool:
+        if len(self.tail.steps) + points >= self._limits.seal_points:
+            return True
+        return not self.is_numeric and self.tail.nbytes + nbytes >= self._limits.seal_bytes
 
-    def _take(self, taken: int, ordinal: int, large: list[WriteBatch]) -> tuple[Columns, int]:
-        flat = self.pending[:taken]
-        values: Any = flat[0::WIDTH]
-        steps = self._steps(flat[1::WIDTH])
-        epochs: Any = flat[2::WIDTH]
-        times: Any = flat[3::WIDTH]
-        count = len(values)
-        nbytes = count * 3 * 8
-        given = epochs.count(None) < count
-        epochs = [NO_EPOCH if epoch is None else epoch for epoch in epochs] if given else None
-        if not self.number:
-            values = [self._place(value, ordinal + i, large) for i, value in enumerate(values)]
+    def _share(self) -> tuple[int, int]:
+        """Entries of `pending` to be staged at once, and the bytes of the objects among them."""
+        most = min(len(self.pending), self._limits.stage_points * ENTRIES_PER_POINT)
+        object_bytes = 0
+        if not self.is_numeric:
+            for at in range(0, most, ENTRIES_PER_POINT):
+                object_bytes += len(self.pending[at])
+                if object_bytes >= self._limits.stage_bytes:
+                    return at + ENTRIES_PER_POINT, object_bytes
+        return most, object_bytes
+
+    def _take(self, count: int, ordinal: int, into: Staging) -> tuple[Points, int]:
+        """The points of the first `count` entries, and the memory they take, about."""
+        entries = self.pending[:count]
+        values = entries[::ENTRIES_PER_POINT]
+        nbytes = len(values) * 3 * 8
+        if not self.is_numeric:
+            values = [self._store_large(value, ordinal + i, into) for i, value in enumerate(values)]
             nbytes += sum(len(value) for value in values if isinstance(value, bytes))
-        if count < VECTOR:
-            times = [int(time * 1e6) for time in times]
-        else:
-            times = (np.array(times) * 1e6).astype(np.int64)
-            steps = np.array(steps, np.int64)
-            epochs = None if epochs is None else np.array(epochs, np.int64)
-            if self.number:
-                values = self._vector(values)
-        return Columns(steps, times, epochs, values), nbytes
+        last_step = None if self.summary is None else self.summary.last_step
+        if len(values) <= self._limits.list_points:
+            return lists_of(values, entries, last_step), nbytes
+        code = "d" if self.only_floats else type_code(values) if self.is_numeric else ""
+        return columns_of(values, entries, last_step, code=code), nbytes
 
-    def _steps(self, steps: list[int | None]) -> Any:
-        greatest = -1 if self.summary is None else self.summary.last_step
-        missing = steps.count(None)
-        if missing == len(steps) and greatest < STEP_MAX - missing:
-            return range(greatest + 1, greatest + 1 + missing)
-        if not missing:
-            return steps
-        given: list[int] = []
-        for step in steps:
-            given.append(min(greatest + 1, STEP_MAX) if step is None else step)
-            first = self.summary is None and len(given) == 1
-            greatest = given[-1] if first else max(greatest, given[-1])
-        return given
-
-    def _vector(self, values: list[Any]) -> Any:
-        if self.plain:
-            return np.array(values, np.float64)
-        kinds = set(map(type, values))
-        if kinds == {float}:
-            return np.array(values, np.float64)
-        if kinds == {int}:
-            try:
-                return np.array(values, np.int64)
-            except OverflowError:
-                return values
-        return values
-
-    def _place(self, value: bytes, ordinal: int, large: list[WriteBatch]) -> bytes | int:
-        if len(value) < LARGE_OBJECT:
+    def _store_large(self, value: bytes, ordinal: int, into: Staging) -> bytes | int:
+        """What the chunk holds of an object: its bytes, or its size where it is stored under its own key."""
+        if len(value) < self._limits.large_object_bytes:
             return value
         alone = WriteBatch()
         alone.put(encode_path((self.id, OBJECT, ordinal)), value)
-        large.append(alone)
+        into.large_objects.append(alone)
         return len(value)
 
     def _seal(
-        self, batch: WriteBatch, columns: Columns | None, ordinal: int, nbytes: int, *, outlined: bool
+        self, batch: WriteBatch, points: Points | None, ordinal: int, nbytes: int, summary: Summary
     ) -> outline.Levels:
+        """Replace the fresh chunks, and `points`, by sealed ones; the outlines that are not stored then."""
+        limits = self._limits
         start = self.tail.starts[0] if self.tail.starts else ordinal
-        merged = self.tail.merged(columns)
+        merged = self.tail.merged(points)
         count = len(merged.steps)
-        pieces = max(1, count // SEAL, 0 if self.number else nbytes // SEAL_BYTES)
+        pieces = max(1, count // limits.seal_points, 0 if self.is_numeric else nbytes // limits.seal_bytes)
         size = -(-count // pieces)
         kept = range(start, start + count, size)
         for fresh in self.tail.starts:
             if fresh not in kept:
                 batch.delete(encode_path((self.id, fresh)))
+        outlined = self.is_numeric and summary.ordered
         levels = self.levels
         for first in kept:
             piece = cut(merged, slice(first - start, first - start + size))
             batch.put(encode_path((self.id, first)), encode_chunk(piece))
-            if outlined and (first or count >= outline.PIECE):  # one short chunk is its own outline
-                levels = outline.grow(batch, self.id, levels, first, piece)
+            # one short chunk is its own outline
+            if outlined and (first or count >= limits.outlines.stretch_points):
+                levels = outline.grow(batch, self.id, levels, first, piece, limits.outlines)
         return levels
-
-
-def encode_columns(columns: Columns) -> bytes:
-    """A chunk in the form that is fastest to make for its size."""
-    if isinstance(columns.steps, np.ndarray):
-        return encode_chunk(columns)
-    return encode_scalars(columns.steps, columns.times, columns.epochs, columns.values)
-
-
-def _extend(column: array[Any], values: Any) -> None:
-    if isinstance(values, np.ndarray):
-        column.frombytes(values.tobytes())
-    else:
-        column.extend(values)

@@ -7,59 +7,95 @@ from typing import Any
 
 import numpy as np
 
+from aimstore.abc import Container
 from aimstore.encoding.chunks import Columns
+from aimstore.encoding.columns import Floats, Ints
 from aimstore.sequences.columns import in_step_order, increasing
+from aimstore.sequences.pending import Pending, Points
+from aimstore.sequences.reader import read_records
 from aimstore.storage.layout import Summary
 
 
-def extend(before: Summary | None, columns: Columns, *, number: bool) -> Summary:
-    """The summary after the records of `columns` (lists or NumPy arrays, at least one record) were added."""
-    steps = columns.steps
-    count = len(steps)
-    if isinstance(steps, np.ndarray):
-        ordered, low, high = increasing(steps), int(steps.min()), int(steps.max())
-    elif isinstance(steps, range):
-        ordered, low, high = True, steps[0], steps[-1]
-    else:
-        ordered = all(a < b for a, b in pairwise(steps))
-        low, high = min(steps), max(steps)
-    newest = before is None or high >= before.last_step
-    last, least, greatest = _figures(columns, ordered, high) if number else (None, None, None)
-    if before is None:
-        return Summary(count, count, ordered, low, high, last, least, greatest)
-    return Summary(
-        before.records + count,
-        before.steps + count,
-        before.ordered and ordered and low > before.last_step,
-        min(before.first_step, low),
-        max(before.last_step, high),
-        last if newest else before.last,
-        _least(before.min, least),
-        _greatest(before.max, greatest),
-    )
+def recompute_summary(seqs: Container, sequence: int, *, is_numeric: bool, records: int = 0) -> Summary | None:
+    """The exact summary of a stored sequence; None if it has no records.
+
+    Args:
+        seqs: the run's sequence container.
+        is_numeric: the sequence holds numbers.
+        records: how many there are, about; reading is faster if this is known.
+
+    Raises:
+        CorruptionError: a chunk is damaged or missing.
+    """
+    columns = read_records(seqs, sequence, records=records)
+    return None if columns is None else summarize(columns, is_numeric=is_numeric)
 
 
-def summarize(columns: Columns, *, number: bool) -> Summary:
-    """The exact summary of all records of a sequence, as NumPy columns."""
+def summarize(columns: Columns, *, is_numeric: bool) -> Summary:
+    """The exact summary of all records of a sequence, of which there is at least one."""
     kept = in_step_order(columns)
-    summary = extend(None, kept, number=number)
+    summary = _summary_of_columns(kept, is_numeric)
     return summary._replace(
         records=len(columns.steps), ordered=len(kept.steps) == len(columns.steps) and kept is columns
     )
 
 
-def _figures(columns: Columns, ordered: bool, high: int) -> tuple[Any, Any, Any]:
-    values = columns.values
-    if isinstance(values, np.ndarray):
-        at = len(values) - 1 if ordered else int(np.flatnonzero(columns.steps == high)[-1])
-        if values.dtype == np.float64:  # fmin and fmax pass over NaN
-            return float(values[at]), float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
-        return int(values[at]), int(values.min()), int(values.max())
-    steps: Any = columns.steps
-    at = len(values) - 1 if ordered else max(i for i, step in enumerate(steps) if step == high)
+def extend(before: Summary | None, points: Points, *, is_numeric: bool) -> Summary:
+    """The summary after `points`, of which there is at least one, were added. `steps` is an upper bound unless `ordered`."""
+    added = (
+        _summary_of_lists(points, is_numeric)
+        if isinstance(points, Pending)
+        else _summary_of_columns(points, is_numeric)
+    )
+    if before is None:
+        return added
+    return Summary(
+        before.records + added.records,
+        before.steps + added.steps,
+        before.ordered and added.ordered and added.first_step > before.last_step,
+        min(before.first_step, added.first_step),
+        max(before.last_step, added.last_step),
+        added.last if added.last_step >= before.last_step else before.last,
+        _least(before.min, added.min),
+        _greatest(before.max, added.max),
+    )
+
+
+def _summary_of_lists(points: Pending, is_numeric: bool) -> Summary:
+    steps, values = points.steps, points.values
+    count = len(steps)
+    if isinstance(steps, range):
+        ordered, low, high = True, steps[0], steps[-1]
+    else:
+        ordered, low, high = all(a < b for a, b in pairwise(steps)), min(steps), max(steps)
+    if not is_numeric:
+        return Summary(count, count, ordered, low, high, None, None, None)
+    at = count - 1 if ordered else max(i for i, step in enumerate(steps) if step == high)
+    return Summary(count, count, ordered, low, high, values[at], *_extremes(values))
+
+
+def _summary_of_columns(columns: Columns, is_numeric: bool) -> Summary:
+    steps, values = columns.steps, columns.values
+    count, ordered, low, high = len(steps), increasing(steps), int(steps.min()), int(steps.max())
+    if not is_numeric:
+        return Summary(count, count, ordered, low, high, None, None, None)
+    at = count - 1 if ordered else int(np.flatnonzero(steps == high)[-1])
+    if isinstance(values, list):
+        return Summary(count, count, ordered, low, high, values[at], *_extremes(values))
+    return Summary(count, count, ordered, low, high, values[at].item(), *_extremes_of_array(values))
+
+
+def _extremes(values: list[Any]) -> tuple[Any, Any]:
+    """The least and the greatest number that is not NaN; NaN where all are."""
     real = values if all(value == value for value in values) else [value for value in values if value == value]
     nan = float("nan")
-    return values[at], min(real, default=nan), max(real, default=nan)
+    return min(real, default=nan), max(real, default=nan)
+
+
+def _extremes_of_array(values: Floats | Ints) -> tuple[Any, Any]:
+    if values.dtype == np.float64:
+        return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))  # these pass over NaN
+    return int(values.min()), int(values.max())
 
 
 def _least(a: Any, b: Any) -> Any:

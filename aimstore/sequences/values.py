@@ -1,4 +1,4 @@
-"""What may be tracked: numbers as they are, everything else encoded at once."""
+"""What may be tracked: checks of values, steps, names and contexts. Numbers stay as they are; all else is encoded at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ STEP_MIN = -(2**63)
 STEP_MAX = 2**63 - 1
 
 
-def admit(value: Any, name: str) -> tuple[str, Any]:
-    """The kind of sequence that `value` belongs to, and what is stored of it.
+def prepare_value(value: Any, name: str) -> tuple[str, Any]:
+    """The kind of sequence that `value` belongs to, and what to store of it.
 
-    Numbers (int, float, bool, and whatever NumPy, PyTorch and their like give as a scalar) are kept as they are; all else is
-    encoded here and now, because the caller may change it after `track` has returned.
+    Numbers (int, float, bool, and scalars of NumPy, PyTorch and similar libraries) stay as they are. Everything else is
+    encoded now, because the caller may change it after `track` has returned.
 
     Raises:
         EncodingError: the value cannot be stored; the message names its path.
@@ -51,12 +51,12 @@ def _kind(value: Any) -> str:
 
 
 def check_step(step: Any, name: object) -> int | None:
-    """`step` as an int64, None as it is. NumPy's and other libraries' integers are taken; bool and float are not."""
+    """`step` as an int of 64 bits; None stays None. Integers of any library are accepted; bool and float are not."""
     return None if step is None else _integer(step, STEP_MIN, "the step", name)
 
 
 def check_epoch(epoch: Any, name: object) -> int | None:
-    """`epoch` likewise; the least int64 stands for a missing one."""
+    """`epoch` as an int of 64 bits, as `check_step` does. The least int64 is refused: it stands for a missing epoch."""
     return None if epoch is None else _integer(epoch, STEP_MIN + 1, "the epoch", name)
 
 
@@ -70,6 +70,7 @@ def _integer(value: Any, least: int, what: str, name: object) -> int:
 
 
 def check_name(name: Any) -> str:
+    """`name`, if it can name a sequence; else `EncodingError`."""
     if not isinstance(name, str) or not name:
         raise EncodingError(f"track needs a name: a str that is not empty, not {name!r:.60}")
     return str(name)
@@ -85,7 +86,7 @@ def check_context(context: Any, name: str) -> Context:
 
 
 def freeze_value(value: Any) -> Any:
-    """A copy in plain containers; NumPy scalars become Python's, so that equal contexts are equal whatever made them."""
+    """A copy in plain containers. NumPy scalars become Python numbers, so that contexts compare by value."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     if isinstance(value, dict):
@@ -96,7 +97,7 @@ def freeze_value(value: Any) -> Any:
 
 
 def context_key(value: Any) -> Hashable:
-    """A hashable that is equal for equal contexts, in whatever order their keys were given."""
+    """A hashable value that is equal for equal contexts, whatever the order of their keys."""
     if isinstance(value, dict):
         return "dict", frozenset((key, context_key(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):

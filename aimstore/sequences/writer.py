@@ -1,102 +1,68 @@
-"""The write side of a run's sequences: `track` appends to memory, the drain writes batches.
-
-Order of a drain: definitions (meta container), records (seqs container), summaries (meta container), so that whatever a crash
-leaves behind, nothing refers to what is not there. Records leave memory only when their batch is accepted.
-"""
+"""The write side of a run's sequences: `track` appends to memory, and a drain hands what waits to the store."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from threading import RLock
 from time import sleep, time
-from typing import Any
+from typing import Any, Final
 
-from aimstore.abc import Container, WriteBatch
-from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceTypeError
+from aimstore.abc import OPEN, Container, State
+from aimstore.errors import AimstoreError, EncodingError, SequenceTypeError
 from aimstore.process.lifecycle import shield
-from aimstore.sequences import drainer
-from aimstore.sequences.reader import read_records
-from aimstore.sequences.series import CHECK_EVERY, MOST, MOST_BYTES, WIDTH, Series, Staged
-from aimstore.sequences.summary import summarize
+from aimstore.sequences.limits import WRITER_LIMITS, WriterLimits
+from aimstore.sequences.pending import ENTRIES_PER_POINT
+from aimstore.sequences.series import Series
+from aimstore.sequences.store import SeriesStore
 from aimstore.sequences.values import (
     STEP_MAX,
     STEP_MIN,
-    admit,
     check_context,
     check_epoch,
     check_name,
     check_step,
     context_key,
+    prepare_value,
 )
-from aimstore.storage.layout import (
-    Summary,
-    definition_key,
-    encode_definition,
-    encode_summary,
-    read_sequences,
-    summary_key,
-)
+from aimstore.storage.layout import encode_definition
 
 logger = logging.getLogger("aimstore")
 
-MAX_PENDING = 256 * 1024 * WIDTH
-"""Pending entries of one run past which `track` waits: about 30 MB of numbers."""
-
-MAX_PENDING_BYTES = 32 * 1024 * 1024
-"""Bytes of pending objects past which `track` waits."""
-
-SLOW_FROM = 0.25
-"""Part of either bound from which `track` slows down: many short waits, so that there is no long one at the bound."""
-
-GIVE_WAY = 0.001
-"""Seconds of a short wait."""
-
-MAX_BATCH = 2 * 1024 * 1024
-"""Bytes at which a batch is written and another begun; a sequence's records are never split between two."""
-
-SUMMARIES_PER_DRAIN = 64
-"""Summaries that a background drain writes at most, the oldest first; a flush writes all."""
+REOPEN: Final = "open it again with Run(run_hash=…) to go on"
 
 
 class SequenceWriter:
-    """Takes tracked values of one run from any thread.
+    """Takes tracked values of one run from any thread, and writes them when it is drained.
 
-    `track` takes no lock on its usual way, so a signal may arrive anywhere inside it. An error of the engine is kept and
-    raised by the next `track`, `flush` or `close`; the records stay, and every drain tries again.
+    `track` normally takes no lock, so a signal may arrive anywhere inside it. An error of the engine is kept and raised by
+    the next `track`, `flush` or `close`; the points stay, and every drain tries again. Nothing drains a writer by itself:
+    whoever opens one starts that (see `aimstore.sequences.drainer`).
     """
 
-    def __init__(self, run: str, meta: Container, seqs: Container, *, recover: bool) -> None:
+    def __init__(
+        self, run: str, meta: Container, seqs: Container, *, recover: bool, limits: WriterLimits = WRITER_LIMITS
+    ) -> None:
         """
         Args:
             run: the run's hash, shown in errors.
             meta, seqs: its containers, open for writing.
-            recover: the run did not end cleanly; recompute from its records what the meta container says of them.
+            recover: the run did not end cleanly; recompute from its points what the meta container says of them.
+            limits: what bounds memory and waits.
         """
         self.run = run
-        self._meta = meta
-        self._seqs = seqs
-        self._series: dict[Any, Series] = {}
+        self._limits = limits
+        self._store = SeriesStore(meta, seqs, limits)
+        self._series: dict[Any, Series] = {}  # by name, or by name and context as they were given
         self._by_context: dict[Any, Series] = {}
-        self._dirty: dict[int, Series] = {}
-        self._object_bytes = 0
+        self._object_bytes_taken = 0
         self._lock = RLock()  # held for a whole drain
-        self._gate = RLock()  # held for as long as it takes to append; the other is not taken under it
-        self._error: Exception | None = None
-        for info in list(read_sequences(meta)):
-            series = Series(info.id, info.name, info.context, info.kind)
-            series.defined = True
-            series.plain = False
-            series.summary = self._recomputed(series) if recover else info.summary
-            if series.summary != info.summary:
-                self._set_dirty(series)
-            self._by_context[info.name, context_key(info.context)] = series
-        drainer.add(self)
-
-    def _recomputed(self, series: Series) -> Summary | None:
-        columns = read_records(self._seqs, series.id)
-        return None if columns is None else summarize(columns, number=series.number)
+        self._gate = RLock()  # held while a value is appended; never take the other lock under this one
+        self._state = OPEN
+        self._error: Exception | None = None  # refuses the next call; always set where the state is not OPEN
+        for series in self._store.load(recover=recover):
+            self._by_context[series.name, context_key(series.context)] = series
 
     # Tracking: any thread
 
@@ -110,7 +76,7 @@ class SequenceWriter:
         if (
             series is not None
             and type(value) is float
-            and series.number
+            and series.is_numeric
             and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
             and (epoch is None or (type(epoch) is int and STEP_MIN < epoch <= STEP_MAX))
             and self._error is None
@@ -118,11 +84,11 @@ class SequenceWriter:
             pending = series.pending
             pending.extend((value, step, epoch, now))
             if len(pending) > series.check_at:
-                self._slow_down([series])
+                self._throttle([series])
         else:
-            self._track_carefully(series, value, name, step, epoch, context, now)
+            self._track_checked(series, value, name, step, epoch, context, now)
 
-    def _track_carefully(
+    def _track_checked(
         self, series: Series | None, value: Any, name: Any, step: Any, epoch: Any, context: Any, now: float
     ) -> None:
         self._raise_error()
@@ -138,7 +104,7 @@ class SequenceWriter:
                 f"to track the dict itself as one record, write track({{{name!r:.60}: value}})"
             )
         # all are checked before the first is taken, so that a bad one leaves nothing half tracked
-        checked = [(check_name(key), value, *admit(value, key)) for key, value in values.items()]
+        checked = [(check_name(key), value, *prepare_value(value, key)) for key, value in values.items()]
         for key, value, kind, _ in checked:
             self._series_for(key, context, kind, value, make=False)
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
@@ -149,27 +115,27 @@ class SequenceWriter:
                 series = self._series_for(key, context, kind, value)
                 self._append(series, stored, step, epoch, now)
                 taking.append(series)
-        self._check_bound(taking)
+        self._check_limits(taking)
 
     def _track_one(
         self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
     ) -> None:
-        kind, stored = admit(value, name)
+        kind, stored = prepare_value(value, name)
         step, epoch = check_step(step, name), check_epoch(epoch, name)
         if series is None or series.kind != kind:
             series = self._series_for(name, context, kind, value)
         self._append(series, stored, step, epoch, now)
-        self._check_bound([series])
+        self._check_limits([series])
 
     def _append(self, series: Series, stored: Any, step: int | None, epoch: int | None, now: float) -> None:
-        if series.number:
-            if series.plain and type(stored) is not float:
-                series.plain = False
+        if series.is_numeric:
+            if series.only_floats and type(stored) is not float:
+                series.only_floats = False
         else:
             with shield, self._gate:
-                self._object_bytes += len(stored)
+                self._object_bytes_taken += len(stored)
         # nothing is called between this look and the append, so that no other thread and no signal comes between
-        if self._error.__class__ is ClosedError:
+        if self._state is not OPEN:
             self._raise_error()
         series.pending.extend((stored, step, epoch, now))
 
@@ -180,7 +146,7 @@ class SequenceWriter:
             series = self._by_context.get(key)
             if series is None:
                 encode_definition(name, own, kind)  # raises for a context that cannot be stored
-                series = Series(len(self._by_context), name, own, kind)
+                series = Series(len(self._by_context), name, own, kind, self._limits)
                 if make:
                     self._by_context[key] = series
             if series.kind != kind:
@@ -193,176 +159,144 @@ class SequenceWriter:
                     self._series[name if context is None else (name, *context.items())] = series
             return series
 
-    def _check_bound(self, taking: Sequence[Series]) -> None:
-        full = self._object_bytes > SLOW_FROM * MAX_PENDING_BYTES
+    def _check_limits(self, taking: Collection[Series]) -> None:
+        full = self._object_bytes > self._limits.throttle_from * self._limits.pending_bytes
         if full or any(len(series.pending) > series.check_at for series in taking):
-            self._slow_down(taking)
+            self._throttle(taking)
 
-    def _slow_down(self, taking: Sequence[Series]) -> None:
-        """Where much waits, give way to whoever is writing, or write a share; past the bound, until it is no longer."""
+    def _throttle(self, taking: Collection[Series]) -> None:
+        """Where much waits, give way to whoever is writing, or write a share; past a limit, until less waits."""
         for series in taking:
-            series.check_at = len(series.pending) + CHECK_EVERY
-        while (fill := self._fill()) > SLOW_FROM:
-            with shield:
-                if self._lock.acquire(blocking=False):
-                    try:  # what went wrong is said by the next call; these values are taken
-                        self._attempt(self._drain if fill > 1 else lambda: self._write_records(taking, seal=False))
-                    finally:
-                        self._lock.release()
-                    return
-            sleep(GIVE_WAY)
+            series.watch_growth()
+        while (fill := self._fill()) > self._limits.throttle_from:
+            # what goes wrong is raised by the next call: these values are taken
+            if self.drain(share_of=None if fill > 1 else taking, wait=False):
+                return
+            sleep(self._limits.throttle_wait_seconds)
             if fill <= 1:
                 return
 
     def _fill(self) -> float:
-        """What waits, as a part of what may wait."""
-        waiting = sum(len(each.pending) for each in list(self._by_context.values()))
-        return max(waiting / MAX_PENDING, self._object_bytes / MAX_PENDING_BYTES)
+        """What waits, as a fraction of what may wait."""
+        waiting = sum(len(each.pending) for each in self._all_series())
+        limit = self._limits.pending_points * ENTRIES_PER_POINT
+        return max(waiting / limit, self._object_bytes / self._limits.pending_bytes)
+
+    @property
+    def _object_bytes(self) -> int:
+        """Bytes of objects that wait."""
+        return self._object_bytes_taken - self._store.object_bytes
+
+    def _all_series(self) -> list[Series]:
+        return list(self._by_context.values())
 
     def _raise_error(self) -> None:
+        if self._state is not OPEN:
+            raise self._refusal()
         error = self._error
         if error is None:
             return
         with shield, self._gate:  # said once; the drain sets it again if the cause is still there
-            if self._error is error and not isinstance(error, ClosedError):
+            if self._error is error and self._state is OPEN:
                 self._error = None
         raise error
 
+    def _refusal(self) -> AimstoreError:
+        return self._state.error(f"run {self.run}", REOPEN if self._state is State.CLOSED else "")
+
+    def _become(self, state: State) -> None:
+        with self._gate:
+            self._state = state
+            self._error = None if state is OPEN else self._refusal()
+
     # Draining: the writer thread, or whoever flushes
 
-    def drain(self) -> None:
-        """Write what is pending, and some of the summaries; an error is kept for the next call of the user's."""
-        with shield, self._lock:
-            self._attempt(self._drain)
+    def drain(
+        self, *, only: Iterable[Series] | None = None, share_of: Iterable[Series] | None = None, seal: bool = False,
+        wait: bool = True,
+    ) -> bool:  # fmt: skip
+        """Write what is pending, and some of the summaries. An error is kept for the next call of the user's.
 
-    def _attempt(self, write: Callable[[], None]) -> None:
-        if isinstance(self._error, ClosedError):
-            return
-        try:
-            write()
-        except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
-            if self._error is None:
-                logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
-            self._error = error
-        else:
-            self._error = None
+        Args:
+            only: the series to write; None for all.
+            share_of: write only a share of these series, and no summaries.
+            seal: leave nothing in fresh chunks.
+            wait: wait for another thread that is writing.
 
-    def _drain(self, *, everything: bool = False, seal: bool = False, only: Iterable[Series] | None = None) -> None:
-        """Write what is pending; with `everything` all summaries, with `seal` leaving no fresh chunks."""
-        chosen = list(self._by_context.values() if only is None else only)
+        Returns:
+            False where another thread is writing, and this one was not to wait.
+        """
+        with shield:
+            if not self._lock.acquire(blocking=wait):
+                return False
+            try:
+                if self._state is OPEN:
+                    if share_of is None:
+                        self._write(self._all_series() if only is None else only, seal=seal)
+                    else:
+                        self._store.write_share(share_of, seal=seal)
+                    self._error = None
+            except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
+                if self._error is None:
+                    logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
+                self._error = error
+            finally:
+                self._lock.release()
+        return True
+
+    def _write(self, chosen: Iterable[Series], *, seal: bool = False, all_summaries: bool = False) -> None:
+        """Write what is pending of `chosen` by now, and summaries of any."""
+        chosen = list(chosen)
+        limits = self._limits
         longest = max((len(series.pending) for series in chosen), default=0)
-        for _ in range(longest // MOST + self._object_bytes // MOST_BYTES + 1):
-            self._write_records(chosen, seal=seal)
-        self._write_summaries(None if everything else SUMMARIES_PER_DRAIN)
-
-    def _write_records(self, chosen: Iterable[Series], *, seal: bool) -> None:
-        waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
-        while waiting:
-            batch = WriteBatch()
-            large: list[WriteBatch] = []
-            definitions = WriteBatch()
-            staged: list[Staged] = []
-            while waiting and batch.nbytes < MAX_BATCH:
-                series = waiting.pop()
-                change = series.stage(batch, large, seal=seal)
-                if change is not None:
-                    staged.append(change)
-                    if not series.defined:
-                        value = encode_definition(series.name, series.context, series.kind)
-                        definitions.put(definition_key(series.id), value)
-            self._meta.write(definitions)
-            for each in large:
-                self._seqs.write(each)
-            self._seqs.write(batch)
-            for change in staged:
-                self._accept(change)
-
-    def _accept(self, change: Staged) -> None:
-        series = change.series
-        if not series.number:
-            nbytes = sum(map(len, series.pending[: change.taken : WIDTH]))
-            with self._gate:
-                self._object_bytes -= nbytes
-        change.commit()
-        series.defined = True
-        self._set_dirty(series)
-
-    def _set_dirty(self, series: Series) -> None:
-        self._dirty.setdefault(series.id, series)
-
-    def _write_summaries(self, most: int | None) -> None:
-        chosen = list(self._dirty.values())[:most]
-        if not chosen:
-            return
-        batch = WriteBatch()
-        for series in chosen:
-            if series.summary is None:  # its records are gone
-                batch.delete(summary_key(series.id))
-            else:
-                batch.put(summary_key(series.id), encode_summary(series.summary))
-        self._meta.write(batch)
-        for series in chosen:
-            del self._dirty[series.id]
+        rounds = longest // (limits.stage_points * ENTRIES_PER_POINT) + self._object_bytes // limits.stage_bytes + 1
+        for _ in range(rounds):
+            self._store.write_share(chosen, seal=seal)
+        self._store.write_summaries(None if all_summaries else limits.summaries_per_drain)
 
     def flush(self, *, sync: bool = False) -> None:
         """Return when all tracked so far is in the engine's log, with `sync` when it is on the disk. Raises what went wrong."""
         with shield, self._lock:
-            if isinstance(self._error, ClosedError):
-                raise self._error
+            if self._state is not OPEN:
+                raise self._refusal()
             self._error = None
-            self._drain(everything=True)
-            self._seqs.flush(sync=sync)
-            self._meta.flush(sync=sync)
+            self._write(self._all_series(), all_summaries=True)
+            self._store.flush(sync=sync)
 
     @property
-    def held(self) -> int:
+    def unsealed_bytes(self) -> int:
         """Bytes kept in memory for sealing."""
-        return sum(series.tail.nbytes for series in list(self._by_context.values()))
+        return sum(series.tail.nbytes for series in self._all_series())
 
-    def release(self, nbytes: int) -> None:
-        """Seal the largest tails early, until `nbytes` less are held."""
+    def seal_largest(self, nbytes: int) -> None:
+        """Seal the largest tails early, until `nbytes` less are kept."""
         with shield, self._lock:
             if self._error is not None:
                 return
             chosen = []
-            for series in sorted(self._by_context.values(), key=lambda each: -each.tail.nbytes):
+            for series in sorted(self._all_series(), key=lambda each: -each.tail.nbytes):
                 if nbytes <= 0:
                     break
                 chosen.append(series)
                 nbytes -= series.tail.nbytes
-            try:
-                self._drain(seal=True, only=chosen)
-            except (AimstoreError, OSError) as error:
-                self._error = error
+            self.drain(only=chosen, seal=True)
 
     def close(self) -> None:
         """Write and seal everything. Raises what went wrong, and can then be called again: nothing is given up."""
         with shield, self._lock:
-            if isinstance(self._error, ClosedError):
+            if self._state is not OPEN:
                 return
             self._error = None
-            self._drain(seal=True)
-            batch = WriteBatch()
-            known = list(self._by_context.values())
-            for series in known:
-                series.finish(batch)
-            self._seqs.write(batch)
-            for series in known:
-                if series.summary is not None and not series.summary.ordered:
-                    exact = self._recomputed(series)
-                    if exact != series.summary:
-                        series.summary = exact
-                        self._set_dirty(series)
-            with self._gate:
-                self._error = ClosedError(f"run {self.run} is closed; open it again with Run(run_hash=…) to go on")
+            self._write(self._all_series(), seal=True)
+            self._store.finish(self._all_series())
+            self._become(State.CLOSED)
             try:
-                self._drain(everything=True, seal=True)  # what other threads tracked meanwhile
+                self._write(self._all_series(), seal=True, all_summaries=True)  # what other threads tracked meanwhile
             except (AimstoreError, OSError):
-                self._error = None
+                self._become(OPEN)
                 raise
-            drainer.remove(self)
 
-    def abandon(self, why: str) -> None:
+    def abandon(self) -> None:
         """Refuse everything from now on: this is a forked child, and what is held belongs to the parent."""
         self._lock, self._gate = RLock(), RLock()  # another thread of the parent may have held them
-        self._error = ClosedError(f"run {self.run} {why}")
+        self._become(State.FORKED)

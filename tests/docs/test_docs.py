@@ -16,10 +16,10 @@ The blocks of a page run in order, in one process and a folder of its own:
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -303,15 +303,12 @@ UNITS = {"": 1, "records": 1, "runs": 1, "bytes": 1, "s": 1, "ms": 0.001, "KiB":
 
 @pytest.mark.parametrize("page", ["explanation/writing.md", "explanation/reading-and-querying.md"])
 def test_bounds_are_those_of_the_code(page: str) -> None:
-    rows = [row for row in table_rows(page, 3) if re.fullmatch(r"aimstore[\w.]*\.[A-Z_]+(?: / [\w.]+)?", row[2])]
+    constant_or_field = r"aimstore[\w.]*\.(?:[A-Z_]+|[A-Z]\w+\.[a-z_]+)"
+    rows = [row for row in table_rows(page, 3) if re.fullmatch(constant_or_field, row[2])]
     assert len(rows) > 3
-    for _, figure, constant in rows:
-        name, _, divisor = constant.partition(" / ")
-        module, _, attribute = name.rpartition(".")
-        owner = importlib.import_module(module)
+    for _, figure, name in rows:
         number, _, unit = figure.replace(",", "").partition(" ")
-        value = getattr(owner, attribute) / (getattr(owner, divisor) if divisor else 1)
-        assert float(number) * UNITS[unit] == pytest.approx(value), constant
+        assert float(number) * UNITS[unit] == pytest.approx(pkgutil.resolve_name(name)), name
 
 
 def test_codes_on_disk_are_those_of_the_code() -> None:

@@ -162,9 +162,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 CHUNKS = {
     "small": encode_scalars([0, 1, 2], [5, 6, 9], [1, 1, None], [0.5, 1.5, 2.5]),
-    "large": encode_scalars(
-        range(300), [n * n for n in range(300)], [n // 90 for n in range(300)], [n / 7 for n in range(300)]
-    ),
+    "large": encode_chunk(Columns(np.arange(300), np.arange(300) ** 2, np.arange(300) // 90, np.arange(300) / 7)),
     "objects": encode_scalars([0, 5], [1, 2], None, ["text", (1, 2.0)]),
 }
 

@@ -9,6 +9,7 @@ from aimstore.abc import Mode
 from aimstore.encoding.keys import encode_path
 from aimstore.errors import LockedError
 from aimstore.index.indexer import ContainerIndexer
+from aimstore.index.limits import IndexLimits
 from aimstore.storage.layout import attributes
 from aimstore.storage.memory import MemoryBackend, MemoryContainer
 from aimstore.types import INDEX_PATH
@@ -23,7 +24,7 @@ def backend() -> MemoryBackend:
 
 @pytest.fixture
 def indexer(backend: MemoryBackend) -> Iterator[ContainerIndexer]:
-    indexer = ContainerIndexer(backend, patience=0.05)
+    indexer = ContainerIndexer(backend, IndexLimits(lock_wait_seconds=0.05))
     yield indexer
     indexer.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aimstore.abc import AllOf, Candidates, Hint, Mode, Term
-from aimstore.index.candidates import STEPS, WORTH
+from aimstore.index.candidates import FIRST_POSTINGS, POSTINGS_PER_RUN
 from aimstore.index.indexer import ContainerIndexer
 from aimstore.index.postings import ALL, MAX_POSTINGS, POSTINGS, UNPOSTED
 from aimstore.storage.memory import MemoryBackend
@@ -95,7 +95,7 @@ def test_a_large_string_left_out_of_the_record_is_found_by_its_beginning(index: 
 
 
 def test_a_term_that_costs_more_than_looking_is_left_off(index: Index) -> None:
-    many = WORTH + 2 * STEPS
+    many = POSTINGS_PER_RUN + 2 * FIRST_POSTINGS
     with index.indexer.batch():
         for i in range(many):
             index.add(f"{i:024x}", {"few": i == 7, "all": 1})

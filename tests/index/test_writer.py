@@ -8,10 +8,13 @@ import pytest
 
 from aimstore.abc import Container, Mode, WriteBatch
 from aimstore.errors import LockedError, StorageError
-from aimstore.index.writer import MOST, IndexWriter
+from aimstore.index.limits import IndexLimits
+from aimstore.index.writer import IndexWriter
 from aimstore.storage.memory import MemoryBackend
 from aimstore.testing.waiting import until
 from aimstore.types import INDEX_PATH
+
+LIMITS = IndexLimits(lock_wait_seconds=0.0)
 
 
 @pytest.fixture
@@ -20,11 +23,26 @@ def backend() -> Iterator[MemoryBackend]:
         yield backend
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def writer(backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> IndexWriter:
-    """One that is always taken to go on, and that nobody waits for."""
-    monkeypatch.setattr("aimstore.index.writer.IDLE", float("inf"))
-    return IndexWriter(backend, 0.0)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def writer(backend: MemoryBackend, clock: Clock) -> IndexWriter:
+    """Its last commit was just now, and nobody waits for it."""
+    made = IndexWriter(backend, LIMITS, clock)
+    made._last = clock.now
+    return made
 
 
 def put(number: int) -> WriteBatch:
@@ -38,18 +56,19 @@ def held(backend: MemoryBackend) -> bool:
 
 
 def test_a_single_commit_gives_the_index_up(backend: MemoryBackend) -> None:
-    IndexWriter(backend, 0.0).commit(lambda index: put(1))
+    IndexWriter(backend, LIMITS).commit(lambda index: put(1))
     assert not held(backend)
 
 
 def test_commits_that_follow_each_other_open_it_once(backend: MemoryBackend, writer: IndexWriter) -> None:
     seen: list[Container] = []
-    for number in range(MOST):
+    most = LIMITS.commits_per_lock
+    for number in range(most):
         writer.commit(lambda index, number=number: seen.append(index) or put(number))  # type: ignore[misc]
-        assert held(backend) == (number < MOST - 1)
+        assert held(backend) == (number < most - 1)
     assert len(set(map(id, seen))) == 1
     with backend.open(INDEX_PATH) as index:
-        assert len(list(index.keys())) == MOST
+        assert len(list(index.keys())) == most
 
 
 def test_it_is_given_up_for_who_waits(backend: MemoryBackend, writer: IndexWriter) -> None:
@@ -60,13 +79,11 @@ def test_it_is_given_up_for_who_waits(backend: MemoryBackend, writer: IndexWrite
     writer.commit(lambda index: put(3))
 
 
-def test_it_is_given_up_after_a_while(
-    backend: MemoryBackend, writer: IndexWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_given_up_after_a_while(backend: MemoryBackend, writer: IndexWriter, clock: Clock) -> None:
     for number in range(2):
         writer.commit(lambda index, number=number: put(number))  # type: ignore[misc]
     assert held(backend)
-    monkeypatch.setattr("aimstore.index.writer.IDLE", 0.01)
+    clock.now += 2 * LIMITS.idle_seconds
     until(lambda: not held(backend), "an idle writer holds the index")
 
 

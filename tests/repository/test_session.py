@@ -167,7 +167,6 @@ def test_sigkill_at_any_moment_loses_nothing_that_was_flushed(
 
 def test_what_was_tracked_longer_ago_than_two_drains_survives_sigkill(repo: Repo, python: Callable[..., Any]) -> None:
     process = python("""
-        from aimstore.sequences import drainer
         import threading
         drained = threading.Semaphore(0)
         run = Run(repo=".")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Event
 
 import pytest
 
 from aimstore.abc import WriteBatch
 from aimstore.errors import StorageError
+from aimstore.sequences.limits import WRITER_LIMITS, WriterLimits
 from aimstore.sequences.writer import SequenceWriter
 from aimstore.storage.memory import MemoryContainer
 
@@ -38,18 +39,17 @@ class Refusing(MemoryContainer):
 class Writing:
     """A writer with its two containers; nothing drains it but the test."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: WriterLimits = WRITER_LIMITS) -> None:
+        self.limits = limits
         self.meta = Refusing("meta")
         self.seqs = Refusing("seqs")
-        self.writer = SequenceWriter("0" * 24, self.meta, self.seqs, recover=False)
+        self.writer = self.again(recover=False)
 
     def again(self, *, recover: bool) -> SequenceWriter:
-        self.writer = SequenceWriter("0" * 24, self.meta, self.seqs, recover=recover)
+        self.writer = SequenceWriter("0" * 24, self.meta, self.seqs, recover=recover, limits=self.limits)
         return self.writer
 
 
 @pytest.fixture
-def writing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Writing]]:
-    monkeypatch.setattr("aimstore.sequences.drainer.add", lambda writer: None)
-    monkeypatch.setattr("aimstore.sequences.drainer.remove", lambda writer: None)
+def writing() -> Callable[..., Writing]:
     return Writing

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from aimstore.encoding.chunks import read_header
 from aimstore.encoding.keys import decode_path
 from aimstore.errors import ClosedError, EncodingError, SequenceTypeError, StorageError
-from aimstore.sequences import series as series_module
-from aimstore.sequences import writer as writer_module
+from aimstore.sequences.limits import WriterLimits
 from aimstore.sequences.reader import load_object, read_records
 from aimstore.sequences.summary import summarize
 from aimstore.storage.layout import read_sequences
@@ -85,31 +84,23 @@ def same(a: Any, b: Any) -> bool:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=operations, seal=st.integers(3, 40), vector=st.sampled_from([2, 1000]))
 def test_any_numbers_come_back_in_order_and_type(writing: Any, operations: list[Any], seal: int, vector: int) -> None:
-    held = writing()
-    patched = pytest.MonkeyPatch()
-    patched.setattr(series_module, "SEAL", seal)
-    patched.setattr(series_module, "VECTOR", vector)
-    patched.setattr(series_module, "MOST", 2 * seal * series_module.WIDTH)
-    patched.setattr(writer_module, "MOST", 2 * seal * series_module.WIDTH)
+    held = writing(WriterLimits(seal_points=seal, stage_points=2 * seal, list_points=vector - 1))
     expected: list[tuple[Any, int, Any]] = []
-    try:
-        for operation in operations:
-            if operation == "drain":
-                held.writer.drain()
-            elif operation == "seal":
-                held.writer.release(1 << 40)
-            elif operation == "reopen":
-                held.writer.flush()
-                held.again(recover=bool(len(expected) % 2))
-            else:
-                for value, step, epoch in operation:
-                    track(held.writer, value, step=step, epoch=epoch)
-                    if step is None:
-                        step = min(max((s for _, s, _ in expected), default=-1) + 1, 2**63 - 1)
-                    expected.append((value, step, epoch))
-        held.writer.close()
-    finally:
-        patched.undo()
+    for operation in operations:
+        if operation == "drain":
+            held.writer.drain()
+        elif operation == "seal":
+            held.writer.seal_largest(1 << 40)
+        elif operation == "reopen":
+            held.writer.flush()
+            held.again(recover=bool(len(expected) % 2))
+        else:
+            for value, step, epoch in operation:
+                track(held.writer, value, step=step, epoch=epoch)
+                if step is None:
+                    step = min(max((s for _, s, _ in expected), default=-1) + 1, 2**63 - 1)
+                expected.append((value, step, epoch))
+    held.writer.close()
     columns = stored(held)
     if not expected:
         assert columns is None
@@ -121,7 +112,7 @@ def test_any_numbers_come_back_in_order_and_type(writing: Any, operations: list[
     epochs = [-(2**63)] * len(values) if columns.epochs is None else columns.epochs.tolist()
     assert epochs == [-(2**63) if epoch is None else epoch for _, _, epoch in expected]
     [info] = read_sequences(held.meta)
-    exact = summarize(columns, number=True)
+    exact = summarize(columns, is_numeric=True)
     assert info.summary is not None
     assert all(same(a, b) or a == b == 0 for a, b in zip(info.summary, exact, strict=True))
 
@@ -155,9 +146,9 @@ def test_what_is_held_for_sealing_can_be_released_early(writing: Any) -> None:
         for _ in range(2):
             track(held.writer, 1.0, name)
             held.writer.drain()
-    assert held.writer.held > 0
-    held.writer.release(1 << 30)
-    assert held.writer.held == 0
+    assert held.writer.unsealed_bytes > 0
+    held.writer.seal_largest(1 << 30)
+    assert held.writer.unsealed_bytes == 0
     assert chunks(held, 0) == chunks(held, 1) == [(0, 2)]
 
 
@@ -206,9 +197,8 @@ def test_definition_is_written_before_records_and_summary_after(writing: Any) ->
     assert info.summary is None
 
 
-def test_past_the_bound_tracking_drains(writing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "MAX_PENDING", 2000)
-    held = writing()
+def test_past_the_bound_tracking_drains(writing: Any) -> None:
+    held = writing(WriterLimits(pending_points=500))
     for i in range(3000):
         track(held.writer, float(i))
     assert stored(held) is not None
@@ -220,9 +210,8 @@ def test_past_the_bound_tracking_drains(writing: Any, monkeypatch: pytest.Monkey
     assert len(stored(held).steps) >= 3000
 
 
-def test_past_the_bound_of_bytes_objects_are_drained(writing: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "MAX_PENDING_BYTES", 1000)
-    held = writing()
+def test_past_the_bound_of_bytes_objects_are_drained(writing: Any) -> None:
+    held = writing(WriterLimits(pending_bytes=1000))
     for _ in range(30):
         track(held.writer, "x" * 100, "text")
     assert len(stored(held).steps) >= 9
@@ -263,11 +252,9 @@ def test_no_value_waits_for_a_drain_that_is_going_on(writing: Any, value: Any, k
     assert {info.name: info.count for info in found if info.name in ("value", "text")}.popitem()[1] == 1 + known
 
 
-def test_past_the_bound_tracking_waits_for_the_drain_that_is_going_on(
-    writing: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer_module, "MAX_PENDING", 20_000)
-    held = writing()
+def test_past_the_bound_tracking_waits_for_the_drain_that_is_going_on(writing: Any) -> None:
+    limits = WriterLimits(pending_points=5000)
+    held = writing(limits)
     with halted_drain(held):
         tracking = Thread(target=track_many, args=(held.writer, 50_000), daemon=True)
         tracking.start()
@@ -275,7 +262,7 @@ def test_past_the_bound_tracking_waits_for_the_drain_that_is_going_on(
             assert tracking.is_alive()
         tracking.join(0.2)
         assert tracking.is_alive()
-        assert held.writer._fill() <= 1 + 2 * series_module.CHECK_EVERY / writer_module.MAX_PENDING
+        assert held.writer._fill() <= 1 + 2 * limits.check_points / limits.pending_points
     tracking.join(60)
     held.writer.close()
     assert stored(held).values.tolist() == [0.0, *map(float, range(50_000))]

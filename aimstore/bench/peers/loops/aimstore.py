@@ -55,7 +55,8 @@ def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
 def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
     """A loop of one step a second, without waiting: the writer's clock is set on by a second, give or take `jitter` (the
     standard deviation, in seconds), and after each call comes the drain that the writer thread would have made."""
-    from aimstore.sequences import drainer, writer
+    from aimstore.sequences import writer
+    from aimstore.sequences.drainer import process_drainer
 
     numbers = random.Random(1)
     now = 1.7e9
@@ -66,7 +67,7 @@ def slow(folder: str, calls: int, jitter: float) -> dict[str, Any]:
         for value in values:
             now += 1 + numbers.gauss(0, jitter)
             run.track(value, name="loss")
-            drainer.drain_all()
+            process_drainer.drain_all()
     return {"us_per_drain": (time.perf_counter() - begun) / calls * 1e6}
 
 

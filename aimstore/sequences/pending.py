@@ -1,0 +1,117 @@
+"""Points between `track` and their chunk: in lists where there are few, in NumPy columns where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+import numpy as np
+
+from aimstore.encoding.chunks import NO_EPOCH, Columns, Values, encode_chunk, encode_scalars, type_code
+from aimstore.sequences.values import STEP_MAX
+
+ENTRIES_PER_POINT: Final = 4
+"""Entries that `track` appends for each point: value, step or None, epoch or None, time in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pending:
+    """Points in lists: for a few of them encoding is much quicker than from NumPy columns.
+
+    Attributes:
+        steps: n ints of 64 bits; a range where no step was given.
+        times: n ints, microseconds since the epoch, UTC.
+        epochs: n ints, with `NO_EPOCH` where a point has none; None where no point has one.
+        values: n numbers of any type; of objects the bytes, or the size where they are stored under their own key.
+    """
+
+    steps: Sequence[int]
+    times: list[int]
+    epochs: list[int] | None
+    values: list[Any]
+
+    def to_columns(self) -> Columns:
+        """The same points in NumPy columns."""
+        return Columns(
+            np.asarray(self.steps, np.int64),
+            np.array(self.times, np.int64),
+            None if self.epochs is None else np.array(self.epochs, np.int64),
+            _column(self.values, type_code(self.values)),
+        )
+
+
+Points: TypeAlias = Pending | Columns
+
+
+def encode_points(points: Points) -> bytes:
+    """The chunk of these points."""
+    if isinstance(points, Pending):
+        return encode_scalars(points.steps, points.times, points.epochs, points.values)
+    return encode_chunk(points)
+
+
+def lists_of(values: list[Any], entries: list[Any], last_step: int | None) -> Pending:
+    """Few points, in lists.
+
+    Args:
+        values: what is stored of each value.
+        entries: `ENTRIES_PER_POINT` for each point, as tracked.
+        last_step: greatest step so far; None for the first points of a sequence.
+    """
+    steps, epochs, times = _tracked(entries)
+    return Pending(fill_steps(steps, last_step), [int(time * 1e6) for time in times], _fill_epochs(epochs), values)
+
+
+def columns_of(values: list[Any], entries: list[Any], last_step: int | None, *, code: str) -> Columns:
+    """Many points, in NumPy columns.
+
+    Args:
+        values, entries, last_step: as for `lists_of`.
+        code: type code of the values, see `type_code`; "" leaves them in a list.
+    """
+    steps, epochs, times = _tracked(entries)
+    given = _fill_epochs(epochs)
+    return Columns(
+        np.asarray(fill_steps(steps, last_step), np.int64),
+        (np.array(times) * 1e6).astype(np.int64),
+        None if given is None else np.array(given, np.int64),
+        _column(values, code),
+    )
+
+
+def _column(values: list[Any], code: str) -> Values:
+    if code == "d":
+        return np.array(values, np.float64)
+    return np.array(values, np.int64) if code == "q" else values
+
+
+def _tracked(entries: list[Any]) -> tuple[list[int | None], list[int | None], list[float]]:
+    """Steps, epochs and times."""
+    return entries[1::ENTRIES_PER_POINT], entries[2::ENTRIES_PER_POINT], entries[3::ENTRIES_PER_POINT]
+
+
+def _fill_epochs(epochs: list[int | None]) -> list[int] | None:
+    if epochs.count(None) == len(epochs):
+        return None
+    return [NO_EPOCH if epoch is None else epoch for epoch in epochs]
+
+
+def fill_steps(steps: list[int | None], last_step: int | None) -> Sequence[int]:
+    """The steps with the missing ones filled in: each is one above the greatest before it.
+
+    Args:
+        last_step: greatest step so far; None for the first points of a sequence.
+    """
+    greatest = -1 if last_step is None else last_step
+    missing = steps.count(None)
+    if not missing:
+        return cast("list[int]", steps)
+    if missing == len(steps) and greatest < STEP_MAX - missing:
+        return range(greatest + 1, greatest + 1 + missing)
+    filled: list[int] = []
+    for step in steps:
+        filled.append(min(greatest + 1, STEP_MAX) if step is None else step)
+        is_first = last_step is None and len(filled) == 1
+        greatest = filled[-1] if is_first else max(greatest, filled[-1])
+    return filled

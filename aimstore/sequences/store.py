@@ -1,0 +1,94 @@
+"""How series get into the two containers of a run, in an order that a crash cannot harm.
+
+Definitions go first (meta container), then points (sequence container), then summaries (meta container): whatever a crash leaves
+behind, nothing refers to what is not there, and no summary claims more than the points. Points leave memory only when their
+batch is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from aimstore.abc import Container, WriteBatch
+from aimstore.sequences.limits import WriterLimits
+from aimstore.sequences.series import Series, Staging
+from aimstore.sequences.summary import recompute_summary
+from aimstore.storage.layout import encode_summary, read_sequences, summary_key
+
+
+class SeriesStore:
+    """Writes series into the containers of their run. Its owner calls one method at a time.
+
+    Attributes:
+        object_bytes: bytes of all objects written so far.
+    """
+
+    def __init__(self, meta: Container, seqs: Container, limits: WriterLimits) -> None:
+        self.object_bytes = 0
+        self._meta = meta
+        self._seqs = seqs
+        self._limits = limits
+        self._unsaved: dict[int, Series] = {}  # their summaries in the meta container are out of date; oldest first
+
+    def load(self, *, recover: bool) -> Iterator[Series]:
+        """The sequences of the run. `recover`: recompute their summaries."""
+        for info in list(read_sequences(self._meta)):
+            series = Series.resumed(info.id, info.name, info.context, info.kind, self._limits)
+            series.summary = info.summary
+            if recover:
+                self.correct_summary(series)
+            yield series
+
+    def correct_summary(self, series: Series) -> None:
+        """Recompute the summary from the stored points."""
+        exact = recompute_summary(self._seqs, series.id, is_numeric=series.is_numeric)
+        if exact != series.summary:
+            series.summary = exact
+            self._unsaved.setdefault(series.id, series)
+
+    def write_share(self, chosen: Iterable[Series], *, seal: bool) -> None:
+        """Write a share of what is pending of each series, see `Series.stage`. `seal`: leave nothing in fresh chunks."""
+        waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
+        while waiting:
+            staging = Staging()
+            while waiting and staging.chunks.nbytes < self._limits.batch_bytes:
+                waiting.pop().stage(staging, seal=seal)
+            self._meta.write(staging.definitions)
+            for batch in staging.large_objects:
+                self._seqs.write(batch)
+            self._seqs.write(staging.chunks)
+            for change in staging.changes:
+                change.commit()
+                self.object_bytes += change.object_bytes
+                self._unsaved.setdefault(change.series.id, change.series)
+
+    def write_summaries(self, limit: int | None) -> None:
+        """Write summaries that are out of date; at most `limit` of them, the oldest first."""
+        chosen = list(self._unsaved.values())[:limit]
+        if not chosen:
+            return
+        batch = WriteBatch()
+        for series in chosen:
+            if series.summary is None:  # its points are gone
+                batch.delete(summary_key(series.id))
+            else:
+                batch.put(summary_key(series.id), encode_summary(series.summary))
+        self._meta.write(batch)
+        for series in chosen:
+            del self._unsaved[series.id]
+
+    def finish(self, series: Iterable[Series]) -> None:
+        """Write the outlines that wait for more points, and make the summaries exact; everything is sealed."""
+        batch = WriteBatch()
+        known = list(series)
+        for each in known:
+            each.finish(batch)
+        self._seqs.write(batch)
+        for each in known:
+            if each.summary is not None and not each.summary.ordered:
+                self.correct_summary(each)
+
+    def flush(self, *, sync: bool) -> None:
+        """Return when everything written is in the engine's log, with `sync` when it is on the disk."""
+        self._seqs.flush(sync=sync)
+        self._meta.flush(sync=sync)
