@@ -6,8 +6,10 @@ from aimstore.abc.capability import Capability
 from aimstore.abc.container import Container, Item, Mode
 from aimstore.abc.indexer import Candidates, Indexer
 from aimstore.abc.query import AllOf, Among, AnyOf, CompiledQuery, Hint, Order, Query, Subject, Term, View
+from aimstore.abc.state import OPEN, State
 
 __all__ = [
+    "OPEN",
     "AllOf",
     "Among",
     "AnyOf",
@@ -25,6 +27,7 @@ __all__ = [
     "Op",
     "Order",
     "Query",
+    "State",
     "Subject",
     "Term",
     "View",
