@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from aimstore.abc import Backend, Container, Mode
@@ -98,7 +97,7 @@ def convert(
     _check_places(source, path, metadata_url)
     live = _live_runs(source.parts.backend)
     if live and not skip_active:
-        listed = "\n".join(f"  {run}  {_described(owner)}" for run, owner in live.items())
+        listed = "\n".join(f"  {run}  by {owner}" for run, owner in live.items())
         raise LockedError(
             f"runs in {source.path} are being written:\n{listed}\nwait until they end, or leave them out (--skip-active)"
         )
@@ -134,14 +133,6 @@ def _live_runs(backend: Backend) -> dict[str, LockOwner]:
     paths = sorted({*backend.list(META_PREFIX), *backend.marked(META_PREFIX)})
     owners = {path.removeprefix(META_PREFIX): backend.lock_owner(path) for path in paths}
     return {run: owner for run, owner in owners.items() if owner is not None}
-
-
-def _described(owner: LockOwner) -> str:
-    if not owner.pid:
-        return "by another process"
-    return (
-        f"by process {owner.pid} on {owner.host} since {datetime.fromtimestamp(owner.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
 
 
 def _destination(

@@ -3,6 +3,7 @@
 from aimstore.abc.backend import Backend, Lock
 from aimstore.abc.batch import KeyRange, Op, WriteBatch
 from aimstore.abc.capability import Capability
+from aimstore.abc.closing import Closing
 from aimstore.abc.container import Container, Item, Mode
 from aimstore.abc.indexer import Candidates, Indexer
 from aimstore.abc.query import AllOf, Among, AnyOf, CompiledQuery, Hint, Order, Query, Subject, Term, View
@@ -16,6 +17,7 @@ __all__ = [
     "Backend",
     "Candidates",
     "Capability",
+    "Closing",
     "CompiledQuery",
     "Container",
     "Hint",
