@@ -23,8 +23,8 @@ from aimstore.sequences.columns import floats
 from aimstore.sequences.outline import extremes, in_fewer
 from aimstore.sequences.reader import read_outline
 from aimstore.sequences.sequence import Metric
-from aimstore.storage.counting import CountingContainer
 from aimstore.storage.layout import OUTLINE, read_sequences
+from aimstore.testing.counting import CountingContainer
 
 
 @contextmanager
