@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import Final
 from zlib import crc32
 
 from aimstore.abc import Item, KeyRange
@@ -13,9 +14,9 @@ from aimstore_lmdb import engine
 from aimstore_lmdb.environment import SharedEnvironment
 from aimstore_lmdb.integrity import WHOLE, damage, seek
 
-_STEP_BYTES = 64 << 10
-_STEPS = 256
-_BEHIND_ALL = b"\xff" * (engine.MAX_KEY_SIZE + 1)
+_STEP_BYTES: Final = 64 << 10
+_STEPS: Final = 256
+_BEHIND_ALL: Final = b"\xff" * (engine.MAX_KEY_SIZE + 1)
 
 
 class Cursor:

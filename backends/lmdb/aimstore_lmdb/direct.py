@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from zlib import crc32
 
 from aimstore_lmdb.engine import Environment, Items
 from aimstore_lmdb.integrity import WHOLE, damage, seal
 
-_ITEMS = b"items"
+_ITEMS: Final = b"items"
 
 
 class DirectLoops:

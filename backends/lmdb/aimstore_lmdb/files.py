@@ -27,23 +27,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aimstore.errors import CorruptionError, StorageError
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 
-DATA = "data.mdb"
-LOCK = "lock.mdb"
-COMPACTED = "data.mdb.compacted"
+DATA: Final = "data.mdb"
+LOCK: Final = "lock.mdb"
+COMPACTED: Final = "data.mdb.compacted"
 
-PAGE = 2048
+PAGE: Final = 2048
 """Bytes of a page in the files that are made here: the least power of two of which half holds the longest key."""
 
-_HEADER = struct.Struct("=QHHHH")
-_META = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
-_NODE = struct.Struct("=HHHH")
-_MAGIC, _VERSION = 0xBEEFC0DE, 1
-_BRANCH, _LEAF, _IS_META, _INTEGER_KEY, _BIG_DATA = 0x01, 0x02, 0x08, 0x08, 0x01
-_NO_PAGE = (1 << 64) - 1
+_HEADER: Final = struct.Struct("=QHHHH")
+_META: Final = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
+_NODE: Final = struct.Struct("=HHHH")
+_MAGIC: Final = 0xBEEFC0DE
+_VERSION: Final = 1
+_BRANCH: Final = 0x01
+_LEAF: Final = 0x02
+_IS_META: Final = 0x08
+_INTEGER_KEY: Final = 0x08
+_BIG_DATA: Final = 0x01
+_NO_PAGE: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +101,12 @@ def _opened(directory: Path, flags: int) -> Iterator[int]:
             os.close(descriptor)
 
 
-def empty(map_size: int = 1 << 20) -> bytes:
+def empty(map_size: int = 1 << 20, page_size: int = PAGE) -> bytes:
     """The two pages of an environment that holds nothing, as `mdb_env_init_meta` writes them."""
     tree = (0, 0, 0, 0, 0, _NO_PAGE)
-    free, items = (PAGE, _INTEGER_KEY, *tree), (0, 0, *tree)
+    free, items = (page_size, _INTEGER_KEY, *tree), (0, 0, *tree)
     pages = (_META.pack(n, 0, _IS_META, 0, 0, _MAGIC, _VERSION, 0, map_size, *free, *items, 1, 0) for n in (0, 1))
-    return b"".join(page.ljust(PAGE, b"\0") for page in pages)
+    return b"".join(page.ljust(page_size, b"\0") for page in pages)
 
 
 def is_container(directory: Path) -> bool:

@@ -10,7 +10,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 
 
 class Presence:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from aimstore.abc import Item, KeyRange
 from aimstore.errors import AimstoreError
 from aimstore_rocksdb.engine import Rdict, RdictIter, WriteBatch
 
-_FEW = 1000
-"""Keys of a range up to which each is deleted by itself: a range tombstone slows reads until the tables are merged."""
-_STEP_BYTES = 64 << 10
+_STEP_BYTES: Final = 64 << 10
+"""Bytes after which a step of a scan ends early."""
 
 
 class Cursor:
@@ -82,19 +82,20 @@ class Cursor:
             self._it = None
 
 
-def erase(native: WriteBatch, db: Rdict, keys: KeyRange, earlier: Iterable[bytes]) -> None:
-    """Add the deletion of a range to a batch: of each key where they are few, else of the range.
+def erase(native: WriteBatch, db: Rdict, keys: KeyRange, earlier: Iterable[bytes], single_deletes: int) -> None:
+    """Add the deletion of a range to a batch: key by key where the keys are few, else as a range.
 
     Args:
         native: the batch.
-        db: whose keys are to go.
+        db: the database that holds the keys.
         keys: the range.
         earlier: keys that the batch has put already.
+        single_deletes: keys of the database up to which each is deleted by itself.
     """
     doomed = [key for key in earlier if key in keys]
     cursor = db.iter()
     cursor.seek(keys.start)
-    for _ in range(_FEW):
+    for _ in range(single_deletes):
         key = cursor.key()
         if key is None or key not in keys:
             cursor.status()

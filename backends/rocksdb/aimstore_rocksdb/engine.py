@@ -10,6 +10,7 @@ import re
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Final, NoReturn, cast
 
 from rocksdict import (
     AccessType,
@@ -26,18 +27,21 @@ from rocksdict import (
 )
 
 from aimstore.errors import AimstoreError, ClosedError, CorruptionError, LockedError, ReadOnlyError, StorageError
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 from aimstore_rocksdb import files
 from aimstore_rocksdb.config import RocksDBOptions
+from aimstore_rocksdb.limits import RocksDBLimits
 
 __all__ = [
     "GONE",
+    "NOT_OPEN",
     "AccessType",
     "Options",
     "Rdict",
     "RdictIter",
     "WriteBatch",
     "error_of",
+    "is_small",
     "open_for_reading",
     "open_for_writing",
     "release",
@@ -45,18 +49,11 @@ __all__ = [
     "without_threads",
 ]
 
-_log = logging.getLogger("aimstore.rocksdb")
+_log: Final = logging.getLogger("aimstore.rocksdb")
 
-_PATIENCE = 2.0
-"""Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
-_PAUSE = 0.003
-_LITTLE = 32 << 20  # merged in a fifth of a second
-_MUCH = 256 << 20  # in one or two
-_LEFT_IN_LOG = 16 << 10
-_FEW_DELETIONS = 100  # merging costs a few milliseconds, more than these are worth
-_READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
+_READ_ONLY: Final = AccessType.read_only(error_if_log_file_exist=False)
 
-_CAUSES = {
+_CAUSES: Final = {
     os.strerror(code): code
     for code in (
         errno.ENOSPC,
@@ -70,13 +67,26 @@ _CAUSES = {
         errno.ENOENT,
     )
 }
-_SNAPSHOT = re.compile(rf"\S*/{files.PREFIX}[^/\s]+/")
+_SNAPSHOT: Final = re.compile(rf"\S*/{files.PREFIX}[^/\s]+/")
 
 
 # Errors
 
-GONE = (DbClosedError, RuntimeError)
-"""What a database raises that another thread is closing: rocksdict's own word, or PyO3's "Already mutably borrowed"."""
+GONE: Final = (DbClosedError, RuntimeError)
+"""Errors of a database that another thread is closing: rocksdict's own, or PyO3's "Already mutably borrowed"."""
+
+
+class _NotOpen:
+    """Stands for a database where none is open: every use raises `DbClosedError`, as of a closed database."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python asks for its own names, and expects this answer
+            raise AttributeError(name)
+        raise DbClosedError("the database is not open")
+
+
+NOT_OPEN: Final = cast(Rdict, _NotOpen())
+"""The database of a container that has none open; compare with `is`."""
 
 
 def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
@@ -165,7 +175,7 @@ def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
     return Rdict(os.fspath(directory), options, {"default": options}, access).get_column_family("default")
 
 
-def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdict:
+def open_for_writing(directory: Path, path: str, config: RocksDBOptions, limits: RocksDBLimits) -> Rdict:
     """Open the database in `directory`, making it where there is none.
 
     Raises:
@@ -175,7 +185,7 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
     with storage_error(directory):
         files.make(directory)
         files.break_seal(directory)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + limits.retry_seconds
     while True:
         try:
             database = _open(directory, _options(config, writing=True), AccessType.read_write())
@@ -184,14 +194,16 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdic
             # the container's own lock is held already, so who has RocksDB's is about to let it go: a killed process
             # whose files are being closed one by one, or another thread of this process in its last call
             if isinstance(failure, LockedError) and time.monotonic() < deadline:
-                time.sleep(_PAUSE)
+                time.sleep(limits.retry_pause_seconds)
                 continue
             raise failure from error
         files.remove_options(directory)
         return database
 
 
-def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tuple[Rdict, files.State]:
+def open_for_reading(
+    directory: Path, path: str, config: RocksDBOptions, limits: RocksDBLimits
+) -> tuple[Rdict, files.State]:
     """Open the database in `directory` as it is now, beside a writer that may be changing it.
 
     RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
@@ -206,7 +218,7 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
         CorruptionError, StorageError: it cannot be opened.
     """
     options = _options(config, writing=False)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + limits.retry_seconds
     failed: files.State | None = None
     while True:
         state = files.state(directory)
@@ -219,20 +231,20 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
             if (failed is not None and failed.tables == state.tables) or time.monotonic() > deadline:
                 raise error_of(error, path, f"cannot open {directory} for reading") from error
         failed = state
-        time.sleep(_PAUSE)
+        time.sleep(limits.retry_pause_seconds)
 
 
 # Closing
 
 
-def is_small(database: Rdict, logged: int) -> bool:
+def is_small(database: Rdict, logged: int, limits: RocksDBLimits) -> bool:
     """Whether a database is new and holds little: its log, of `logged` bytes, then reads as well as a table, whose making
     costs three calls of fsync. It is to be sealed, for a log that breaks off is no error to RocksDB.
     """
-    return logged <= _LEFT_IN_LOG and not database.live_files()
+    return logged <= limits.log_bytes and not database.live_files()
 
 
-def settle(database: Rdict, written: int) -> None:
+def settle(database: Rdict, written: int, limits: RocksDBLimits) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
     Merging removes what was overwritten, which is at most as much as there is beside the largest table or level, and what was
@@ -242,6 +254,7 @@ def settle(database: Rdict, written: int) -> None:
 
     Args:
         written: bytes of keys and values that this writer wrote.
+        limits: which data are little.
     """
     database.flush()
     sizes: dict[object, int] = {}
@@ -253,8 +266,8 @@ def settle(database: Rdict, written: int) -> None:
         sizes[run] = sizes.get(run, 0) + table["size"]
     total = sum(sizes.values())
     beside = total - max(sizes.values(), default=0)
-    little = total <= _LITTLE and beside and 4 * max(written, beside) >= total
-    much = total <= _MUCH and deletions > _FEW_DELETIONS and 4 * deletions >= entries
+    little = total <= limits.small_bytes and beside and 4 * max(written, beside) >= total
+    much = total <= limits.large_bytes and deletions > limits.kept_deletions and 4 * deletions >= entries
     if little or much:
         database.compact_range(None, None)
 

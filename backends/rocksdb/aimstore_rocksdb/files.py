@@ -11,26 +11,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 from zlib import crc32
 
 from aimstore.errors import CorruptionError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DATA = (".sst", ".log")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DATA: Final = (".sst", ".log")
 
-_EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
+_EMPTY_MANIFEST: Final = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
 """The manifest of a database that holds nothing, as RocksDB's `DBImpl::NewDB` writes it: one log record (masked CRC32C,
 length, type "full") with log number 0, next file number 2, last sequence number 0."""
 
-_CURRENT = re.compile(rb"MANIFEST-\d+\n")
-PREFIX = "aimstore-rocksdb-"
+_CURRENT: Final = re.compile(rb"MANIFEST-\d+\n")
+PREFIX: Final = "aimstore-rocksdb-"
 """How the names of snapshots begin."""
-_SEAL = "SEAL"
-_NOTE = re.compile(r"^(\d+\.log|MANIFEST-\d+) (\d+ [0-9a-f]{8})$", re.MULTILINE)
-_SLACK = 256 << 10
-_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
+_SEAL: Final = "SEAL"
+_NOTE: Final = re.compile(r"^(\d+\.log|MANIFEST-\d+) (\d+ [0-9a-f]{8})$", re.MULTILINE)
+_SLACK: Final = 256 << 10
+_MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
-Fact = tuple[str, int, int, int]
+Fact: TypeAlias = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
