@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from aimstore.abc import Backend, Container, Mode, WriteBatch
 from aimstore.plugins import plugins
@@ -34,7 +34,7 @@ class Loops(Protocol):
         """Write the items as one atomic batch."""
 
 
-Direct = Callable[[Path, bool], AbstractContextManager[Loops]]
+Direct: TypeAlias = Callable[[Path, bool], AbstractContextManager[Loops]]
 """`direct(directory, writing)` opens the container in `directory` with the engine's library, and closes it in the end."""
 
 

@@ -7,17 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from aimstore.testing import benchmarks
 from aimstore.testing.report import Advance, Report, Result, run
 
-_EXPLAINED = 5
+_EXPLAINED: Final = 5
 """Failures that are shown with the reason; the others mostly have the same one. `--json` has all."""
 
-_EPILOG = (
+_EPILOG: Final = (
     "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --benchmarks"
     "\n  $ aimstore conformance mine --option cache_size=4MiB --json"
 )

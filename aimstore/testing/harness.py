@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import pytest
 
@@ -18,7 +18,7 @@ from aimstore.testing.source import Source, registered_factory
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
-Start = Callable[..., Process]
+Start: TypeAlias = Callable[..., Process]
 
 
 def needs(*capabilities: str) -> Callable[[_F], _F]:

@@ -14,11 +14,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import IO, Any, Concatenate, ParamSpec, TypeAlias
+from typing import IO, Any, Concatenate, Final, ParamSpec, TypeAlias
 
 from aimstore.abc import Backend
 from aimstore.testing.source import Source, resolve
-from aimstore.testing.waiting import PATIENCE
+from aimstore.testing.waiting import WAIT_SECONDS
 
 _P = ParamSpec("_P")
 
@@ -73,7 +73,7 @@ class Process:
         assert self._process.stdout is not None
         with _Alarm(self._process):
             line = self._process.stdout.readline()
-        assert line, f"the process of {self._task} ended, or was silent for {PATIENCE:.0f} s:\n{self.errors()}"
+        assert line, f"the process of {self._task} ended, or was silent for {WAIT_SECONDS:.0f} s:\n{self.errors()}"
         return json.loads(line)
 
     def say(self, value: Any = None) -> None:
@@ -85,12 +85,12 @@ class Process:
     def kill(self) -> None:
         """SIGKILL, and wait until it has gone."""
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(PATIENCE)
+        self._process.wait(WAIT_SECONDS)
 
     def ends(self) -> None:
         """Wait for its end, which has to be a good one. It finds its input closed."""
         try:
-            self._process.communicate(timeout=PATIENCE)
+            self._process.communicate(timeout=WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the process of {self._task} does not end") from None
         assert self._process.returncode == 0, f"the process of {self._task} failed:\n{self.errors()}"
@@ -110,7 +110,7 @@ class _Alarm:
     """Kills a process that is silent for too long."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._timer = threading.Timer(PATIENCE, process.kill)
+        self._timer = threading.Timer(WAIT_SECONDS, process.kill)
         self._timer.daemon = True
 
     def __enter__(self) -> None:
@@ -120,7 +120,7 @@ class _Alarm:
         self._timer.cancel()
 
 
-_PROGRAM = """
+_PROGRAM: Final = """
 import json, sys
 path, source, task, arguments = json.loads(sys.argv[1])
 sys.path[:] = path

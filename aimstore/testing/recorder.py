@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-OPTION = "--aimstore-record"
+OPTION: Final = "--aimstore-record"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

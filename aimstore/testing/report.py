@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import pytest
 
@@ -24,7 +24,7 @@ Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
 Advance: TypeAlias = Callable[[int, int], None]
 """Called with the number of tests that are done, and of all."""
 
-_SUITE = """
+_SUITE: Final = """
 from aimstore.testing import BackendConformance
 
 class TestConformance(BackendConformance):
@@ -33,7 +33,7 @@ class TestConformance(BackendConformance):
     examples = {examples!r}
 """
 
-_SETTINGS = "[pytest]\n"
+_SETTINGS: Final = "[pytest]\n"
 """So that those of the project around it do not count."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from pathlib import Path
+from typing import Final
 
 from aimstore.abc import Backend, Container, Mode, WriteBatch
 from aimstore.errors import ClosedError, LockedError
 from aimstore.testing.data import OTHER_PATH
 from aimstore.testing.process import Peer
 
-PARTS = 10
+PARTS: Final = 10
 """Items of each batch of `write_batches`."""
 
 
