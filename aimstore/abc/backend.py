@@ -1,4 +1,4 @@
-"""The backend contract: a namespace of containers, with locks and progress markers for them."""
+"""The backend contract: a namespace of containers, with their locks and progress markers."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Lock(ABC):
         """Release the lock. A second call does nothing."""
 
     def give_to(self, container: object) -> None:
-        """Let `container.close()` release this lock."""
+        """Make `container` the owner of this lock: its `close()` releases the lock."""
         self._container = container
 
     def owned_by(self, container: object) -> bool:
-        """Whether `container` is to release this lock when it closes."""
+        """Whether `container` owns this lock."""
         return self._container is container
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class Backend(Closing, ABC):
 
     @abstractmethod
     def exists(self, path: str) -> bool:
-        """Whether there is such a container."""
+        """Whether the container exists."""
 
     @abstractmethod
     def delete(self, path: str) -> None:
@@ -120,12 +120,12 @@ class Backend(Closing, ABC):
     def version(self, path: str) -> str | None:
         """A token that changes whenever a reader could see something new, None where there is no container.
 
-        Cheap (no container is opened): readers cache what they decoded by it.
+        Cheap, since no container is opened: readers key their caches of decoded data by it.
         """
 
     @abstractmethod
     def size(self, path: str) -> int:
-        """Bytes that the container occupies; 0 where there is none."""
+        """Bytes that the container occupies; 0 where it does not exist."""
 
     @abstractmethod
     def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:

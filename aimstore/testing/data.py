@@ -1,4 +1,4 @@
-"""What the tests of the kit write, and how they look at it."""
+"""The data that the tests of the kit write, and how they compare it."""
 
 from __future__ import annotations
 

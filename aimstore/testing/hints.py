@@ -1,4 +1,4 @@
-"""Hypothesis strategies of runs and of hints about them, and which runs a hint holds of."""
+"""Hypothesis strategies for runs and for hints about them, and which runs a hint holds of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.types import TreePath
 RUNS: Final = tuple(f"{number:024x}" for number in range(1, 9))
 
 Metric: TypeAlias = tuple[str, dict[str, Any], float | None]
-"""Name, context and last value, None before there is a record, of a sequence of numbers."""
+"""Name, context and last value of a sequence of numbers; the value is None before the first record."""
 
 RunContent: TypeAlias = tuple[dict[str, Any], list[Metric]]
 """Attributes and metrics of a run."""
@@ -90,7 +90,7 @@ def _hints(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Hint]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[RunContent], list[RunContent | None], list[Hint]]:
-    """Runs, what becomes of the first of them, and hints, most of them about values that the runs have."""
+    """Runs, later versions of the first of them (None: removed), and hints, mostly about values that the runs have."""
     first = draw(st.lists(_RUNS, max_size=len(RUNS)))
     then = draw(st.lists(st.none() | _RUNS, max_size=4))
     leaves = [leaf for run in (*first, *then) if run for leaf in _leaves(run[0])]
@@ -126,7 +126,7 @@ _MISSING: Final = object()
 
 
 def holds(hint: Hint, name: str, run: RunContent) -> bool:
-    """Whether a run satisfies `hint`, by the rules of the query language and without any index; of properties it may."""
+    """Whether a run satisfies `hint`, by the rules of the query language and without an index; properties always may."""
     if isinstance(hint, AllOf):
         return all(holds(each, name, run) for each in hint.hints)
     if isinstance(hint, AnyOf):

@@ -1,4 +1,4 @@
-"""A pytest plugin that tells another process what each test of the kit came to: `-p aimstore.testing.recorder`."""
+"""A pytest plugin that reports the result of each test of the kit to another process: `-p aimstore.testing.recorder`."""
 
 from __future__ import annotations
 

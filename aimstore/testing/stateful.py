@@ -1,4 +1,4 @@
-"""A container against a dict: any history of writes, scans, reopenings and refreshes that Hypothesis can think of."""
+"""A container against a dict: random histories of writes, scans, reopenings and refreshes, found by Hypothesis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OPERATIONS: Final = st.lists(
 class ContainerMachine(RuleBasedStateMachine):
     """A writer and a reader of one container, and dicts that should equal them.
 
-    A reader may show more than its last refresh did, as long as it is what the container once held since.
+    A reader may show a later state than that of its last refresh, as long as the container had that state since.
     """
 
     def __init__(self, open_backend: Callable[[], Backend], finish: Callable[[Mapping[bytes, bytes]], None]) -> None:

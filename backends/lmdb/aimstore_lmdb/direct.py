@@ -1,4 +1,4 @@
-"""LMDB without the backend, each work in the shortest loop that is correct: what containers are measured against."""
+"""LMDB without the backend, in the shortest correct loops: what containers are measured against."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ _ITEMS: Final = b"items"
 
 
 class DirectLoops:
-    """The loops of `aimstore.testing.benchmarks.Loops`. LMDB has no checksums; whoever wants to know that a value is whole
-    checks one, so these do."""
+    """The loops of `aimstore.testing.benchmarks.Loops`. LMDB has no checksums, so the loops check one, as containers do."""
 
     def __init__(self, environment: Environment, items: Items) -> None:
         self._environment = environment

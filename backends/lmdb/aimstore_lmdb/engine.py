@@ -47,7 +47,7 @@ _MAX_READERS: Final = 1024
 _LEAST_MAP_BYTES: Final = 64 << 10
 _ITEMS: Final = b"items"
 _OWNER: Final = b"owner"
-"""In the main database, which holds besides only the name of the other: no item can have it for a key."""
+"""A key of the main database, which otherwise holds only the name of the database of items. No item has this key."""
 
 
 # Errors
@@ -60,7 +60,7 @@ FULL: Final = lmdb.MapFullError
 READERS_FULL: Final = lmdb.ReadersFullError
 
 STALE: Final = (lmdb.MapResizedError, lmdb.PanicError)
-"""What an environment raises that has to be opened anew: another process has outgrown its map, or writing failed half-way."""
+"""Errors after which to reopen the environment: another process has outgrown the map, or a write failed half-way."""
 
 _CORRUPT: Final = (
     lmdb.CorruptedError,
@@ -74,11 +74,11 @@ _CORRUPT: Final = (
 
 
 def error_of(error: lmdb.Error, path: str, doing: str) -> AimstoreError:
-    """What an error of lmdb means.
+    """The aimstore error for an error of lmdb.
 
     Args:
         path: the container's path, for the message.
-        doing: what failed, for the message.
+        doing: the operation that failed, for the message.
     """
     message = f"{path}: {doing}: {error}"
     if isinstance(error, _CORRUPT):
@@ -181,7 +181,7 @@ def _open_items(environment: Environment, writable: bool) -> Items:
 
 
 def write_owner(environment: Environment, transaction: Transaction, owner: bytes) -> None:
-    """Note who may write from now on."""
+    """Store who may write from now on."""
     transaction.put(_OWNER, owner, db=environment.open_db(None))
 
 

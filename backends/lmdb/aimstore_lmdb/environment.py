@@ -1,7 +1,7 @@
-"""An open environment and what all containers on it do with it: its reads, its writes, its growth.
+"""An open environment, which all its containers share: reads, writes, growth.
 
-Replacing the memory map ends all reading. So reading is done in steps under one lock, which is held for a step only, and
-before the map is replaced each open scan takes what it has yet to give into memory.
+Replacing the memory map ends all reading. So scans read in steps under one lock, which is held for one step at a time, and
+before the map is replaced each open scan reads the rest of its items into memory.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _POLL_SECONDS: Final = 0.0005
 
 
 class Scan(Protocol):
-    """A read transaction that goes on from step to step."""
+    """A read transaction that continues from step to step."""
 
     def attach(self, transaction: engine.Transaction) -> None:
         """Begin to read from `transaction`."""
 
     def detach(self, limit: int) -> bool:
-        """Take what is left, and end the transaction; False where it is more than `limit` bytes, for another time."""
+        """Read the rest and end the transaction. Returns False after `limit` bytes; then call it again later."""
 
 
 class SharedEnvironment:
@@ -103,20 +103,20 @@ class SharedEnvironment:
         return self._environment
 
     def upgrade(self, options: LMDBOptions) -> None:
-        """Have it open for writing, with these options."""
+        """Reopen the environment for writing, with these options, unless it is open like that."""
         with self._writing:
             if not self._writable or self._options != options:
                 self._writable, self._options = True, options
                 self._renew(max(self._map_size, options.map_size))
 
     def close(self, owner: bytes | None = None) -> None:
-        """End it. All later calls raise `ClosedError`.
+        """Close the environment. All later calls raise `ClosedError`.
 
-        Where no other process has it open, the table of readers is removed, and the data file replaced by one without
-        free pages if these are many.
+        Where no other process has it open, the table of readers is removed; where many pages are free, a dense copy
+        replaces the data file.
 
         Args:
-            owner: on whose behalf to replace it, unless somebody else has claimed to write since.
+            owner: the writer that closes; without one, or where another writer has claimed the container, no copy is made.
         """
         with self._writing, self._reading:
             self._state = State.CLOSED
@@ -136,7 +136,7 @@ class SharedEnvironment:
     # Reading
 
     def get(self, key: bytes) -> bytes | None:
-        """What is stored under `key` now; None where that is nothing, or only `get_many` can tell."""
+        """The stored bytes under `key` now; None where there are none, or only `get_many` can tell."""
         if time.monotonic() > self._check_due:  # looking each time would take twice as long as what it is for
             self._check_length()
         try:
@@ -149,7 +149,7 @@ class SharedEnvironment:
         return None
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        """What is stored under `keys` now, as one transaction sees it."""
+        """The stored bytes under `keys` now, as one transaction sees them."""
 
         def get(environment: engine.Environment) -> list[bytes | None]:
             with environment.begin(self._items) as transaction:
@@ -164,7 +164,7 @@ class SharedEnvironment:
         return self.read("get", get)
 
     def read(self, doing: str, action: Callable[[engine.Environment], _T]) -> _T:
-        """What `action` gives, called while the environment holds still; once more where that may help."""
+        """The result of `action`, called while the environment cannot change; repeated once where that may help."""
         for again in (True, False):
             generation = self._generation
             try:
@@ -189,7 +189,7 @@ class SharedEnvironment:
         return True
 
     def _check_length(self) -> None:
-        """Raise `CorruptionError` where the file was cut off; reading what is missing would kill this process."""
+        """Raise `CorruptionError` where the file was cut off: reading beyond its end would kill this process."""
         if not self._is_whole():
             raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
         self._check_due = time.monotonic() + self._limits.length_check_seconds
@@ -198,7 +198,7 @@ class SharedEnvironment:
         try:
             stat = os.stat(self._file)  # noqa: PTH116  Path.stat takes twice as long
         except OSError:
-            return True  # deleted: what is open stays
+            return True  # deleted; open files stay readable
         if (stat.st_dev, stat.st_ino) == self.identity:
             if stat.st_size < self._length:
                 return False
@@ -220,7 +220,7 @@ class SharedEnvironment:
         self.read("scan", begin)
 
     def end(self, scan: Scan, transaction: engine.Transaction) -> None:
-        """End what `begin` gave; a second time does nothing."""
+        """End the transaction that `begin` gave; a second call does nothing."""
         with self._reading:
             if scan in self._scans:
                 self._scans.discard(scan)
@@ -228,7 +228,7 @@ class SharedEnvironment:
                 self._fewer_scans.notify_all()
 
     def catch_up(self, transaction: int) -> None:
-        """Return when a committed transaction is visible: it appears in the file shortly before."""
+        """Return when a committed transaction is visible; the file shows it shortly before."""
         self._length = files.check(self._directory)
         deadline = time.monotonic() + self._limits.catch_up_seconds
         while self.read("refresh", _last_transaction) < transaction and time.monotonic() < deadline:
@@ -244,7 +244,7 @@ class SharedEnvironment:
         """Store and remove items in one transaction. No key occurs twice.
 
         Raises:
-            FencedError: somebody else has claimed to write since `owner` did; nothing is stored.
+            FencedError: another writer has claimed the container after `owner`; nothing is stored.
             StorageError: nothing is stored.
         """
 
@@ -296,7 +296,7 @@ class SharedEnvironment:
         return full
 
     def flush(self) -> None:
-        """Put all that was written on the disk."""
+        """Put everything that was written on the disk."""
         with self._writing:
             try:
                 self._opened().sync(True)
@@ -318,7 +318,7 @@ class SharedEnvironment:
             raise full from error
 
     def _renew(self, map_size: int) -> None:
-        """Open it anew. Whoever calls this holds `_writing`, and has no transaction open."""
+        """Reopen the environment. The caller holds `_writing` and has no transaction open."""
         with self._reading:
             self._detach_scans()
             if self._environment is not None:

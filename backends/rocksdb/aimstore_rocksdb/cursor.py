@@ -1,4 +1,4 @@
-"""Places in RocksDB's iterators, and what is done by walking along them: scans and the deletion of ranges."""
+"""Walking along RocksDB's iterators: scans, and the deletion of ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEP_BYTES: Final = 64 << 10
 
 
 class Cursor:
-    """A place in an iterator of RocksDB, which is a snapshot. Between steps it alone holds the iterator."""
+    """A position in an iterator of RocksDB, which is a snapshot. Between steps only the cursor refers to the iterator."""
 
     __slots__ = ("__weakref__", "_error", "_it", "_keys", "_reverse", "ended")
 
@@ -35,11 +35,11 @@ class Cursor:
                 it.prev()
 
     def take(self, steps: int) -> list[Item]:
-        """The next items: at most `steps`, and not many more bytes than a step may have. Sets `ended` after the last.
+        """The next items: at most `steps`, and fewer where they are large. Sets `ended` after the last.
 
         Raises:
-            AimstoreError: as given to `fail`.
-            Exception: as rocksdict raises it; the items are not all.
+            AimstoreError: the error that was passed to `fail`.
+            Exception: an error of rocksdict; items are missing.
         """
         if self._error is not None:
             raise self._error
@@ -71,12 +71,12 @@ class Cursor:
         return items
 
     def end(self) -> None:
-        """Let the iterator go."""
+        """Release the iterator."""
         self.ended = True
         self._it = None
 
     def fail(self, error: AimstoreError) -> None:
-        """Let the iterator go, and raise `error` at the next step."""
+        """Release the iterator, and raise `error` at the next step."""
         if not self.ended:
             self._error = error
             self._it = None

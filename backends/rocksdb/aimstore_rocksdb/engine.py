@@ -90,14 +90,14 @@ NOT_OPEN: Final = cast(Rdict, _NotOpen())
 
 
 def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
-    """What an exception of rocksdict means. It raises plain `Exception` with RocksDB's text, and `OSError` of its own.
+    """The aimstore error for an exception of rocksdict, which raises plain `Exception` with RocksDB's text, and `OSError`.
 
     Args:
         path: the container's path or directory, for the message.
-        doing: what failed, for the message.
+        doing: the operation that failed, for the message.
 
     Raises:
-        Exception: `error` itself where it is neither of rocksdict nor of a closed database.
+        Exception: `error` itself, where neither rocksdict nor a closed database caused it.
     """
     if isinstance(error, AimstoreError):
         return error
@@ -127,7 +127,7 @@ def _options(config: RocksDBOptions, *, writing: bool) -> Options:
 
 @lru_cache(maxsize=16)
 def _built_options(config: RocksDBOptions, writing: bool, forked: bool, _pid: int) -> Options:
-    """Options for many small databases. Each process has its own: a fork can leave the mutex of a block cache held."""
+    """Options for many small databases. Each process has its own, since a fork can leave the block cache's mutex held."""
     options = Options(raw_mode=True)
     options.set_compression_type(getattr(DBCompressionType, config.compression)())
     options.set_write_buffer_size(config.write_buffer_size)
@@ -176,11 +176,11 @@ def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
 
 
 def open_for_writing(directory: Path, path: str, config: RocksDBOptions, limits: RocksDBLimits) -> Rdict:
-    """Open the database in `directory`, making it where there is none.
+    """Open the database in `directory`, and create it where it is missing.
 
     Raises:
-        LockedError: another process has it open for writing.
-        CorruptionError, StorageError: it cannot be opened.
+        LockedError: another process has the database open for writing.
+        CorruptionError, StorageError: the database cannot be opened.
     """
     with storage_error(directory):
         files.make(directory)
@@ -191,8 +191,8 @@ def open_for_writing(directory: Path, path: str, config: RocksDBOptions, limits:
             database = _open(directory, _options(config, writing=True), AccessType.read_write())
         except Exception as error:  # rocksdict raises no narrower class
             failure = error_of(error, path, f"cannot open {directory} for writing")
-            # the container's own lock is held already, so who has RocksDB's is about to let it go: a killed process
-            # whose files are being closed one by one, or another thread of this process in its last call
+            # the container's own lock is held already, so the holder of RocksDB's lock is about to release it: a killed
+            # process whose files are being closed, or another thread of this process in its last call
             if isinstance(failure, LockedError) and time.monotonic() < deadline:
                 time.sleep(limits.retry_pause_seconds)
                 continue
@@ -206,16 +206,16 @@ def open_for_reading(
 ) -> tuple[Rdict, files.State]:
     """Open the database in `directory` as it is now, beside a writer that may be changing it.
 
-    RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
-    a log that became a table after the manifest was read is simply missing, with all that it held. It is therefore
-    given a snapshot of the files. That alone decides nothing about damage: only what fails twice on one manifest is.
+    RocksDB's read-only open is not made for that: tables that the manifest names may be gone when they are opened, and
+    a log that became a table after the manifest was read is missing, with all its data. So RocksDB gets a snapshot of the
+    files. A failure means damage only where it occurs twice with one manifest.
 
     Returns:
-        The database, and a state not later than what it shows.
+        The database, and a state that is not later than the database's data.
 
     Raises:
         FileNotFoundError: there is no database.
-        CorruptionError, StorageError: it cannot be opened.
+        CorruptionError, StorageError: the database cannot be opened.
     """
     options = _options(config, writing=False)
     deadline = time.monotonic() + limits.retry_seconds
@@ -238,8 +238,8 @@ def open_for_reading(
 
 
 def is_small(database: Rdict, logged: int, limits: RocksDBLimits) -> bool:
-    """Whether a database is new and holds little: its log, of `logged` bytes, then reads as well as a table, whose making
-    costs three calls of fsync. It is to be sealed, for a log that breaks off is no error to RocksDB.
+    """Whether a database is new and small. Then its log, of `logged` bytes, reads as well as a table, and writing a table
+    would cost three fsync calls. Seal such a database, since RocksDB does not notice a log that breaks off.
     """
     return logged <= limits.log_bytes and not database.live_files()
 
@@ -247,14 +247,14 @@ def is_small(database: Rdict, logged: int, limits: RocksDBLimits) -> bool:
 def settle(database: Rdict, written: int, limits: RocksDBLimits) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
-    Merging removes what was overwritten, which is at most as much as there is beside the largest table or level, and what was
-    deleted, with the deletions themselves. It rewrites everything. So it is done where deletions are a quarter of all
-    entries; of little data also where a quarter of it is beside the largest, or this writer wrote a quarter. More is left
-    to RocksDB, which merges as it writes: gigabytes of objects, none of them overwritten, would be rewritten for nothing.
+    Merging removes overwritten data (at most what lies outside the largest table or level), deleted data, and the deletions.
+    It rewrites everything. So tables are merged where deletions are a quarter of all entries. Small databases are merged
+    also where a quarter of the data lies outside the largest table, or this writer wrote a quarter. The rest is left to
+    RocksDB, which merges as it writes: rewriting gigabytes of objects that nobody overwrote would gain nothing.
 
     Args:
         written: bytes of keys and values that this writer wrote.
-        limits: which data are little.
+        limits: what counts as small and as large.
     """
     database.flush()
     sizes: dict[object, int] = {}
@@ -273,31 +273,30 @@ def settle(database: Rdict, written: int, limits: RocksDBLimits) -> None:
 
 
 def release(database: Rdict, path: str) -> None:
-    """Close a database whose log is to stay as it is; it was acknowledged, so that the next open finds it.
+    """Close a database and keep its log as it is; the next open reads the log.
 
-    For one whose last write failed, for a small one, and for all in a process where nothing can be written out.
+    For a database whose last write failed, for a small one, and for every database of a process without RocksDB's threads.
     """
     try:
         database.cancel_all_background(True)
         database.close()
-    except Exception as error:  # closing tries to write the log out, which was to be expected to fail
+    except Exception as error:  # closing tries to write the log out, which may fail again
         _log.debug("%s", error_of(error, path, "closing without writing the log out"))
 
 
 # Forks
 #
-# RocksDB writes logs out as tables, and merges tables, in background threads that a forked child lacks though it
-# believes to have them: where the parent has had a database open, if only for reading, a flush in the child would wait
-# for ever.
-# A child therefore writes to the log only. Opening a database writes its log out in the calling thread, so that opening
-# it anew takes the place of flushing.
+# RocksDB writes logs out as tables, and merges tables, in background threads. A forked child lacks them, but RocksDB
+# does not know: once the parent has had a database open, if only for reading, a flush in the child would wait for ever.
+# So a child writes to the log only. Opening a database writes its log out in the calling thread, and reopening takes the
+# place of flushing.
 
 _threads_started = False
 _forked = False
 
 
 def without_threads() -> bool:
-    """Whether this process is a forked child in which nothing can be written out but by reopening."""
+    """Whether this process is a forked child, in which only reopening writes the log out."""
     return _forked
 
 
@@ -305,8 +304,8 @@ def _after_fork_in_child() -> None:
     global _forked
     if _threads_started and not _forked:
         _forked = True
-        # At exit RocksDB joins its threads. By then their stacks may be those of new threads, and the process would
-        # abort; ending it first leaves nothing undone, as Python has been finalized.
+        # At exit RocksDB joins its threads. By then new threads may have their stacks, and the process would abort. Ending
+        # it first leaves nothing undone, since Python has been finalized.
         libc = ctypes.CDLL(None)
         if hasattr(libc, "on_exit"):
             libc.on_exit(libc._exit, None)
