@@ -32,7 +32,7 @@ _OPEN_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os
 _DEFAULT_WAITS: Final = LockWaits()
 
 # A forked child inherits the descriptors of its parent, and with them its locks. Each child closes its copies at once, or a
-# lock would outlive a parent that is killed. So no fork may come between opening a file and noting its descriptor.
+# lock would outlive a parent that is killed. So no fork may come between opening a file and noting, or closing, it.
 _descriptors: Final = threading.RLock()
 os.register_at_fork(
     before=_descriptors.acquire, after_in_parent=_descriptors.release, after_in_child=_descriptors.release
@@ -133,10 +133,16 @@ class _HeldFile:
 
     def release(self) -> None:
         """Unlock and close the file. A second call does nothing."""
+        with _descriptors:
+            self._close()
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1  # first, or a child forked now would close another file
         if descriptor >= 0:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked just now may have the descriptor, too
+                fcntl.flock(
+                    descriptor, fcntl.LOCK_UN
+                )  # a program started just now may keep the descriptor for a moment
             finally:
                 os.close(descriptor)
 
@@ -146,7 +152,7 @@ class _HeldFile:
             self._descriptor = -1
 
     def __del__(self) -> None:
-        self.release()
+        self._close()  # without waiting: garbage may be collected anywhere
 
 
 def lock_owner(file: Path, waits: LockWaits = _DEFAULT_WAITS) -> LockOwner | None:
@@ -246,21 +252,22 @@ def _queue(file: str) -> str:
 
 def _is_held(file: str) -> bool:
     """Whether somebody holds the lock. Takes it shared for a moment: two that look do not see each other."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _BUSY:
-            raise
-        return True
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked just now keeps the descriptor open
-        return False
-    finally:
-        os.close(descriptor)
+    with _descriptors:
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise
+            return True
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a program started just now may keep the descriptor for a moment
+            return False
+        finally:
+            os.close(descriptor)
 
 
 def _holder(owner: LockOwner | None) -> str:
