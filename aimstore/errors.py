@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 class AimstoreError(Exception):
@@ -74,10 +75,10 @@ class LockOwner:
     """Who holds a lock.
 
     Attributes:
-        host, pid: the holder's process.
-        since: seconds since the epoch, UTC.
-        token: unique per acquisition.
-        brief: it is held for care, such as indexing, and soon released; otherwise somebody writes as long as they like.
+        host, pid: the process that holds it.
+        since: when it was taken, in seconds since the epoch (UTC).
+        token: unique for each acquisition.
+        brief: held for maintenance such as indexing and released soon; otherwise a writer holds it.
     """
 
     host: str
@@ -86,9 +87,17 @@ class LockOwner:
     token: str
     brief: bool = False
 
+    def __str__(self) -> str:
+        """In words, as messages continue after "locked by"; a holder whose details cannot be read has pid 0."""
+        if not self.pid:
+            return "another process"
+        return (
+            f"process {self.pid} on {self.host} since {datetime.fromtimestamp(self.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+
 
 class LockedError(AimstoreError):
-    """A lock that somebody else holds; `owner` says who and since when, or is None where that is unreadable."""
+    """A lock that somebody else holds. `owner` says who and since when, or is None where that cannot be read."""
 
     def __init__(self, message: str, owner: LockOwner | None = None) -> None:
         super().__init__(message)

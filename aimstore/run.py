@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from aimstore.abc import OPEN, Container
+from aimstore.abc import OPEN, Closing, Container
+from aimstore.encoding.moments import from_microseconds, now_microseconds
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
 from aimstore.metadata import RunProperties, default_properties
-from aimstore.moments import from_microseconds, now_microseconds
 from aimstore.plugins import plugins
 from aimstore.process import shield
 from aimstore.repository.catalog import Catalog
@@ -23,17 +22,14 @@ from aimstore.repository.queried import QueriedRun
 from aimstore.repository.session import RunSession
 from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
-from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
+from aimstore.types import Context, TreeKey, TreePath, check_run_hash, new_run_hash, seqs_path
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
     from aimstore.sequences.sequence import Metric, Sequence
 
-TreeKey: TypeAlias = str | int | tuple[str | int, ...] | EllipsisType
-"""What a run's tree is indexed by: a key, a path of keys, or `...` for the root."""
 
-
-class Run(AbstractContextManager["Run"]):
+class Run(Closing):
     """One training job: parameters, structured properties, and sequences of tracked values.
 
         with Run(repo="path", experiment="baseline") as run:
@@ -392,9 +388,6 @@ class Run(AbstractContextManager["Run"]):
         if self._session is not None:
             self._session.close()
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def __del__(self) -> None:
         session = self._session
         if session is not None and session.state is OPEN:
@@ -426,7 +419,7 @@ def reading_run(catalog: Catalog, run_hash: str, known: QueriedRun | None = None
     return run
 
 
-def _path(key: TreeKey) -> tuple[str | int, ...]:
+def _path(key: TreeKey) -> TreePath:
     if key is ...:
         return ()
     return key if isinstance(key, tuple) else (key,)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from types import EllipsisType
 from typing import Any, Final, TypeAlias
 
 from aimstore.errors import InvalidRunHashError
 
 TreePath: TypeAlias = tuple[str | int, ...]
 """A place in a tree: `("hparams", "layers", 0)`. `()` is the root."""
+
+TreeKey: TypeAlias = TreePath | str | int | EllipsisType
+"""A tree path as users write it: a tuple, one part alone, or `...` for the root."""
 
 Context: TypeAlias = dict[str, Any]
 """What tells sequences of one name apart: `{"subset": "train"}`."""

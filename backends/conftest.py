@@ -25,8 +25,10 @@ def open_container(tmp_path: Path, container_type: Any, options_type: Any) -> It
     """Opens a container, by default one and the same for writing; closes what is open in the end."""
     opened: list[Container] = []
 
-    def open_(mode: Mode = Mode.WRITE, directory: Path = tmp_path / "db", **options: Any) -> Container:
-        opened.append(container_type("db", directory, mode, None, options_type.parse(options)))
+    def open_(
+        mode: Mode = Mode.WRITE, directory: Path = tmp_path / "db", *, limits: Any = None, **options: Any
+    ) -> Container:
+        opened.append(container_type("db", directory, mode, None, options_type.parse(options), limits))
         return opened[-1]
 
     yield open_

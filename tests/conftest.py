@@ -27,7 +27,7 @@ TIMEOUT = 60.0
 PROCESSES = """
 import faulthandler, json, os, signal, socket, sys
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore.sequences.sequence
-import aimstore.repository.conversion, aimstore.query.engine, aimstore_lmdb.backend, difflib, filelock, tomlkit
+import aimstore.repository.conversion, aimstore.query.engine, aimstore_lmdb.backend, difflib, tomlkit
 from aimstore import Repo, Run
 from aimstore.repository import catalog_of, context_of
 from aimstore.plugins import plugins

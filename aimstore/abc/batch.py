@@ -28,9 +28,9 @@ class KeyRange:
         return self.start == self.stop
 
     def check(self) -> KeyRange:
-        """This range, or `ValueError` where it is reversed and `TypeError` where a bound is not bytes."""
+        """This range. Raises `ValueError` where it is reversed, `TypeError` where a bound is not bytes."""
         if type(self.start) is not bytes or (self.stop is not None and type(self.stop) is not bytes):
-            raise TypeError(f"the bounds of a key range are bytes, not {self.start!r:.40} and {self.stop!r:.40}")
+            raise TypeError(f"the bounds of a key range must be bytes, not {self.start!r:.40} and {self.stop!r:.40}")
         if self.stop is not None and self.start > self.stop:
             raise ValueError(f"reversed key range: start {self.start!r:.80} is above stop {self.stop!r:.80}")
         return self
@@ -45,11 +45,11 @@ class Op(IntEnum):
 
 
 class WriteBatch:
-    """Operations to apply atomically, in order: of several on one key the last one holds.
+    """Operations to apply atomically and in order: of several on one key, the last decides.
 
-    Plain data with no engine behind it: a batch may be built anywhere, kept, inspected and applied again. `ops` holds
+    Plain data without an engine: build a batch anywhere, keep it, inspect it, apply it again. `ops` holds
     `(Op.PUT, key, value)`, `(Op.DELETE, key, b"")` and `(Op.DELETE_RANGE, start, stop or None)`.
-    Not safe for use by several threads at once.
+    Not for use by several threads at once.
     """
 
     __slots__ = ("nbytes", "ops")
@@ -63,18 +63,18 @@ class WriteBatch:
         """Store `value` under `key`. Raises `TypeError` unless both are bytes, `ValueError` for an empty key."""
         _check_key(key)
         if type(value) is not bytes:
-            raise TypeError(f"a value is bytes, not {type(value).__name__} (key {key!r:.80})")
+            raise TypeError(f"a value must be bytes, not {type(value).__name__} (key {key!r:.80})")
         self.ops.append((Op.PUT, key, value))
         self.nbytes += len(key) + len(value)
 
     def delete(self, key: bytes) -> None:
-        """Remove `key`; a key that is not there is no error."""
+        """Remove `key`; a missing key is no error."""
         _check_key(key)
         self.ops.append((Op.DELETE, key, b""))
         self.nbytes += len(key)
 
     def delete_range(self, keys: KeyRange) -> None:
-        """Remove every key of the range, also those put earlier in this batch. Raises `ValueError` where it is reversed."""
+        """Remove every key of the range, those put earlier in this batch included. Raises `ValueError` for a reversed range."""
         keys.check()
         if not keys.empty:
             self.ops.append((Op.DELETE_RANGE, keys.start, keys.stop))
@@ -84,10 +84,10 @@ class WriteBatch:
         return len(self.ops)
 
     def final(self, existing: Callable[[KeyRange], Iterator[bytes]]) -> dict[bytes, bytes | None]:
-        """The last word on each key: its value, or None for a deletion. Range deletes become point deletes.
+        """The final value of each key, or None for a deletion. Range deletes become point deletes.
 
         Args:
-            existing: gives the keys that the container holds in a range.
+            existing: returns the keys that the container holds in a range.
         """
         last: dict[bytes, bytes | None] = {}
         for op, key, value in self.ops:
@@ -102,6 +102,6 @@ class WriteBatch:
 
 def _check_key(key: bytes) -> None:
     if type(key) is not bytes:
-        raise TypeError(f"a key is bytes, not {type(key).__name__}")
+        raise TypeError(f"a key must be bytes, not {type(key).__name__}")
     if not key:
-        raise ValueError("a key has at least one byte")
+        raise ValueError("a key needs at least one byte")

@@ -19,7 +19,7 @@ class Candidates:
 
     Attributes:
         runs: hashes, each once, in no order.
-        exact: the hints hold of every one of them.
+        exact: whether the hints hold of every one of these runs.
     """
 
     runs: Collection[str]
@@ -27,13 +27,13 @@ class Candidates:
 
 
 class Indexer(ABC):
-    """Keeps what queries need of each finalized run, so that they open no run's own containers.
+    """Keeps what queries need of each finalized run, so that queries need not open the runs' own containers.
 
     The law with the query engine: for every query, the runs among `candidates(hints)` that match are the runs among
-    `runs()` that match. Candidates may be too many, never too few.
+    `runs()` that match. There may be too many candidates, never too few.
 
-    Writing takes the index lock, for a batch at a time. What is committed is durable when the call returns, so that the
-    caller may remove the run's progress marker. Readers see a consistent state from one `refresh()` to the next.
+    Writing takes the index lock, for one batch at a time. A commit is durable when the call returns, so that the caller may
+    remove the run's progress marker. Readers see a consistent state from one `refresh()` to the next.
     """
 
     @abstractmethod
@@ -41,23 +41,23 @@ class Indexer(ABC):
         """Write (or replace) the packed record of `run`, read from its meta container. The caller holds the run's lock.
 
         Raises:
-            LockedError: the index stayed busy; nothing is written, and the caller keeps the run's progress marker.
+            LockedError: the index stayed locked; nothing is written, and the caller keeps the run's progress marker.
         """
 
     @abstractmethod
     def remove(self, run: str) -> None:
-        """Drop all that the index holds of `run`; an unknown run is no error. Errors as `index`."""
+        """Remove `run` from the index; an unknown run is no error. Errors as `index`."""
 
     @abstractmethod
     def batch(self) -> AbstractContextManager[None]:
-        """Within this context `index` and `remove` collect, and commit together at its end; an exception drops them all.
+        """Collect `index` and `remove` within this context, and commit them together at its end; an exception drops them.
 
         Keep a batch to 64 runs at most, so that others get their turn at the index.
         """
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget everything, also an index that cannot be read; the next `index` starts afresh."""
+        """Empty the index, even where it cannot be read; the next `index` begins a new one."""
 
     @abstractmethod
     def refresh(self) -> None:
@@ -69,7 +69,7 @@ class Indexer(ABC):
 
     @abstractmethod
     def tree(self, run: str) -> Mapping[str, Any] | None:
-        """The packed record of `run`, decoded (see `aimstore.index.record`); None where it is not indexed.
+        """The packed record of `run`, decoded (see `aimstore.index.record`); None where the run is not indexed.
 
         Raises:
             CorruptionError: the record is damaged.
@@ -77,16 +77,16 @@ class Indexer(ABC):
 
     @abstractmethod
     def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-        """The packed records of `runs` (those that are indexed), or of all runs in order of their hashes.
+        """The packed records of the indexed runs among `runs`, or of all runs in the order of their hashes.
 
-        A record that is damaged is given as None, and breaks no other.
+        A damaged record yields None, and does not affect the others.
         """
 
     def check(self) -> None:
         """Read everything once.
 
         Raises:
-            StorageError: something cannot be read.
+            StorageError: a part of the index cannot be read.
         """
         for _ in itertools.chain(self.runs(), self.trees()):
             pass
@@ -95,8 +95,8 @@ class Indexer(ABC):
     def candidates(self, hints: Hint | None) -> Candidates | None:
         """The indexed runs of which `hints` may hold; None means every run.
 
-        Terms on structured properties (`("props", …)`) are not for the index: who asks has put an `Among` in their place, or they
-        may hold of any run. Raises as `trees`.
+        The index does not know structured properties (`("props", …)`). The caller has replaced terms on them by an `Among`;
+        a term that is left may hold of any run. Raises as `trees`.
         """
 
     @abstractmethod

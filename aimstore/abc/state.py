@@ -40,7 +40,7 @@ class State(Enum):
     NOT_OPENED = ClosedError, "is not open yet"
     CLOSED = ClosedError, "is closed"
     RELEASED = FencedError, "was released"
-    LOST = FencedError, "was lost to another writer"
+    LOST = FencedError, "is lost"
     FORKED = ClosedError, "belongs to the parent process; a forked child needs its own"
 
     def __init__(self, kind: type[AimstoreError], predicate: str) -> None:
@@ -62,7 +62,7 @@ class State(Enum):
 
         Raises:
             ClosedError: the object is not open yet, is closed, or belongs to the parent process.
-            FencedError: the object was released, or lost to another writer.
+            FencedError: the object was released or is lost.
         """
         if self is not State.OPEN:
             raise self.error(what, remedy)

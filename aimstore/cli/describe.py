@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.cli.output import Column, context, number, printable
-from aimstore.moments import from_microseconds
+from aimstore.encoding.moments import from_microseconds
 from aimstore.repository.properties import duration_of, end_of
 from aimstore.repository.runs import marked_runs, writer_of
 from aimstore.repository.selection import Pushdown, Selection

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from aimstore.encoding.keys import encode_path_part
-from aimstore.moments import to_microseconds
+from aimstore.encoding.moments import to_microseconds
 
 FALSE: Final = b"\x10"
 NAN: Final = b"\x20"

@@ -10,10 +10,10 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, or_, select, true
 
 from aimstore.abc import Term
+from aimstore.encoding.moments import to_microseconds
 from aimstore.metadata import DEFAULT_EXPERIMENT, DEFAULT_NAME, RunProperties
 from aimstore.metadata.models import experiments, run_tags, runs, tags
 from aimstore.metadata.rows import IN_SIZE, LINK_COLUMNS, RUN_COLUMNS, Row, names_by_id, raw_rows, run_properties
-from aimstore.moments import to_microseconds
 
 _HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
 _ROWS: Final = select(*RUN_COLUMNS).where(runs.c.hash.in_(_HASHES))

@@ -10,6 +10,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, false, func, insert, select, update
 
+from aimstore.encoding.moments import now_microseconds
 from aimstore.errors import EncodingError
 from aimstore.metadata import DATABASE_WAITS, DatabaseWaits, Experiment, Note, RunProperties, Tag, schema
 from aimstore.metadata.database import Database
@@ -27,7 +28,6 @@ from aimstore.metadata.rows import (
     link,
 )
 from aimstore.metadata.snapshot import Snapshot
-from aimstore.moments import now_microseconds
 from aimstore.types import check_run_hash
 
 _FINISH: Final = update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("at"))

@@ -6,10 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from aimstore.abc import Closing
 from aimstore.errors import AimstoreError
 from aimstore.process import shield, track_forks, unwatch, watch
 from aimstore.repository.context import RepositoryContext
@@ -57,7 +57,7 @@ Tell: TypeAlias = Callable[[ReindexReport], None]
 """Called in the indexer's thread with what was done for one run."""
 
 
-class BackgroundIndexer(AbstractContextManager["BackgroundIndexer"]):
+class BackgroundIndexer(Closing):
     """Indexes stalled runs (those with a progress marker whose lock nobody holds) in a thread. See `Repo.start_indexer`.
 
     While there is nothing to do, the thread lists the markers now and then, and nothing else. The process may be killed
@@ -124,9 +124,6 @@ class BackgroundIndexer(AbstractContextManager["BackgroundIndexer"]):
     def reopen(self) -> None:
         """Go on, because the process did not end."""
         self.start()
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
 
     # The thread
 

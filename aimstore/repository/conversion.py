@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from aimstore.abc import Backend, Container, Mode
@@ -98,7 +97,7 @@ def convert(
     _check_paths(source, path, metadata_url)
     active = _locked_runs(source.backend)
     if active and not skip_active:
-        listed = "\n".join(f"  {run}  {_described(owner)}" for run, owner in active.items())
+        listed = "\n".join(f"  {run}  by {owner}" for run, owner in active.items())
         raise LockedError(
             f"runs in {source.path} are being written:\n{listed}\nwait until they end, or leave them out (--skip-active)"
         )
@@ -134,14 +133,6 @@ def _locked_runs(backend: Backend) -> dict[str, LockOwner]:
     runs = sorted({*list_runs(backend), *marked_runs(backend)})
     owners = {run: backend.lock_owner(meta_path(run)) for run in runs}
     return {run: owner for run, owner in owners.items() if owner is not None}
-
-
-def _described(owner: LockOwner) -> str:
-    if not owner.pid:
-        return "by another process"
-    return (
-        f"by process {owner.pid} on {owner.host} since {datetime.fromtimestamp(owner.since, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    )
 
 
 def _destination(

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from aimstore.abc import Mode, WriteBatch
+from aimstore.encoding.moments import from_microseconds, moment
 from aimstore.encoding.records import encode_record
 from aimstore.errors import LockedError
 from aimstore.metadata import Note, RunProperties
-from aimstore.moments import from_microseconds, moment
 from aimstore.process import shield
 from aimstore.repository.context import RepositoryContext
 from aimstore.repository.runs import lock_run

@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from aimstore.encoding.moments import from_microseconds
 from aimstore.index.record import RunRecord
 from aimstore.metadata import RunProperties, default_properties
-from aimstore.moments import from_microseconds
 from aimstore.repository.catalog import Catalog
 from aimstore.repository.properties import duration_of, end_of
 from aimstore.storage.layout import NUMBER, SequenceInfo

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TypeAlias
 
 from aimstore.abc import Container, Lock, Mode
+from aimstore.encoding.moments import now_microseconds
 from aimstore.errors import AimstoreError, LockedError, RunNotFoundError, StorageError
 from aimstore.metadata import RunProperties
-from aimstore.moments import now_microseconds
 from aimstore.plugins import plugins
 from aimstore.process import shield
 from aimstore.repository.context import RepositoryContext

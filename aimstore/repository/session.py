@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aimstore.abc import OPEN, Container, Lock, Mode, State, WriteBatch
+from aimstore.encoding.moments import now_microseconds
 from aimstore.errors import AimstoreError, RunNotFoundError
 from aimstore.metadata import RunProperties
-from aimstore.moments import now_microseconds
 from aimstore.plugins import plugins
 from aimstore.process import shield, track_forks, unwatch, watch
 from aimstore.repository.context import RepositoryContext

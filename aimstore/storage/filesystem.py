@@ -21,38 +21,64 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from aimstore.abc import Backend, Container, Lock, Mode
 from aimstore.errors import LockOwner
+from aimstore.storage.limits import LockWaits
 from aimstore.storage.locks import FilesystemLock, storage_error
 from aimstore.storage.locks import lock_owner as owner_of
 
-_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_PLACES = 4096
-"""Paths of which the place is kept: making it takes longer than a look at its files."""
+_PART: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_CACHED_PATHS: Final = 4096
+"""Container paths whose files are remembered: deriving them takes longer than looking at the files."""
 
-_CHUNKS, _LOCKS, _PROGRESS, _TRASH = "chunks", "locks", "progress", ".trash"
+_CHUNKS: Final = "chunks"
+_LOCKS: Final = "locks"
+_PROGRESS: Final = "progress"
+_TRASH: Final = ".trash"
+_DEFAULT_WAITS: Final = LockWaits()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFiles:
+    """Where a container lies, and what belongs to it.
+
+    Attributes:
+        directory: the container's own directory.
+        lock: its lock file.
+        marker: its progress marker.
+    """
+
+    directory: Path
+    lock: Path
+    marker: Path
 
 
 class FilesystemBackend(Backend):
-    """Containers in a directory. An engine adds how one of them is opened and recognised.
+    """Containers in a directory. An engine adds how a container is opened and recognised.
 
     Args:
-        root: the directory that holds all of it: the `.aim` directory of a repository. Nothing is made before the first
-            write or lock.
+        root: the directory that holds everything: the `.aim` directory of a repository. Nothing is created before the
+            first write or lock.
+        lock_waits: how locks are waited for.
 
     The parts of a path consist of letters, digits, "_", "-" and (not first) "."; none is `locks` or `progress`, and
-    `chunks` may only come last but one. Other paths raise `ValueError`. What the operating system refuses raises
+    `chunks` may only come last but one. Other paths raise `ValueError`. An error of the operating system raises
     `StorageError`.
+
+    *Implementing an engine.* An engine overrides the hooks `_open_container` and `_is_container`. Where the defaults do
+    not fit it also overrides `_delete_files`, `unversioned`, `version` and `size`. `files_of(path)` tells where a container
+    lies.
     """
 
     unversioned: ClassVar[frozenset[str]] = frozenset()
-    """Files of a container that change without its data: an engine's log of events, its table of readers."""
+    """Files of a container that change without its data, such as an engine's log of events or table of readers."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, lock_waits: LockWaits = _DEFAULT_WAITS) -> None:
         self.root = root
-        self._places: dict[str, _Place] = {}
+        self._lock_waits = lock_waits
+        self._known_files: dict[str, ContainerFiles] = {}
 
     # What an engine implements
 
@@ -60,18 +86,18 @@ class FilesystemBackend(Backend):
     def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
         """Open the container whose files lie in `directory`.
 
-        For reading, raise `FileNotFoundError` where they do not. For writing, `lock` is held, the parent of `directory`
-        exists, and the engine creates what is missing and hands `lock` to its container.
+        For reading, raise `FileNotFoundError` where there is no container. For writing, `lock` is held and the parent of
+        `directory` exists; create what is missing, and pass `lock` to the container.
         """
 
     @abstractmethod
     def _is_container(self, directory: Path) -> bool:
-        """Whether `directory` holds a container that was created to the end, as far as a look at its files tells."""
+        """Whether `directory` holds a completely created container, as far as a look at its files tells."""
 
     def _delete_files(self, directory: Path) -> None:
-        """Remove a container at one stroke: renamed into `.trash` beside it, which is then emptied.
+        """Remove a container in one step: rename it into `.trash` beside it, then empty the trash.
 
-        What a crash leaves in the trash goes with the next deletion there.
+        The next deletion there removes what a crash leaves in the trash.
         """
         trash = directory.parent / _TRASH
         while directory.exists():
@@ -83,7 +109,7 @@ class FilesystemBackend(Backend):
     # Containers
 
     def open(self, path: str, mode: Mode = Mode.READ, *, lock: Lock | None = None) -> Container:
-        directory = self._place(path).directory
+        directory = self.files_of(path).directory
         if mode is Mode.READ:
             return self._open_container(path, directory, mode, None)
         held = lock or self.lock(path)
@@ -116,20 +142,20 @@ class FilesystemBackend(Backend):
                 yield from self._containers(directory, f"{prefix}{name}/")
 
     def exists(self, path: str) -> bool:
-        return self._is_container(self._place(path).directory)
+        return self._is_container(self.files_of(path).directory)
 
     def delete(self, path: str) -> None:
-        directory = self._place(path).directory
+        directory = self.files_of(path).directory
         with storage_error(directory):
             self._delete_files(directory)
 
     def version(self, path: str) -> str | None:
-        """A token of the names, inodes, sizes and times of the container's files; none is opened.
+        """A token of the names, inodes, sizes and times of the container's files; no file is opened.
 
-        Enough for an engine that appends to files or makes new ones. One that changes a file in place without changing
-        its size twice within a tick of the file system's clock (4 ms) overrides this.
+        This suffices for an engine that appends to files or creates new ones. Override it for an engine that may change a
+        file in place, without changing its size, twice within a tick of the file system's clock (4 ms).
         """
-        directory = self._place(path).directory
+        directory = self.files_of(path).directory
         with storage_error(directory):
             facts = [
                 (name, stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -141,28 +167,29 @@ class FilesystemBackend(Backend):
         return hashlib.blake2b(repr(sorted(facts)).encode(), digest_size=12).hexdigest()
 
     def size(self, path: str) -> int:
-        directory = self._place(path).directory
+        directory = self.files_of(path).directory
         with storage_error(directory):
             return sum(stat.st_size for _, stat in _files(directory))
 
     # Locks
 
     def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
-        return FilesystemLock.acquire(path, self._place(path).lock, timeout=timeout, brief=brief)
+        file = self.files_of(path).lock
+        return FilesystemLock.acquire(path, file, timeout=timeout, brief=brief, waits=self._lock_waits)
 
     def lock_owner(self, path: str) -> LockOwner | None:
-        return owner_of(self._place(path).lock)
+        return owner_of(self.files_of(path).lock, self._lock_waits)
 
     # Markers
 
     def mark(self, path: str) -> None:
-        marker = self._place(path).marker
+        marker = self.files_of(path).marker
         with storage_error(marker):
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
 
     def unmark(self, path: str) -> None:
-        marker = self._place(path).marker
+        marker = self.files_of(path).marker
         with storage_error(marker):
             marker.unlink(missing_ok=True)
 
@@ -187,35 +214,33 @@ class FilesystemBackend(Backend):
             if name != _CHUNKS and not self._is_container(top / name):
                 yield from self._markers_below((*area, name))
 
-    def _place(self, path: str) -> _Place:
-        place = self._places.get(path)
-        if place is None:
-            if len(self._places) >= _PLACES:
-                self._places.clear()
-            place = self._places[path] = self._make_place(path)
-        return place
+    # Places
 
-    def _make_place(self, path: str) -> _Place:
+    def files_of(self, path: str) -> ContainerFiles:
+        """Where the container `path`, its lock and its marker lie, whether or not they exist.
+
+        Raises:
+            ValueError: `path` is not a container path.
+        """
+        files = self._known_files.get(path)
+        if files is None:
+            if len(self._known_files) >= _CACHED_PATHS:
+                self._known_files.clear()
+            files = self._known_files[path] = self._derive_files(path)
+        return files
+
+    def _derive_files(self, path: str) -> ContainerFiles:
         *area, name = _parts(path)
         chunked = area[-1:] == [_CHUNKS]
         if _CHUNKS in (*area[:-1], name):
             raise ValueError(f"not a container path: {path!r}; {_CHUNKS!r} may only come last but one")
         top = self.root.joinpath(*area[:-1] if chunked else area)
-        return _Place(
+        return ContainerFiles(
             directory=self.root.joinpath(*area, name),
             lock=top / _LOCKS / name,
             # hidden outside of `chunks`, so that marked() tells the two kinds apart
             marker=top / _PROGRESS / (name if chunked else f".{name}"),
         )
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a container and what belongs to it lie."""
-
-    directory: Path
-    lock: Path
-    marker: Path
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -247,7 +272,7 @@ def _subdirectories(top: Path) -> Iterator[str]:
 
 
 def _files(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Name and status of each file below `directory`; one that disappears meanwhile is left out."""
+    """Name and status of each file below `directory`; files that disappear meanwhile are left out."""
     try:
         with os.scandir(directory) as entries:
             for entry in entries:

@@ -6,7 +6,7 @@ Meta container::
     ("props", name)         mirror of the structured properties (name, experiment, tags, …)
     ("seqs", id)            definition of a sequence: (name, context, kind)
     ("sums", id)            its summary: see `Summary`
-    ("deleted",)            the run is being deleted; what is left of it is to be removed
+    ("deleted",)            the run is being deleted: remove what is left of it
 
 Sequence container::
 
@@ -44,18 +44,18 @@ NUMBER: Final = "number"
 
 
 class Summary(NamedTuple):
-    """What is known of a sequence without reading it.
+    """Facts about a sequence that are known without reading it.
 
     Attributes:
         records: number of records stored, which is the next record's ordinal.
-        steps: number of distinct steps. Of several records with one step the last one holds, so these may be less than
-            `records`; while such a sequence is being written they are an upper bound.
+        steps: number of distinct steps. Of several records with one step the last counts, so there may be fewer steps than
+            `records`; while such a sequence is being written, this is an upper bound.
         ordered: the steps are strictly increasing, so that records are in step order and no step occurs twice.
         first_step: least step.
         last_step: greatest step.
         last: value at the greatest step; None where the sequence holds objects.
-        min: least value that is not NaN; NaN where there is none; None where the sequence holds objects.
-        max: greatest, likewise.
+        min: least value that is not NaN; NaN where all values are; None where the sequence holds objects.
+        max: greatest value, likewise.
     """
 
     records: int
@@ -70,7 +70,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class SequenceInfo:
-    """One sequence of a run, as its meta data describes it. `summary` is None where it has no records yet."""
+    """One sequence of a run, as the meta container describes it. `summary` is None before the first record."""
 
     id: int
     name: str
@@ -110,7 +110,7 @@ class SequenceInfo:
 
 
 def attributes(meta: Container) -> Tree:
-    """The user's tree in a meta container; its paths, in errors too, are the user's."""
+    """The user's tree in a meta container. Its paths, also in errors, are the user's."""
     return Tree(PrefixContainer(meta, encode_path((ATTRS,))), to_object=to_object, from_object=from_object)
 
 

@@ -1,4 +1,4 @@
-"""Containers in memory: the oracle of the tests, and the backend `memory` for repositories that need not last."""
+"""Containers in memory: the oracle of the tests, and the backend `memory` for repositories that end with the process."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from threading import Condition, RLock
 from typing import Any, ClassVar, Final
 
-from aimstore.abc import Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
-from aimstore.errors import ClosedError, FencedError, LockedError, LockOwner
+from aimstore.abc import OPEN, Backend, Capability, Container, Item, KeyRange, Lock, Mode, Op, State, WriteBatch
+from aimstore.errors import LockedError, LockOwner
 from aimstore.plugins.options import Options
 from aimstore.process.forking import track_forks
 
-_versions = itertools.count(1)
+_versions: Final = itertools.count(1)
 
 
 class _Store:
@@ -35,7 +35,7 @@ class _Store:
         self.version = next(_versions)
 
     def snapshot(self) -> tuple[list[bytes], dict[bytes, bytes]]:
-        """Keys in order, and the values; nobody changes them any more."""
+        """Keys in order, and the values; neither changes any more."""
         with self._mutex:
             self._shared = True
             return self._keys, self._values
@@ -111,7 +111,7 @@ class MemoryContainer(Container):
 
 
 class MemoryBackend(Backend):
-    """A repository in the memory of this process, gone when the backend is. A forked child finds it empty."""
+    """A repository in the memory of this process, which ends with the backend. A forked child finds it empty."""
 
     capability: ClassVar[Capability] = MemoryContainer.capability
 
@@ -127,6 +127,8 @@ class MemoryBackend(Backend):
         self._changed = Condition()
 
     def _after_fork_in_child(self) -> None:
+        for held in self._held.values():
+            held.state = State.FORKED
         self._reset()
 
     def open(self, path: str, mode: Mode = Mode.READ, *, lock: Lock | None = None) -> Container:
@@ -169,7 +171,7 @@ class MemoryBackend(Backend):
         with self._changed:
             if not (path not in self._held if timeout <= 0 else self._wait(path, timeout)):
                 owner = self.lock_owner(path)
-                raise LockedError(f"{path} is locked by another writer in this process", owner)
+                raise LockedError(f"{path} is locked by another writer in this process; close that writer", owner)
             owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), brief)
             self._held[path] = MemoryLock(self, path, owner)
             return self._held[path]
@@ -209,27 +211,24 @@ class MemoryLock(Lock):
     def __init__(self, backend: MemoryBackend, path: str, owner: LockOwner) -> None:
         super().__init__(path, owner)
         self._backend = backend
-        self._pid = os.getpid()
 
     def check(self) -> None:
-        if self._pid != os.getpid():
-            raise ClosedError(f"the lock of {self.path} belongs to the parent process; a forked child takes its own")
-        if self._backend._held.get(self.path) is not self:
-            raise FencedError(f"the lock of {self.path} was released")
+        self.check_held()
 
     def contended(self) -> bool:
-        self.check()
+        self.check_held()
         return bool(self._backend._queues.get(self.path))
 
     def release(self) -> None:
         with self._backend._changed:
-            if self._backend._held.get(self.path) is self:
+            if self.state is OPEN:
+                self.state = State.RELEASED
                 del self._backend._held[self.path]
                 self._backend._changed.notify_all()
 
 
-_shared: dict[str, MemoryBackend] = {}
-_shared_mutex = RLock()
+_shared: Final[dict[str, MemoryBackend]] = {}
+_shared_mutex: Final = RLock()
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ class _OpenShared:
 
 
 open_shared: Final = _OpenShared()
-"""`open_shared(root, options)` is the backend of the repository at `root`: the same one for all who open it in this process.
+"""`open_shared(root, options)` is the backend of the repository at `root`: the same for everyone in this process.
 
-Raises `ConfigError` where options are given: there are none.
+Raises `ConfigError` where options are given, since there are none.
 """

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
+from typing import Final
 
 from aimstore.abc import Backend, Container
+from aimstore.storage.limits import ReaderPoolLimits
+
+_DEFAULT_LIMITS: Final = ReaderPoolLimits()
 
 
 @dataclass(eq=False)
@@ -22,22 +26,22 @@ class _Reader:
 class ReaderPool:
     """Lends containers that are open for reading. Each shows what was committed when it was lent.
 
-    At most `limit` that nobody uses stay open, the least recently used are closed first; one in use is never closed.
+    Idle readers stay open up to a limit; the pool closes the least recently used first, and never a reader in use.
     """
 
-    def __init__(self, backend: Backend, limit: int = 16) -> None:
+    def __init__(self, backend: Backend, limits: ReaderPoolLimits = _DEFAULT_LIMITS) -> None:
         self._backend = backend
-        self._limit = limit
+        self._limits = limits
         self._readers: OrderedDict[str, _Reader] = OrderedDict()
         self._mutex = RLock()
 
     @contextmanager
     def reading(self, path: str) -> Iterator[Container]:
-        """Lend the container at `path` for the time of the `with` block.
+        """Lend the container at `path` for the `with` block.
 
         Raises:
-            FileNotFoundError: there is none.
-            StorageError: it cannot be opened.
+            FileNotFoundError: there is no such container.
+            StorageError: the container cannot be opened.
         """
         reader = self._take(path)
         try:
@@ -68,7 +72,7 @@ class ReaderPool:
             if reader.retired and not reader.users:
                 reader.container.close()
             idle = [path for path, each in self._readers.items() if not each.users]
-            for path in idle[: max(0, len(idle) - self._limit)]:
+            for path in idle[: max(0, len(idle) - self._limits.idle_readers)]:
                 self._retire(path)
 
     def _retire(self, path: str) -> None:
@@ -78,7 +82,7 @@ class ReaderPool:
             reader.container.close()
 
     def close(self) -> None:
-        """Close every reader; one in use when it is given back."""
+        """Close every reader; a reader in use closes when it is given back."""
         with self._mutex:
             for path in list(self._readers):
                 self._retire(path)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import ClassVar
 
-from aimstore.abc import Capability, Container, Item, KeyRange, Op, WriteBatch
+from aimstore.abc import Container, Item, KeyRange, Op, WriteBatch
+from aimstore.storage.wrapper import WrappingContainer
 
 
-class PrefixContainer(Container):
-    """The keys of `base` that begin with `prefix`, without it. Nothing outside is read or written.
-
-    A view: it needs `base` to stay open, and closing the view leaves `base` open.
-    """
-
-    capability: ClassVar[Capability] = Capability(native_range_delete=True)
+class PrefixContainer(WrappingContainer):
+    """The keys of `base` that begin with `prefix`, without it. Nothing outside is read or written."""
 
     def __init__(self, base: Container, prefix: bytes) -> None:
-        super().__init__(base.path, base.mode)
-        self._base = base
+        super().__init__(base)
         self._prefix = prefix
         self._whole = KeyRange.prefix(prefix)
 
@@ -50,12 +44,3 @@ class PrefixContainer(Container):
                 assert value is not None
                 below.put(self._prefix + key, value)
         self._base.write(below)
-
-    def _flush(self, sync: bool) -> None:
-        self._base.flush(sync=sync)
-
-    def _refresh(self) -> None:
-        self._base.refresh()
-
-    def _close(self) -> None:
-        """Nothing: the base is its opener's."""

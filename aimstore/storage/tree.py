@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby
-from types import EllipsisType
-from typing import Any, TypeAlias
+from typing import Any, Final
 
 from aimstore.abc import Container, KeyRange, WriteBatch
 from aimstore.encoding.keys import decode_path, encode_path, encode_path_part, format_path, normalise_part
@@ -19,23 +18,20 @@ from aimstore.encoding.leaves import fold, unfold
 from aimstore.encoding.records import FromObject, ToObject, decode_record, encode_record
 from aimstore.errors import CorruptionError, EncodingError
 from aimstore.storage.within import assign_within, children_within, delete_within, find_within, has_dict_within
-from aimstore.types import TreePath
+from aimstore.types import TreeKey, TreePath
 
-Place: TypeAlias = TreePath | str | int | EllipsisType
-"""A path as users write it: a tuple, one part alone, or `...` for the root."""
+_EMPTY: Final = encode_record({})
 
-_EMPTY = encode_record({})
-
-_STEPS = 8
-"""Items read in a row before looking up the next child is cheaper."""
+_SCANNED_ITEMS: Final = 8
+"""Items below a child that are read in a row. Beyond them, seeking to the next child is cheaper."""
 
 
 class Tree:
     """What a container holds below `root`, as nested dicts.
 
     Args:
-        container: where it is stored; the tree neither opens nor closes it.
-        root: the place that this tree calls `()`.
+        container: where the tree is stored; the tree neither opens nor closes it.
+        root: the path that this tree calls `()`.
         to_object, from_object: encode and decode objects of registered types, see `encode_record`.
 
     `()` and `...` are the root. The root of the whole container is a dict, `{}` where nothing is stored.
@@ -44,8 +40,8 @@ class Tree:
     of its path. A value is read from one snapshot, and written by one batch. All methods may be used from several
     threads, but one at a time should write: a change first reads what is there.
 
-    Every method may raise what `Container` raises, `EncodingError` for a path that is none, and `CorruptionError` for a
-    record that cannot be read.
+    Every method may raise what `Container` raises, `EncodingError` for an invalid path, and `CorruptionError` for a record
+    that cannot be read.
     """
 
     def __init__(
@@ -61,14 +57,10 @@ class Tree:
         self._to_object = to_object
         self._from_object = from_object
 
-    def subtree(self, path: Place) -> Tree:
-        """The tree below `path`, which need not exist."""
-        return Tree(self.container, self._full(path), to_object=self._to_object, from_object=self._from_object)
-
     # Reading
 
-    def __getitem__(self, path: Place) -> Any:
-        """The value at `path`, decoded whole. Raises `KeyError` where there is none."""
+    def __getitem__(self, path: TreeKey) -> Any:
+        """The value at `path`, decoded whole. Raises `KeyError` where nothing is stored."""
         full = self._full(path)
         key = encode_path(full)
         stored = [(decode_path(below[len(key) :]), data) for below, data in self.container.items(key)]
@@ -76,14 +68,14 @@ class Tree:
             return self._fold(full, stored)
         return self._find_above(full)
 
-    def get(self, path: Place, default: Any = None) -> Any:
-        """The value at `path`, or `default` where there is none."""
+    def get(self, path: TreeKey, default: Any = None) -> Any:
+        """The value at `path`, or `default` where nothing is stored."""
         try:
             return self[path]
         except KeyError:
             return default
 
-    def __contains__(self, path: Place) -> bool:
+    def __contains__(self, path: TreeKey) -> bool:
         full = self._full(path)
         if not full or self.container.first(encode_path(full)) is not None:
             return True
@@ -102,12 +94,12 @@ class Tree:
     def keys(self) -> Iterator[str | int]:
         """Names of the root's direct children, in the order of paths; of a list, its indices.
 
-        Skips what lies below a child, and decodes nothing unless the root is a record itself. What is written meanwhile
-        may or may not be seen.
+        Skips everything below a child, and decodes nothing unless the root is a record itself. Concurrent writes may or
+        may not be seen.
 
         Raises:
-            KeyError: there is nothing at the root.
-            TypeError: what is there has no children.
+            KeyError: nothing is stored at the root.
+            TypeError: the value at the root has no children.
         """
         prefix = encode_path(self.root)
         whole = KeyRange.prefix(prefix)
@@ -121,7 +113,7 @@ class Tree:
                 name = decode_path(item[0][len(prefix) :])[0]
                 yield name
                 below = KeyRange.prefix(prefix + encode_path_part(name))
-                for _ in range(_STEPS):
+                for _ in range(_SCANNED_ITEMS):
                     item = next(scan, None)
                     if item is None or item[0] not in below:
                         break
@@ -149,20 +141,19 @@ class Tree:
 
     # Writing
 
-    def __setitem__(self, path: Place, value: Any) -> None:
-        """Replace what is at `path`, whole, in one batch. Errors as `batch_set`."""
+    def __setitem__(self, path: TreeKey, value: Any) -> None:
+        """Replace the whole value at `path`, in one batch. Errors as `batch_set`."""
         batch = WriteBatch()
         self.batch_set(batch, path, value)
         self.container.write(batch)
 
-    def batch_set(self, batch: WriteBatch, path: Place, value: Any) -> None:
-        """Add to `batch` what makes `value` the value at `path`.
+    def batch_set(self, batch: WriteBatch, path: TreeKey, value: Any) -> None:
+        """Add to `batch` the operations that make `value` the value at `path`.
 
-        Looks at what the container holds, not at what the batch does already: of two changes inside one list the later
-        one would undo the earlier.
+        Reads the container, not the batch: of two changes inside one list, the later would undo the earlier.
 
         Raises:
-            EncodingError: the value cannot be stored, or something above `path` takes no items; the message names the
+            EncodingError: the value cannot be stored, or a value above `path` cannot have items; the message names the
                 path. Nothing is added to the batch.
             KeyError: the path leads to an index that a list does not have.
         """
@@ -170,9 +161,8 @@ class Tree:
         leaves = self._unfold(full, value)
         above = self._records_above([full])
         if above and not above[0].empty:
-            record = above[0]
-            assign_within(record.value, full, len(record.path), value)
-            batch.put(encode_path(record.path), encode_record(record.value, record.path, self._to_object))
+            assign_within(above[0].value, full, len(above[0].path), value)
+            batch.put(*self._encoded(above[0]))
             return
         for record in above:
             batch.delete(encode_path(record.path))
@@ -180,35 +170,34 @@ class Tree:
         for place, data in leaves:
             batch.put(encode_path(place), data)
 
-    def merge(self, path: Place, values: Mapping[str | int, Any]) -> None:
-        """Set the leaves that `values` names below `path`, and no others, in one batch. Errors as `batch_merge`."""
+    def merge(self, path: TreeKey, values: Mapping[str | int, Any]) -> None:
+        """Set the leaves that `values` names below `path` and keep all others, in one batch. Errors as `batch_merge`."""
         batch = WriteBatch()
         self.batch_merge(batch, path, values)
         self.container.write(batch)
 
-    def batch_merge(self, batch: WriteBatch, path: Place, values: Mapping[str | int, Any]) -> None:
-        """Add to `batch` what sets each leaf of `values`, a nested dict, below `path`.
+    def batch_merge(self, batch: WriteBatch, path: TreeKey, values: Mapping[str | int, Any]) -> None:
+        """Add to `batch` the operations that set each leaf of `values`, a nested dict, below `path`.
 
-        An empty dict in it makes sure that there is a dict. Looks at the container only, and raises, as `batch_set`.
+        An empty dict in `values` makes sure that there is a dict. Reads the container only, and raises, as `batch_set`.
         """
         full = self._full(path)
         leaves = self._unfold(full, dict(values))
+        above = {record.path: record for record in self._records_above([place for place, _ in leaves])}
         changed: dict[TreePath, _Record] = {}
         emptied: set[TreePath] = set()
         puts: list[tuple[bytes, bytes]] = []
-        above = {record.path: record for record in self._records_above([place for place, _ in leaves])}
         for place, data in leaves:
             record = next((above[place[:at]] for at in range(1, len(place)) if place[:at] in above), None)
             if record is not None and not record.empty:
-                if data != _EMPTY or not has_dict_within(record.value, place, len(record.path)):
-                    assign_within(record.value, place, len(record.path), self._decode(place, data))
+                if self._merge_within(record, place, data):
                     changed[record.path] = record
                 continue
             if record is not None:
                 emptied.add(record.path)
             if data != _EMPTY or not self._has_dict(place):
                 puts.append((encode_path(place), data))
-        rewritten = [(encode_path(r.path), encode_record(r.value, r.path, self._to_object)) for r in changed.values()]
+        rewritten = [self._encoded(record) for record in changed.values()]
         for place in emptied:
             batch.delete(encode_path(place))
         for key, data in puts:
@@ -217,14 +206,22 @@ class Tree:
         for key, data in rewritten:
             batch.put(key, data)
 
-    def __delitem__(self, path: Place) -> None:
-        """Remove what is at `path`, in one batch; a dict whose last item that was stays, empty.
+    def _merge_within(self, record: _Record, place: TreePath, data: bytes) -> bool:
+        """Set the leaf at `place`, inside `record`. Returns whether that changes the record."""
+        depth = len(record.path)
+        if data == _EMPTY and has_dict_within(record.value, place, depth):
+            return False
+        assign_within(record.value, place, depth, self._decode(place, data))
+        return True
 
-        To know the latter, it looks at one key on either side of the place.
+    def __delitem__(self, path: TreeKey) -> None:
+        """Remove the value at `path`, in one batch. A dict that loses its last item stays, empty.
+
+        To know that, it reads one key on either side of `path`.
 
         Raises:
-            KeyError: there is nothing.
-            EncodingError: it is an item of something that gives none up, such as a tuple.
+            KeyError: nothing is stored at `path`.
+            EncodingError: the value above `path`, such as a tuple, cannot lose items.
         """
         full = self._full(path)
         key = encode_path(full)
@@ -238,12 +235,12 @@ class Tree:
             if not above:
                 raise _missing(full)
             delete_within(above[0].value, full, len(above[0].path))
-            batch.put(encode_path(above[0].path), encode_record(above[0].value, above[0].path, self._to_object))
+            batch.put(*self._encoded(above[0]))
         self.container.write(batch)
 
     # Inside
 
-    def _full(self, path: Place) -> TreePath:
+    def _full(self, path: TreeKey) -> TreePath:
         if path is ...:
             return self.root
         return (*self.root, *map(normalise_part, path if isinstance(path, tuple) else (path,)))
@@ -265,8 +262,12 @@ class Tree:
     def _decode(self, full: TreePath, data: bytes) -> Any:
         return self._fold(full, [((), data)])
 
+    def _encoded(self, record: _Record) -> tuple[bytes, bytes]:
+        """The key and value of a record."""
+        return encode_path(record.path), encode_record(record.value, record.path, self._to_object)
+
     def _records_above(self, places: list[TreePath]) -> list[_Record]:
-        """The records at proper beginnings of `places`, shortest first; one round trip."""
+        """The records above `places`, shortest path first; one round trip."""
         paths = sorted({place[:at] for place in places for at in range(1, len(place))}, key=len)
         found = self.container.get_many([encode_path(path) for path in paths])
         return [
@@ -299,12 +300,12 @@ class Tree:
 
 @dataclass
 class _Record:
-    """A record met on the way to a place below it."""
+    """A record above a path that is read or written."""
 
     path: TreePath
     value: Any
     empty: bool
-    """It is an empty dict, which gives way to what is stored below it."""
+    """Whether it is an empty dict, which gives way to what is stored below it."""
 
 
 def _missing(full: TreePath) -> KeyError:

@@ -1,4 +1,4 @@
-"""Places inside one record: what a path reaches that goes on below a stored list, tuple or dict.
+"""Paths that lead into one record, below a stored list, tuple or dict.
 
 `full` is a whole path, of which the first `depth` parts lead to the record whose value is `value`.
 """
@@ -14,18 +14,18 @@ from aimstore.types import TreePath
 
 
 def find_within(value: Any, full: TreePath, depth: int) -> Any:
-    """The value at `full`. Raises `KeyError` that says how far the path leads."""
+    """The value at `full`. Raises a `KeyError` that says how far the path leads."""
     for at in range(depth, len(full)):
         value = _child(value, full, at)
     return value
 
 
 def assign_within(value: Any, full: TreePath, depth: int, new: Any) -> None:
-    """Put `new` at `full`, changing `value`; dicts on the way that are missing are made.
+    """Set the value at `full` to `new`, inside `value`; missing dicts on the way are created.
 
     Raises:
         KeyError: a list has no such index.
-        EncodingError: something on the way takes no items.
+        EncodingError: a value on the way cannot have items.
     """
     for at in range(depth, len(full) - 1):
         value = value.setdefault(full[at], {}) if isinstance(value, dict) else _child(value, full, at, writing=True)
@@ -46,7 +46,7 @@ def has_dict_within(value: Any, full: TreePath, depth: int) -> bool:
 
 
 def delete_within(value: Any, full: TreePath, depth: int) -> None:
-    """Remove what is at `full`, changing `value`. Raises as `assign_within` and `find_within`."""
+    """Remove the value at `full` from inside `value`. Raises as `assign_within` and `find_within`."""
     last = len(full) - 1
     holder = find_within(value, full[:last], depth)
     _child(holder, full, last)
@@ -56,7 +56,7 @@ def delete_within(value: Any, full: TreePath, depth: int) -> None:
 
 
 def children_within(value: Any, full: TreePath) -> Iterator[tuple[Any, Any]]:
-    """Keys or indices of what is at `full`, with the values. Raises `TypeError` where it can have none."""
+    """The children of `value`, the value at `full`: keys or indices, with values. Raises `TypeError` for other types."""
     if isinstance(value, dict):
         return iter(value.items())
     if isinstance(value, list | tuple):

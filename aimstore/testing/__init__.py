@@ -6,6 +6,10 @@
         backend_name = "mine"
 
 Needs `pip install 'aimstore[testing]'`.
+
+The room owns the suites and what they need: other processes (`process`, `tasks`), waiting with a limit (`waiting`), a container
+that counts (`counting`), benchmarks, the report and the command. It may import `aimstore.abc`, `storage` and the floors below
+them. The names of `__all__` are public, and `benchmarks.run`, `benchmarks.measure` and `report.run`; the rest is internal.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ _HOMES: Final = {
 }
 
 
-# What the tests start are processes that have no use for pytest and Hypothesis: they are loaded for those who ask for them.
+# The processes that tests start need neither pytest nor Hypothesis, so suites are loaded on first use.
 if "pytest" in sys.modules:
     import_module("aimstore.testing.assertions")
 

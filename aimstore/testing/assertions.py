@@ -1,4 +1,4 @@
-"""Has pytest explain the kit's assertions when they fail, as it does those of test modules."""
+"""Makes pytest explain failed assertions of the kit, as it does for test modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What containers cost beside their engine's own library: both do the same work in turn, and the best round of each counts."""
+"""The cost of containers beside their engine's own library: both do the same work in turn; the best round of each counts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from aimstore.abc import Backend, Container, Mode, WriteBatch
 from aimstore.plugins import plugins
 from aimstore.testing.data import PATH, numbered
 
 LIMITS: Final = {"get": 0.5e-6, "scan": 0.2e-6}
-"""Seconds that a container may add to each `get` of the engine's library, and to each item of a scan."""
+"""Seconds that a container may add to the engine's library, for each `get` and for each item of a scan."""
 
 
 class Loops(Protocol):
@@ -28,25 +28,25 @@ class Loops(Protocol):
         """Look up every key, each by itself."""
 
     def scan(self) -> int:
-        """Take key and value of every item, and notice errors; the number of items."""
+        """Read the key and value of every item, and notice errors. Returns the number of items."""
 
     def put(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Write the items as one atomic batch."""
 
 
-Direct = Callable[[Path, bool], AbstractContextManager[Loops]]
-"""`direct(directory, writing)` opens the container in `directory` with the engine's library, and closes it in the end."""
+Direct: TypeAlias = Callable[[Path, bool], AbstractContextManager[Loops]]
+"""`direct(directory, writing)` opens the container in `directory` with the engine's library, and closes it at the end."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What one kind of work costs.
+    """The cost of one kind of work.
 
     Attributes:
         work: "get", "scan", "put", "open" or "close".
-        unit: what it is counted by: "key", "item", or "container".
-        seconds: by the container, for each of them.
-        direct: by the engine's own library; None where it was not given.
+        unit: what the work is counted by: "key", "item" or "container".
+        seconds: what the container takes for each unit.
+        direct: what the engine's own library takes; None where that was not measured.
     """
 
     work: str
@@ -56,12 +56,12 @@ class Timing:
 
     @property
     def overhead(self) -> float | None:
-        """Seconds that the container adds; None where there is nothing to compare with."""
+        """Seconds that the container adds; None where the library was not measured."""
         return None if self.direct is None else self.seconds - self.direct
 
     @property
     def limit(self) -> float | None:
-        """Seconds that it may add; None where there is no such figure."""
+        """Seconds that the container may add; None where there is no limit."""
         return LIMITS.get(self.work)
 
     def __str__(self) -> str:
@@ -76,16 +76,16 @@ class Timing:
 
 
 def run(backend_name: str, options: Mapping[str, Any] | None = None, **how: Any) -> tuple[Timing, ...]:
-    """Time a registered backend, beside its engine's library where its spec has `direct`, in a temporary directory.
+    """Time a registered backend in a temporary directory, beside its engine's library where its spec has `direct`.
 
     Args:
-        backend_name: the name under which a plug-in registers it.
-        options: its options, by name.
+        backend_name: the name under which a plug-in registers the backend.
+        options: the backend's options, by name.
         how: as for `measure`.
 
     Raises:
-        PluginError: no such backend, or its library is missing.
-        ConfigError: an option that it does not take.
+        PluginError: there is no such backend, or its library is missing.
+        ConfigError: an option does not exist, or has an invalid value.
     """
     spec = plugins().backend(backend_name)
     direct = plugins().load_direct(spec)
@@ -102,15 +102,15 @@ def measure(
     size: int = 64,
     rounds: int = 15,
 ) -> tuple[Timing, ...]:
-    """Time the containers of a backend, and where `direct` is given its engine's library beside them.
+    """Time the containers of a backend, and its engine's library beside them where `direct` is given.
 
     Args:
-        open_backend: gives the backend for a root.
-        root: an empty directory; what is measured is made below it.
+        open_backend: returns the backend for a root.
+        root: an empty directory for the containers.
         direct: the same work without the backend.
-        count: items of the container.
+        count: number of items in a container.
         size: bytes of each value.
-        rounds: of which the quickest counts.
+        rounds: number of rounds; the quickest counts.
     """
     items = list(numbered(count, size).items())
     keys = [key for key, _ in items]

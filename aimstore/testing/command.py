@@ -7,17 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from aimstore.testing import benchmarks
 from aimstore.testing.report import Advance, Report, Result, run
 
-_EXPLAINED = 5
-"""Failures that are shown with the reason; the others mostly have the same one. `--json` has all."""
+_EXPLAINED: Final = 5
+"""Failures shown with their reason; the rest mostly have the same reason. `--json` shows all."""
 
-_EPILOG = (
+_EPILOG: Final = (
     "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --benchmarks"
     "\n  $ aimstore conformance mine --option cache_size=4MiB --json"
 )
@@ -39,13 +39,25 @@ def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, .
 @click.command(epilog=_EPILOG)
 @click.argument("backend")
 @click.option(
-    "--option", "options", multiple=True, metavar="NAME=VALUE", callback=_options, help="An option of the engine."
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_options,
+    help="Set an option of the engine; repeatable.",
 )
 @click.option(
-    "--examples", default=20, show_default=True, type=click.IntRange(1), help="Histories to try against a dict."
+    "--examples",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of random histories to compare with a dict.",
 )
 @click.option(
-    "--benchmarks", "timed", is_flag=True, help="Time it too, beside its engine's library where that is known."
+    "--benchmarks",
+    "timed",
+    is_flag=True,
+    help="Also time the engine, beside its own library where the plug-in names it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 @click.pass_context

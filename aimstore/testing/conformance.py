@@ -1,4 +1,4 @@
-"""The suite for backends: everything a storage engine has to do."""
+"""The suite for backends: everything that a storage engine has to do."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ class BackendConformance(  # pytest runs the tests of the last base first
         class TestMine(BackendConformance):
             backend_name = "mine"
 
-    What else may be set, and overridden, is in `Harness`.
+    See `Harness` for what else to set or override.
     """

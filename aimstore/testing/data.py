@@ -1,18 +1,19 @@
-"""What the tests of the kit write, and how they look at it."""
+"""The data that the tests of the kit write, and how they compare it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aimstore.abc import Container, Item, KeyRange, WriteBatch
 
-RUN = "0123456789abcdef01234567"
-OTHER_RUN = "89abcdef0123456789abcdef"
-PATH = f"meta/chunks/{RUN}"
-OTHER_PATH = f"seqs/chunks/{OTHER_RUN}"
-INDEX = "meta/index"
+RUN: Final = "0123456789abcdef01234567"
+OTHER_RUN: Final = "89abcdef0123456789abcdef"
+PATH: Final = f"meta/chunks/{RUN}"
+OTHER_PATH: Final = f"seqs/chunks/{OTHER_RUN}"
+INDEX: Final = "meta/index"
 
-TRICKY_KEYS: tuple[bytes, ...] = (
+TRICKY_KEYS: Final[tuple[bytes, ...]] = (
     b"\x00",
     b"\x00\x00",
     b"\x01",
@@ -24,13 +25,18 @@ TRICKY_KEYS: tuple[bytes, ...] = (
     b"aa",
     b"b",
     b"\x7f",
+    b"\x80",
+    b"\xfe\xff",
+    b"\xff",
+    b"\xff\x00",
+    b"\xff\xff",
+    b"\xff\xff\xff",
 )
-TRICKY_KEYS += (b"\x80", b"\xfe\xff", b"\xff", b"\xff\x00", b"\xff\xff", b"\xff\xff\xff")
-"""Keys that engines which compare text, sign bytes, pad, or end strings at a zero byte get wrong."""
+"""Keys that an engine gets wrong if it compares text, signs bytes, pads keys, or ends strings at a zero byte."""
 
-TRICKY_ITEMS = {key: b"value of " + key for key in TRICKY_KEYS}
+TRICKY_ITEMS: Final = {key: b"value of " + key for key in TRICKY_KEYS}
 
-RANGES = (
+RANGES: Final = (
     KeyRange(),
     KeyRange(b"a"),
     KeyRange(b"", b"a"),
@@ -49,7 +55,7 @@ RANGES = (
 )
 """Ranges with bounds at keys, between keys, below the first and above the last."""
 
-PREFIXES = (b"", b"a", b"a\x00", b"a\xff", b"\xff", b"\xff\xff", b"c", b"\x00")
+PREFIXES: Final = (b"", b"a", b"a\x00", b"a\xff", b"\xff", b"\xff\xff", b"c", b"\x00")
 
 
 def batch_of(items: Mapping[bytes, bytes | None] | Iterable[tuple[bytes, bytes | None]]) -> WriteBatch:

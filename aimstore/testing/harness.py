@@ -1,13 +1,13 @@
-"""What a suite needs to know of a backend, and the fixtures that its tests use.
+"""What a suite needs to know about a backend, and the fixtures of its tests.
 
-The attributes and methods of `Harness` are what a subclass sets or overrides; all but the first have defaults.
+A subclass sets or overrides the attributes and methods of `Harness`; all but the first have defaults.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import pytest
 
@@ -18,11 +18,11 @@ from aimstore.testing.source import Source, registered_factory
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
-Start = Callable[..., Process]
+Start: TypeAlias = Callable[..., Process]
 
 
 def needs(*capabilities: str) -> Callable[[_F], _F]:
-    """Marks a test that only makes sense where the backend declares these capabilities; it is skipped elsewhere."""
+    """Skip a test unless the backend declares these capabilities."""
 
     def mark(test: _F) -> _F:
         test.__dict__["needs"] = capabilities
@@ -38,8 +38,8 @@ class Harness:
         backend_name: the name under which a plug-in registers the backend.
         factory: instead of a name, `"module:attribute"`, called as `factory(root, options)`. It must be importable, since
             tests open the backend in other processes too.
-        options: of the backend, by name, of types that JSON has.
-        examples: how many histories the state machine tries; more find more.
+        options: the backend's options, by name; of JSON types.
+        examples: number of histories that the state machine tries; more find more.
     """
 
     backend_name: ClassVar[str] = ""
@@ -48,35 +48,35 @@ class Harness:
     examples: ClassVar[int] = 20
 
     operation: ClassVar[str] = ""
-    """What the tests of a class are about; set by the kit's classes."""
+    """The operation that the tests of a class are about; the kit's classes set it."""
     about: ClassVar[tuple[str, ...]] = ()
-    """Capabilities that the tests of a class are about, whether declared or not; set by the kit's classes."""
+    """The capabilities that the tests of a class are about, declared or not; the kit's classes set it."""
 
     def source(self, root: Path) -> Source:
         """Where the backend for `root` comes from.
 
-        An engine that keeps its data elsewhere than in a directory overrides this, and derives from `root`, which is
-        different for each test, a place of its own: a schema, a prefix in a bucket.
+        Override it for an engine that does not keep its data in a directory: derive from `root`, which differs for each
+        test, a separate schema, or a prefix in a bucket.
         """
         return Source(self.factory or registered_factory(self.backend_name), root, self.options)
 
     def open_backend(self, root: Path) -> Backend:
-        """A new instance of the backend. Overridden only for one that no other process can share."""
+        """A new instance of the backend. Override it only for a backend that no other process can share."""
         return self.source(root).open()
 
     def oracle(self, directory: Path) -> Mapping[bytes, bytes] | None:
-        """All items of a closed container, read by the engine's own library and nothing of the backend's code.
+        """All items of a closed container, read by the engine's own library and none of the backend's code.
 
         Args:
             directory: the container's path below the backend's root.
 
         Returns:
-            The items, or None where there is no way round the backend; then nothing is compared.
+            The items, or None where only the backend can read them; then nothing is compared.
         """
         return None
 
     def files(self, root: Path, path: str) -> Iterable[Path]:
-        """The files that hold the data of a closed container, none where it is not in files; tests will damage copies."""
+        """The files that hold the data of a closed container, if any. Tests damage copies of them."""
         return sorted(file for file in (root / path).rglob("*") if file.is_file())
 
     def lose_lock(self, root: Path, path: str) -> bool:
@@ -96,7 +96,7 @@ class Harness:
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        """What backends of this test get as their root."""
+        """The root of this test's backends."""
         return tmp_path / ".aim"
 
     @pytest.fixture
@@ -107,7 +107,7 @@ class Harness:
 
     @pytest.fixture
     def elsewhere(self, backend: Backend, root: Path) -> Iterator[Backend]:
-        """The same data as another part of a program has it: a second instance, where containers outlive the first."""
+        """A second instance over the same data, where containers outlive an instance; otherwise the same instance."""
         if not backend.capability.persistent:
             yield backend
             return
@@ -122,7 +122,7 @@ class Harness:
 
     @pytest.fixture
     def start(self, root: Path) -> Iterator[Start]:
-        """`start(task, *arguments)` runs a task in another process, which opens the backend for itself."""
+        """`start(task, *arguments)` runs a task in another process, which opens its own instance of the backend."""
         started: list[Process] = []
 
         def start(task: Task[...], *arguments: Any) -> Process:

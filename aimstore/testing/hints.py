@@ -1,10 +1,10 @@
-"""Hypothesis strategies of runs and of hints about them, and which runs a hint holds of."""
+"""Hypothesis strategies for runs and for hints about them, and which runs a hint holds of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -14,10 +14,10 @@ from aimstore.types import TreePath
 
 RUNS: Final = tuple(f"{number:024x}" for number in range(1, 9))
 
-Metric = tuple[str, dict[str, Any], float | None]
-"""Name, context and last value, None before there is a record, of a sequence of numbers."""
+Metric: TypeAlias = tuple[str, dict[str, Any], float | None]
+"""Name, context and last value of a sequence of numbers; the value is None before the first record."""
 
-RunContent = tuple[dict[str, Any], list[Metric]]
+RunContent: TypeAlias = tuple[dict[str, Any], list[Metric]]
 """Attributes and metrics of a run."""
 
 _NAMES: Final = ("lr", "opt", "depth")
@@ -39,26 +39,26 @@ _NUMBERS: Final = (
     2**53 + 1,
     2**70,
 )
-_CONSTANTS = st.sampled_from(_NUMBERS + _TEXTS) | st.integers(-3, 3) | st.floats(allow_nan=False)
-_LEAVES = _CONSTANTS | st.none() | st.just(float("nan")) | st.lists(st.integers(0, 2), max_size=2)
-_TREES = st.dictionaries(
+_CONSTANTS: Final = st.sampled_from(_NUMBERS + _TEXTS) | st.integers(-3, 3) | st.floats(allow_nan=False)
+_LEAVES: Final = _CONSTANTS | st.none() | st.just(float("nan")) | st.lists(st.integers(0, 2), max_size=2)
+_TREES: Final = st.dictionaries(
     st.sampled_from(_NAMES),
     _LEAVES | st.dictionaries(st.sampled_from(_NAMES), _LEAVES, max_size=2),
     max_size=3,
 )
 _CONTEXTS: Final[tuple[dict[str, Any], ...]] = ({}, {"subset": "val"}, {"subset": "train", "fold": {"of": 3}})
 _LASTS: Final = (None, 0.5, -1, float("nan"), 2**60)
-_METRICS = st.lists(
+_METRICS: Final = st.lists(
     st.tuples(st.sampled_from(("loss", "acc", "a.b")), st.sampled_from(_CONTEXTS), st.sampled_from(_LASTS)),
     max_size=2,
 )
-_RUNS = st.tuples(_TREES, _METRICS)
+_RUNS: Final = st.tuples(_TREES, _METRICS)
 
-_PATHS = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=2).map(lambda names: ("attrs", *names))
-_FIELDS = st.sampled_from(
+_PATHS: Final = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=2).map(lambda names: ("attrs", *names))
+_FIELDS: Final = st.sampled_from(
     (("last",), ("min",), ("count",), ("last_step",), ("kind",), ("context", "subset"), ("context", "fold", "of"))
 )
-_PLACES = (
+_PLACES: Final = (
     _PATHS
     | st.builds(
         lambda name, field: ("seqs", name, *field), st.sampled_from(("loss", "acc", "none")), _FIELDS | st.just(())
@@ -66,8 +66,8 @@ _PLACES = (
     | _FIELDS.map(lambda field: ("any", *field))
     | st.just(("any", "name"))
 )
-_NEAR = _CONSTANTS | st.sampled_from(("val", "train", "loss", "number", 3, 0.5))
-_TERMS = (
+_NEAR: Final = _CONSTANTS | st.sampled_from(("val", "train", "loss", "number", 3, 0.5))
+_TERMS: Final = (
     st.builds(Term, _PLACES, st.sampled_from(["==", "<", "<=", ">", ">="]), _NEAR)
     | st.builds(Term, _PLACES, st.just("in"), st.lists(_NEAR, max_size=3).map(tuple))
     | st.builds(Term, _PLACES, st.just("startswith"), st.sampled_from((*_TEXTS, "lo", "tr")))
@@ -90,7 +90,7 @@ def _hints(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Hint]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[RunContent], list[RunContent | None], list[Hint]]:
-    """Runs, what becomes of the first of them, and hints, most of them about values that the runs have."""
+    """Runs, later versions of the first of them (None: removed), and hints, mostly about values that the runs have."""
     first = draw(st.lists(_RUNS, max_size=len(RUNS)))
     then = draw(st.lists(st.none() | _RUNS, max_size=4))
     leaves = [leaf for run in (*first, *then) if run for leaf in _leaves(run[0])]
@@ -126,7 +126,7 @@ _MISSING: Final = object()
 
 
 def holds(hint: Hint, name: str, run: RunContent) -> bool:
-    """Whether a run satisfies `hint`, by the rules of the query language and without any index; of properties it may."""
+    """Whether a run satisfies `hint`, by the rules of the query language and without an index; properties always may."""
     if isinstance(hint, AllOf):
         return all(holds(each, name, run) for each in hint.hints)
     if isinstance(hint, AnyOf):
@@ -161,28 +161,7 @@ def summary_of(last: float) -> Summary:
 def _satisfies(term: Term, value: Any) -> bool:
     if value is _MISSING:
         return False
-    constant = term.value
-    match term.operator:
-        case "defined":
-            return True
-        case "true":
-            return bool(value)
-        case "==":
-            return _equal(value, constant)
-        case "in":
-            return any(_equal(value, each) for each in constant)
-        case "startswith":
-            return isinstance(value, str) and value.startswith(constant)
-        case "<":
-            return _ordered(value, constant) and value < constant
-        case "<=":
-            return _ordered(value, constant) and value <= constant
-        case ">":
-            return _ordered(value, constant) and value > constant
-        case ">=":
-            return _ordered(value, constant) and value >= constant
-        case "has":
-            return constant in value
+    return bool(_OPERATORS[term.operator](value, term.value))
 
 
 def _find(tree: Any, path: TreePath) -> Any:
@@ -200,3 +179,17 @@ def _equal(left: Any, right: Any) -> bool:
 def _ordered(left: Any, right: Any) -> bool:
     both = (left, right)
     return all(isinstance(each, str) for each in both) or all(isinstance(each, int | float) for each in both)
+
+
+_OPERATORS: Final[dict[str, Callable[[Any, Any], object]]] = {
+    "defined": lambda value, constant: True,
+    "true": lambda value, constant: value,
+    "==": _equal,
+    "in": lambda value, constants: any(_equal(value, each) for each in constants),
+    "startswith": lambda value, constant: isinstance(value, str) and value.startswith(constant),
+    "<": lambda value, constant: _ordered(value, constant) and value < constant,
+    "<=": lambda value, constant: _ordered(value, constant) and value <= constant,
+    ">": lambda value, constant: _ordered(value, constant) and value > constant,
+    ">=": lambda value, constant: _ordered(value, constant) and value >= constant,
+    "has": lambda value, constant: constant in value,
+}

@@ -35,7 +35,7 @@ def write_run(
     properties: Mapping[str, Any] | None = None,
     metrics: Sequence[Metric] = (),
 ) -> None:
-    """Make (or make anew) the meta container of a run, as a finished run leaves it."""
+    """Create (or replace) the meta container of a run, as a finished run leaves it."""
     path = meta_path(run)
     with backend.lock(path) as lock:
         backend.delete(path)
@@ -50,7 +50,7 @@ def write_run(
 
 
 def found_by(indexer: Indexer, hint: Hint, every: set[str]) -> set[str]:
-    """The candidates; `every` where the indexer leaves none out."""
+    """The candidates; `every` where the indexer excludes no run."""
     found = indexer.candidates(hint)
     return every if found is None else set(found.runs)
 
@@ -59,8 +59,8 @@ class IndexerConformance:
     """All tests of an indexer.
 
     Attributes:
-        indexer_name: the name under which a plug-in registers it.
-        examples: how many sets of runs and hints are tried.
+        indexer_name: the name under which a plug-in registers the indexer.
+        examples: number of sets of runs and hints to try.
     """
 
     indexer_name: ClassVar[str] = ""
@@ -79,7 +79,7 @@ class IndexerConformance:
 
     @pytest.fixture
     def backend(self) -> Iterator[Backend]:
-        """Where the runs and the index are; any backend will do."""
+        """The backend of the runs and the index; any backend will do."""
         with MemoryBackend() as backend:
             yield backend
 
@@ -91,7 +91,7 @@ class IndexerConformance:
 
     @pytest.fixture
     def index(self, backend: Backend, indexer: Indexer) -> Callable[..., None]:
-        """`index(run, attributes)` makes a run and indexes it."""
+        """`index(run, attributes)` creates a run and indexes it."""
 
         def index(run: str, attributes: Mapping[str, Any], *rest: Any) -> None:
             write_run(backend, run, attributes, *rest)

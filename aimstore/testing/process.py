@@ -1,7 +1,7 @@
-"""Other processes, which open the backend for themselves and talk with the test line by line.
+"""Other processes, which open their own instance of the backend and talk with the test line by line.
 
-A task is a function of a module, `task(backend, peer, *arguments)`, that a new interpreter imports by its name. It is told
-what it gets as JSON, and so are the values that go to and fro.
+A task is a function of a module, `task(backend, peer, *arguments)`, that a new interpreter imports by its name. Arguments, and
+the values that both sides send, travel as JSON.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import IO, Any, Concatenate, ParamSpec, TypeAlias
+from typing import IO, Any, Concatenate, Final, ParamSpec, TypeAlias
 
 from aimstore.abc import Backend
 from aimstore.testing.source import Source, resolve
-from aimstore.testing.waiting import PATIENCE
+from aimstore.testing.waiting import WAIT_SECONDS
 
 _P = ParamSpec("_P")
 
 
 class Peer:
-    """The other end, seen from a task."""
+    """The test, seen from a task."""
 
     def __init__(self, hear: IO[str], say: IO[str]) -> None:
         self._hear = hear
         self._say = say
 
     def say(self, value: Any = None) -> None:
-        """Tell the test a value."""
+        """Send the test a value."""
         self._say.write(json.dumps(value) + "\n")
         self._say.flush()
 
     def hear(self) -> Any:
-        """What the test says next; ends this process where the test has gone."""
+        """The next value from the test. Ends this process where the test has ended."""
         line = self._hear.readline()
         if not line:
             raise SystemExit(0)
@@ -47,12 +47,12 @@ Task: TypeAlias = Callable[Concatenate[Backend, Peer, _P], None]
 
 
 class Process:
-    """A process that runs a task. To be stopped by whoever starts it.
+    """A process that runs a task. Whoever starts it stops it.
 
     Args:
-        source: the backend that it opens.
+        source: the backend that the process opens.
         task: a function that can be imported by its name.
-        arguments: of types that JSON has.
+        arguments: arguments of the task, of JSON types.
     """
 
     def __init__(self, source: Source, task: Task[...], *arguments: Any) -> None:
@@ -69,48 +69,48 @@ class Process:
         self.pid = self._process.pid
 
     def hear(self) -> Any:
-        """The next value it says."""
+        """The next value from the process."""
         assert self._process.stdout is not None
         with _Alarm(self._process):
             line = self._process.stdout.readline()
-        assert line, f"the process of {self._task} ended, or was silent for {PATIENCE:.0f} s:\n{self.errors()}"
+        assert line, f"the process of {self._task} ended, or was silent for {WAIT_SECONDS:.0f} s:\n{self.errors()}"
         return json.loads(line)
 
     def say(self, value: Any = None) -> None:
-        """Send it a value."""
+        """Send the process a value."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(value) + "\n")
         self._process.stdin.flush()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it has gone."""
+        """Send SIGKILL, and wait for the end of the process."""
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(PATIENCE)
+        self._process.wait(WAIT_SECONDS)
 
     def ends(self) -> None:
-        """Wait for its end, which has to be a good one. It finds its input closed."""
+        """Close the input of the process, and wait until it ends without an error."""
         try:
-            self._process.communicate(timeout=PATIENCE)
+            self._process.communicate(timeout=WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the process of {self._task} does not end") from None
         assert self._process.returncode == 0, f"the process of {self._task} failed:\n{self.errors()}"
 
     def errors(self) -> str:
-        """What it has written to its error stream so far."""
+        """What the process has written to its error stream so far."""
         return os.pread(self._errors.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def stop(self) -> None:
-        """Kill it if it is still there, and forget it."""
+        """Kill the process if it still runs, and release its resources."""
         self._process.kill()
         self._process.communicate()
         self._errors.close()
 
 
 class _Alarm:
-    """Kills a process that is silent for too long."""
+    """Kills a process that stays silent for too long."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._timer = threading.Timer(PATIENCE, process.kill)
+        self._timer = threading.Timer(WAIT_SECONDS, process.kill)
         self._timer.daemon = True
 
     def __enter__(self) -> None:
@@ -120,7 +120,7 @@ class _Alarm:
         self._timer.cancel()
 
 
-_PROGRAM = """
+_PROGRAM: Final = """
 import json, sys
 path, source, task, arguments = json.loads(sys.argv[1])
 sys.path[:] = path
@@ -130,7 +130,7 @@ main(source, task, arguments)
 
 
 def main(source: str, task: str, arguments: list[Any]) -> None:
-    """What the other process does."""
+    """Run a task: the main function of the other process."""
     peer = Peer(sys.stdin, os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)  # what an engine prints goes to the error stream
     with Source.loads(source).open() as backend:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -12,9 +12,9 @@ from aimstore.abc import CompiledQuery, Query, View
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
 from aimstore.plugins import plugins
 from aimstore.testing.hints import holds
-from aimstore.testing.waiting import PATIENCE, together
+from aimstore.testing.waiting import WAIT_SECONDS, together
 
-ATTRIBUTES: dict[str, Any] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}
+ATTRIBUTES: Final[dict[str, Any]] = {"lr": 0.1, "steps": 100, "opt": {"name": "adam"}, "none": None, "text": "abc"}
 
 
 class QueryConformance:
@@ -154,7 +154,7 @@ class QueryConformance:
         begin = threading.Barrier(3)
 
         def evaluate() -> None:
-            begin.wait(PATIENCE)
+            begin.wait(WAIT_SECONDS)
             view = self.view(ATTRIBUTES)
             for _ in range(50):
                 assert all(queries[expression].matches(view) for expression in self.true)

@@ -1,15 +1,15 @@
-"""A pytest plugin that tells another process what each test of the kit came to: `-p aimstore.testing.recorder`."""
+"""A pytest plugin that reports the result of each test of the kit to another process: `-p aimstore.testing.recorder`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-OPTION = "--aimstore-record"
+OPTION: Final = "--aimstore-record"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

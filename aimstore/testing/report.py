@@ -1,4 +1,4 @@
-"""Runs the suite for a backend in a process of its own, and reports what it can do, operation by operation."""
+"""Runs the suite for a backend in another process, and reports the results by operation and capability."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import pytest
 
@@ -22,9 +22,9 @@ from aimstore.testing import recorder
 Outcome: TypeAlias = Literal["passed", "failed", "skipped"]
 
 Advance: TypeAlias = Callable[[int, int], None]
-"""Called with the number of tests that are done, and of all."""
+"""Called with the number of finished tests and the number of all tests."""
 
-_SUITE = """
+_SUITE: Final = """
 from aimstore.testing import BackendConformance
 
 class TestConformance(BackendConformance):
@@ -33,23 +33,23 @@ class TestConformance(BackendConformance):
     examples = {examples!r}
 """
 
-_SETTINGS = "[pytest]\n"
-"""So that those of the project around it do not count."""
+_SETTINGS: Final = "[pytest]\n"
+"""Keeps the settings of the surrounding project out."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one test came to.
+    """The result of one test.
 
     Attributes:
-        suite: name of the class it was run in.
-        test: its name, with its parameters.
-        part: name of the kit's class that brings it.
-        operation: what it is about.
-        capabilities: those that it is about, or without which it is skipped.
+        suite: name of the class that ran the test.
+        test: name of the test, with its parameters.
+        part: name of the kit's class that defines the test.
+        operation: what the test is about.
+        capabilities: capabilities that the test is about or needs.
         outcome: "passed", "failed" or "skipped".
-        seconds: how long it took.
-        details: of a failure, the traceback; of a skipped test, why.
+        seconds: duration.
+        details: the traceback of a failure, or the reason of a skip.
     """
 
     suite: str
@@ -64,11 +64,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What the suite found of one backend.
+    """The results of the suite for one backend.
 
     Attributes:
-        backend: its name.
-        capability: what it declares.
+        backend: name of the backend.
+        capability: what the backend declares.
         results: one for each test, in the order in which they ran.
     """
 
@@ -78,7 +78,7 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """Whether no test failed, and any passed."""
+        """Whether no test failed, and at least one passed."""
         return not self.failures and any(result.outcome == "passed" for result in self.results)
 
     @property
@@ -86,12 +86,12 @@ class Report:
         return tuple(result for result in self.results if result.outcome == "failed")
 
     def by_operation(self) -> dict[str, tuple[Result, ...]]:
-        """The results by what the tests are about, in the order in which they ran."""
+        """The results by operation, in the order in which the tests ran."""
         operations = dict.fromkeys(result.operation for result in self.results)
         return {name: tuple(each for each in self.results if each.operation == name) for name in operations}
 
     def by_capability(self) -> dict[str, tuple[Result, ...]]:
-        """The results of the tests that are about a capability, for each that there is, declared or not."""
+        """The results by capability, declared or not, of the tests that are about it."""
         names = [field.name for field in fields(Capability)]
         return {name: tuple(each for each in self.results if name in each.capabilities) for name in names}
 
@@ -106,14 +106,14 @@ def run(
     """Run all tests for a registered backend.
 
     Args:
-        backend_name: the name under which a plug-in registers it.
-        options: its options, by name.
-        examples: histories that the state machine tries.
-        advance: called as tests are done.
+        backend_name: the name under which a plug-in registers the backend.
+        options: the backend's options, by name.
+        examples: number of histories that the state machine tries.
+        advance: called as tests finish.
 
     Raises:
-        PluginError: no such backend, its library is missing, or the tests cannot be run.
-        ConfigError: an option that it does not take.
+        PluginError: there is no such backend, its library is missing, or the tests cannot be run.
+        ConfigError: an option does not exist, or has an invalid value.
     """
     spec = plugins().backend(backend_name)
     with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name:
@@ -129,7 +129,7 @@ def run_file(file: Path, *, advance: Advance | None = None) -> tuple[Result, ...
     """Run the suites in a file of tests.
 
     Raises:
-        PluginError: they cannot be run; the message is what pytest says.
+        PluginError: the tests cannot be run; the message holds pytest's output.
     """
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory(prefix="aimstore-conformance-") as name, tempfile.TemporaryFile() as output:
@@ -137,7 +137,7 @@ def run_file(file: Path, *, advance: Advance | None = None) -> tuple[Result, ...
         settings.write_text(_SETTINGS)
         command = [sys.executable, "-m", "pytest", "-p", recorder.__name__, f"{recorder.OPTION}=/dev/fd/{writing}"]
         command += ["-p", "no:cacheprovider", "-q", "-c", str(settings), f"--basetemp={name}/tests", str(file)]
-        # where pytest sees that it is run by CI, it shows every difference whole: minutes for a long list, and for nobody
+        # in CI pytest would show every difference in full, which takes minutes for a long list
         environment = {key: value for key, value in os.environ.items() if key not in ("CI", "BUILD_NUMBER")}
         process = subprocess.Popen(
             command, stdout=output, stderr=output, pass_fds=(writing,), cwd=name, env=environment

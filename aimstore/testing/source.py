@@ -1,4 +1,4 @@
-"""Where a backend comes from, as data: enough to open it in another process."""
+"""A backend as data, to open it in another process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Source:
 
     Attributes:
         factory: `"module:attribute"`, called as `BackendSpec.factory` is: `factory(root, options)`.
-        root: what the backend gets as its root.
-        options: by name, of types that JSON has.
+        root: the backend's root.
+        options: the backend's options, by name; of JSON types.
     """
 
     factory: str
@@ -32,16 +32,16 @@ class Source:
     def open(self) -> Backend:
         """A new instance of the backend."""
         opened = resolve(self.factory)(self.root, dict(self.options))
-        assert isinstance(opened, Backend), f"{self.factory} made {opened!r}, which is no aimstore.abc.Backend"
+        assert isinstance(opened, Backend), f"{self.factory} made {opened!r}, which is not an aimstore.abc.Backend"
         return opened
 
     def dumps(self) -> str:
-        """As text, for another process."""
+        """This source as text, for another process."""
         return json.dumps([self.factory, str(self.root), dict(self.options)])
 
     @classmethod
     def loads(cls, text: str) -> Source:
-        """What `dumps` wrote."""
+        """The source that `dumps` wrote."""
         factory, root, options = json.loads(text)
         return cls(factory, Path(root), options)
 
@@ -50,7 +50,7 @@ def registered_factory(backend_name: str) -> str:
     """The factory of the backend that plug-ins register under this name.
 
     Raises:
-        PluginError: there is none, or the library that it needs is missing; the message says what to do.
+        PluginError: there is no such backend, or its library is missing; the message says what to do.
     """
     spec = plugins().backend(backend_name)
     plugins().load(spec)
@@ -58,7 +58,7 @@ def registered_factory(backend_name: str) -> str:
 
 
 def resolve(reference: str) -> Any:
-    """The object that `"module:attribute"` names. Raises `PluginError` for text of another form."""
+    """The object that `"module:attribute"` names. Raises `PluginError` for other text."""
     module, colon, attribute = reference.partition(":")
     if not (module and colon and attribute):
         raise PluginError(f"a factory is named 'module:attribute', not {reference!r}")

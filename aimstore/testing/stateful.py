@@ -1,11 +1,11 @@
-"""A container against a dict: any history of writes, scans, reopenings and refreshes that Hypothesis can think of."""
+"""A container against a dict: random histories of writes, scans, reopenings and refreshes, found by Hypothesis."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,18 +15,18 @@ from aimstore.abc import Backend, Container, Item, KeyRange, Mode, WriteBatch
 from aimstore.testing.data import PATH, within
 from aimstore.testing.harness import Harness
 
-_BYTES = st.sampled_from(b"\x00\x01ab\xff")  # few, so that keys and bounds meet
-_KEYS = st.lists(_BYTES, min_size=1, max_size=3).map(bytes)
-_VALUES = st.binary(max_size=6) | st.integers(1000, 30_000).map(lambda size: b"%d" % size * (size // 4))
-_BOUNDS = st.lists(_BYTES, max_size=3).map(bytes)
+_BYTES: Final = st.sampled_from(b"\x00\x01ab\xff")  # few, so that keys and bounds meet
+_KEYS: Final = st.lists(_BYTES, min_size=1, max_size=3).map(bytes)
+_VALUES: Final = st.binary(max_size=6) | st.integers(1000, 30_000).map(lambda size: b"%d" % size * (size // 4))
+_BOUNDS: Final = st.lists(_BYTES, max_size=3).map(bytes)
 
 
 def _range(start: bytes, stop: bytes | None) -> KeyRange:
     return KeyRange(start, stop) if stop is None or start <= stop else KeyRange(stop, start)
 
 
-_RANGES = st.builds(_range, _BOUNDS, st.none() | _BOUNDS)
-_OPERATIONS = st.lists(
+_RANGES: Final = st.builds(_range, _BOUNDS, st.none() | _BOUNDS)
+_OPERATIONS: Final = st.lists(
     st.tuples(st.just("put"), _KEYS, _VALUES)
     | st.tuples(st.just("delete"), _KEYS, st.none())
     | st.tuples(st.just("delete range"), _RANGES, st.none()),
@@ -37,7 +37,7 @@ _OPERATIONS = st.lists(
 class ContainerMachine(RuleBasedStateMachine):
     """A writer and a reader of one container, and dicts that should equal them.
 
-    A reader may show more than its last refresh did, as long as it is what the container once held since.
+    A reader may show a later state than that of its last refresh, as long as the container had that state since.
     """
 
     def __init__(self, open_backend: Callable[[], Backend], finish: Callable[[Mapping[bytes, bytes]], None]) -> None:

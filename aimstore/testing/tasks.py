@@ -1,22 +1,23 @@
-"""What other processes do in the tests of the kit."""
+"""The tasks of other processes in the tests of the kit."""
 
 from __future__ import annotations
 
 import gc
 import os
 from pathlib import Path
+from typing import Final
 
 from aimstore.abc import Backend, Container, Mode, WriteBatch
 from aimstore.errors import ClosedError, LockedError
 from aimstore.testing.data import OTHER_PATH
 from aimstore.testing.process import Peer
 
-PARTS = 10
+PARTS: Final = 10
 """Items of each batch of `write_batches`."""
 
 
 def batch(number: int) -> WriteBatch:
-    """Puts `PARTS` items of this number, and one that every batch replaces."""
+    """A batch that puts `PARTS` items of this number, and one that every batch replaces."""
     made = WriteBatch()
     for part in range(PARTS):
         made.put(b"%08d/%d" % (number, part), b"%08d" % number * 50)
@@ -25,13 +26,13 @@ def batch(number: int) -> WriteBatch:
 
 
 def batches(count: int) -> dict[bytes, bytes]:
-    """What a container holds after `count` batches."""
+    """The items of a container after `count` batches."""
     items = {key: value or b"" for number in range(count) for _, key, value in batch(number).ops}
     return dict(sorted(items.items()))
 
 
 def write_batches(backend: Backend, peer: Peer, path: str, how: str = "") -> None:
-    """Write one batch after another, and say the number of each that is acknowledged.
+    """Write one batch after another, and send the number of each acknowledged batch.
 
     Args:
         how: "on request" waits to be asked for each batch but the first; "flush" and "sync" flush before saying so.
@@ -50,7 +51,7 @@ def write_batches(backend: Backend, peer: Peer, path: str, how: str = "") -> Non
 
 
 def write_large_batches(backend: Backend, peer: Peer, path: str) -> None:
-    """Write batches of some megabytes, and say before each that it begins."""
+    """Write batches of some megabytes, and announce each."""
     with backend.open(path, Mode.WRITE) as container:
         number = 0
         while True:
@@ -63,7 +64,7 @@ def write_large_batches(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def fill_and_leave(backend: Backend, peer: Peer, path: str, count: int, how: str) -> None:
-    """Write `count` batches. `how`: "close" the container, or leave without, by "exit" or "_exit" of the interpreter."""
+    """Write `count` batches; then `how` says: "close" the container, or leave it open and "exit" or "_exit"."""
     container = backend.open(path, Mode.WRITE)
     for number in range(count):
         container.write(batch(number))
@@ -76,7 +77,7 @@ def fill_and_leave(backend: Backend, peer: Peer, path: str, count: int, how: str
 
 
 def read(backend: Backend, peer: Peer, path: str) -> None:
-    """Say all items, as hexadecimal digits; refresh, and say them again, whenever asked."""
+    """Send all items, as hexadecimal digits; refresh and send them again whenever asked."""
     with backend.open(path) as container:
         while True:
             forward = list(container.items())
@@ -87,7 +88,7 @@ def read(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def follow(backend: Backend, peer: Peer, path: str, rounds: int) -> None:
-    """Read beside a writer of `write_batches`: refreshing and opening anew, whole batches are seen and all before them."""
+    """Read beside `write_batches`, refreshing and reopening: whole batches appear, with all batches before them."""
     least = 0
     with backend.open(path) as reader:
         for _ in range(rounds):
@@ -107,7 +108,7 @@ def _look(container: Container, least: int) -> int:
 
 
 def delete_again_and_again(backend: Backend, peer: Peer, path: str) -> None:
-    """Fill a container and delete it, in turn, saying when it begins to delete."""
+    """Fill a container and delete it, in turn, and announce each deletion."""
     while True:
         with backend.lock(path) as lock:
             with backend.open(path, Mode.WRITE, lock=lock) as container:
@@ -118,7 +119,7 @@ def delete_again_and_again(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def hold_lock(backend: Backend, peer: Peer, path: str) -> None:
-    """Hold a lock until told to release it; then say that it is done, and wait for the end."""
+    """Hold a lock until told to release it; then confirm, and wait for the end."""
     lock = backend.lock(path)
     peer.say([lock.owner.host, lock.owner.pid, lock.owner.since, lock.owner.token])
     peer.hear()
@@ -128,7 +129,7 @@ def hold_lock(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def wait_for_lock(backend: Backend, peer: Peer, path: str, timeout: float) -> None:
-    """Say "waiting", and then whether the lock was had within the time."""
+    """Send "waiting", then "held" or "locked": whether the lock was free within the time."""
     peer.say("waiting")
     try:
         with backend.lock(path, timeout=timeout):
@@ -138,7 +139,7 @@ def wait_for_lock(backend: Backend, peer: Peer, path: str, timeout: float) -> No
 
 
 def take_turns(backend: Backend, peer: Peer, path: str, rounds: int, token: str) -> None:
-    """Take the lock `rounds` times; a file that exists only while it is held must not be there already."""
+    """Take the lock `rounds` times; a file that exists only while it is held must not exist yet."""
     peer.say()
     peer.hear()
     for _ in range(rounds):
@@ -159,7 +160,7 @@ def mark(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def fork_and_leave(backend: Backend, peer: Peer, path: str) -> None:
-    """Fork with containers, a scan and a lock at hand; the child tries them and ends as programs end."""
+    """Fork with open containers, a scan and a lock; the child tries them and ends as programs end."""
     writer = backend.open(path, Mode.WRITE)
     for number in range(20):
         writer.write(batch(number))

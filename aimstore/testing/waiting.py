@@ -1,25 +1,30 @@
-"""Waiting for what happens in other threads, but not for ever: a faulty engine fails its tests and does not hang them."""
+"""Waiting for events in other threads, with a limit: a faulty engine fails its tests and does not hang them."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Final, Self
 
-PATIENCE = 30.0
-"""Seconds after which something that should happen counts as not happening."""
+WAIT_VARIABLE: Final = "AIMSTORE_TEST_WAIT_SECONDS"
+"""The environment variable that overrides `WAIT_SECONDS`, in the processes that tests start, too."""
+
+WAIT_SECONDS: Final = float(os.environ.get(WAIT_VARIABLE, 30))
+"""How long the kit waits for an event before the test fails."""
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Return when `condition` holds; fail with `what` where it does not in time."""
-    deadline = time.monotonic() + PATIENCE
+    """Return when `condition` holds. Fails with the message `what` where that takes too long."""
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"after {PATIENCE:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"after {WAIT_SECONDS:.0f} s: {what}"
         time.sleep(0.0005)
 
 
 class Background:
-    """A function that runs in a thread of its own. As a context manager it waits for its end."""
+    """A function that runs in a thread of its own. At the end of its `with` block, wait for the function to end."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
@@ -38,29 +43,29 @@ class Background:
         return self._thread.is_alive()
 
     def result(self) -> None:
-        """Wait for its end, and raise what it raised."""
-        self._thread.join(PATIENCE)
+        """Wait for the function to end, and raise its exception if there was one."""
+        self._thread.join(WAIT_SECONDS)
         assert not self._thread.is_alive(), f"a thread hangs: {self._work.__qualname__}"
         if self._raised is not None:
             raise self._raised
 
-    def __enter__(self) -> Background:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if kind is None:
             self.result()
         else:
-            self._thread.join(PATIENCE)
+            self._thread.join(WAIT_SECONDS)
 
 
 def together(*works: Callable[[], object]) -> None:
-    """Run each in a thread of its own, and raise what the first of them raised."""
+    """Run each function in a thread of its own, and raise the exception of the first that failed."""
     ready = threading.Barrier(len(works))
 
     def started(work: Callable[[], object]) -> Callable[[], object]:
         def run() -> None:
-            ready.wait(PATIENCE)
+            ready.wait(WAIT_SECONDS)
             work()
 
         return run

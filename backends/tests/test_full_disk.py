@@ -57,7 +57,7 @@ def test_writing_goes_on_when_there_is_room_again(
     ballast.unlink()
     container.write(refused)
     if engine == "rocksdb":
-        with pytest.raises(StorageError, match="opened anew"):  # rather than end early
+        with pytest.raises(StorageError, match="reopened"):  # rather than end early
             list(scan)
     else:
         assert len(list(scan)) == 10 * written - 1

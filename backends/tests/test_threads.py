@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aimstore.errors import ClosedError
-from aimstore.testing.waiting import PATIENCE, Background
+from aimstore.testing.waiting import WAIT_SECONDS, Background
 
 OPTIONS = {"lmdb": {"map_size": "1MiB"}, "rocksdb": {"write_buffer_size": "256KiB"}}
 """So that the map grows, and tables are written, while others read."""
@@ -22,7 +22,7 @@ def test_threads_that_read_while_another_closes_get_an_answer_or_closed_error(
     started = Barrier(4)
 
     def read() -> None:
-        started.wait(PATIENCE)
+        started.wait(WAIT_SECONDS)
         with pytest.raises(ClosedError):  # noqa: PT012  whichever of them finds it closed
             while True:
                 for key, value in items.items():
@@ -32,7 +32,7 @@ def test_threads_that_read_while_another_closes_get_an_answer_or_closed_error(
                 container.flush(sync=True)
 
     readers = [Background(read) for _ in range(3)]
-    started.wait(PATIENCE)
+    started.wait(WAIT_SECONDS)
     fill(container, 3000, 1000, b"more")
     container.close()
     for reader in readers:

@@ -32,7 +32,7 @@ def test_reversed_ranges_and_other_types_are_refused() -> None:
     with pytest.raises(ValueError, match="reversed"):
         KeyRange(b"b", b"a").check()
     for wrong in (KeyRange("a"), KeyRange(b"a", "b"), KeyRange(bytearray(b"a")), KeyRange(None)):  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="are bytes"):
+        with pytest.raises(TypeError, match="must be bytes"):
             wrong.check()
 
 
@@ -57,11 +57,11 @@ def test_a_batch_keeps_its_operations_in_order_and_counts_bytes() -> None:
 @pytest.mark.parametrize("key", ["a", 1, None, bytearray(b"a"), memoryview(b"a")])
 def test_a_batch_takes_bytes_only(key: object) -> None:
     batch = WriteBatch()
-    with pytest.raises(TypeError, match="a key is bytes"):
+    with pytest.raises(TypeError, match="a key must be bytes"):
         batch.put(key, b"")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a key is bytes"):
+    with pytest.raises(TypeError, match="a key must be bytes"):
         batch.delete(key)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a value is bytes"):
+    with pytest.raises(TypeError, match="a value must be bytes"):
         batch.put(b"k", key)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one byte"):
         batch.put(b"", b"")

@@ -18,7 +18,7 @@ def test_what_is_open_may_be_used() -> None:
         (State.NOT_OPENED, ClosedError, "the door is not open yet"),
         (State.CLOSED, ClosedError, "the door is closed"),
         (State.RELEASED, FencedError, "the door was released"),
-        (State.LOST, FencedError, "the door was lost to another writer"),
+        (State.LOST, FencedError, "the door is lost"),
         (State.FORKED, ClosedError, "the door belongs to the parent process; a forked child needs its own"),
     ],
 )

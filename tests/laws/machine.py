@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from aimstore import Repo, Run, maintenance
+from aimstore.encoding.moments import from_microseconds
 from aimstore.errors import AimstoreError, QueryRuntimeError, RunNotFoundError
 from aimstore.metadata import default_properties
-from aimstore.moments import from_microseconds
 from aimstore.repository import context_of
 from aimstore.types import INDEX_PATH
 from tests.laws import strategies

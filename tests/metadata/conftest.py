@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from sqlalchemy import create_engine
 
 from aimstore.metadata import models, open_store
 from aimstore.metadata.store import MetadataStore
+from aimstore.storage.locks import FilesystemLock
 
 Lock = Callable[[], AbstractContextManager[object]]
 
@@ -34,7 +34,7 @@ def url(path: Path) -> str:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Lock:
-    return lambda: FileLock(tmp_path / "lock", timeout=60)
+    return lambda: FilesystemLock.acquire("database", tmp_path / "lock", timeout=60)
 
 
 @pytest.fixture

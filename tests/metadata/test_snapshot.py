@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aimstore.abc import Term
+from aimstore.encoding.moments import from_microseconds
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.metadata.store import MetadataStore
-from aimstore.moments import from_microseconds
 
 RUNS = [f"{number:024x}" for number in range(6)]
 MOMENTS = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(microseconds=i) for i in range(3)]

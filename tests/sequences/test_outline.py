@@ -20,8 +20,8 @@ from aimstore.sequences.limits import OutlineSizes, WriterLimits
 from aimstore.sequences.outline import extremes, in_fewer
 from aimstore.sequences.reader import read_outline
 from aimstore.sequences.sequence import Metric
-from aimstore.storage.counting import CountingContainer
 from aimstore.storage.layout import OUTLINE, read_sequences
+from aimstore.testing.counting import CountingContainer
 
 
 def sizes(*, seal: int, piece: int, fan: int) -> WriterLimits:

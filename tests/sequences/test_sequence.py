@@ -13,9 +13,9 @@ from aimstore.encoding.keys import encode_path
 from aimstore.errors import CorruptionError
 from aimstore.sequences.sequence import Metric, Sequence
 from aimstore.sequences.writer import SequenceWriter
-from aimstore.storage.counting import CountingContainer
 from aimstore.storage.layout import read_sequences
 from aimstore.storage.memory import MemoryContainer
+from aimstore.testing.counting import CountingContainer
 
 Point = tuple[int, float]
 

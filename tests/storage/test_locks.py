@@ -345,3 +345,59 @@ def test_a_refusal_of_the_system_leaves_the_lock_free(file: Path, code: int, mon
             take(file)
     assert caught.value.errno == code
     take(file).release()
+
+
+def test_a_symbolic_link_in_the_place_of_a_lock_file_is_refused(file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("somebody else's")
+    file.parent.mkdir()
+    file.symlink_to(target)
+    with pytest.raises(StorageError, match=re.escape(str(file))):
+        take(file)
+    assert target.read_text() == "somebody else's"
+
+
+def test_a_pipe_in_the_place_of_a_lock_file_is_refused(file: Path) -> None:
+    file.parent.mkdir()
+    os.mkfifo(file)
+    with pytest.raises(StorageError, match=f"{re.escape(str(file))}: not a regular file"):
+        take(file)
+
+
+def test_a_file_with_another_name_is_not_written_to(file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("somebody else's")
+    file.parent.mkdir()
+    file.hardlink_to(target)
+    with take(file) as lock:
+        lock.check()
+        assert lock_owner(file) == lock.owner
+    assert target.read_text() == "somebody else's"
+
+
+def test_no_child_keeps_a_lock_file_open_whenever_it_is_forked(file: Path) -> None:
+    done = threading.Event()
+
+    def take_turns() -> None:
+        while not done.is_set():
+            take(file, timeout=1).release()
+
+    threads = [threading.Thread(target=take_turns) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            child = os.fork()
+            if child == 0:
+                opened = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+                os._exit(any(str(file) in str(name) for name in opened))
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_lock_of_this_process_is_described_as_its_own(file: Path) -> None:
+    with take(file), pytest.raises(LockedError, match="which is this process; close what holds it here"):
+        take(file)

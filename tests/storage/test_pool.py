@@ -4,6 +4,7 @@ import pytest
 
 from aimstore.abc import Mode
 from aimstore.errors import ClosedError
+from aimstore.storage.limits import ReaderPoolLimits
 from aimstore.storage.memory import MemoryBackend
 from aimstore.storage.pool import ReaderPool
 
@@ -26,7 +27,7 @@ def test_a_reader_is_kept_for_the_next_use() -> None:
 
 
 def test_idle_readers_are_bounded_and_the_least_recent_goes_first() -> None:
-    pool = ReaderPool(backend_with("a", "b", "c"), limit=2)
+    pool = ReaderPool(backend_with("a", "b", "c"), ReaderPoolLimits(idle_readers=2))
     lent = {}
     for path in ("a", "b", "a", "c"):
         with pool.reading(path) as lent[path]:
@@ -35,7 +36,7 @@ def test_idle_readers_are_bounded_and_the_least_recent_goes_first() -> None:
 
 
 def test_a_reader_in_use_is_not_closed() -> None:
-    pool = ReaderPool(backend_with("a", "b"), limit=0)
+    pool = ReaderPool(backend_with("a", "b"), ReaderPoolLimits(idle_readers=0))
     with pool.reading("a") as a:
         with pool.reading("b") as b:
             pass

@@ -13,9 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from aimstore.abc import WriteBatch
 from aimstore.encoding.keys import encode_path
 from aimstore.errors import CorruptionError, EncodingError
-from aimstore.storage.counting import CountingContainer
 from aimstore.storage.memory import MemoryContainer
 from aimstore.storage.tree import Tree
+from aimstore.testing.counting import CountingContainer
 from aimstore.types import TreePath
 
 NAMES = st.sampled_from(["a", "b", "ab", "", "é", 0, 1, -1, 300])
@@ -102,6 +102,11 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def below(tree: Tree, key: TreePath | str) -> Tree:
+    """The tree below a place of another one, which need not exist."""
+    return Tree(tree.container, (*tree.root, *((key,) if isinstance(key, str) else key)))
+
+
 class TreeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +129,7 @@ class TreeMachine(RuleBasedStateMachine):
     @rule(path=PATHS, value=VALUES, at=st.integers(0, 4))
     def set(self, path: TreePath, value: Any, at: int) -> None:
         def change() -> None:
-            self.tree.subtree(path[:at])[path[at:]] = value
+            below(self.tree, path[:at])[path[at:]] = value
 
         self.attempt(change, lambda: assign(self.model, path, value))
 
@@ -159,7 +164,7 @@ class TreeMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS, at=st.integers(0, 4))
     def read(self, path: TreePath, at: int) -> None:
-        tree = self.tree.subtree(path[:at])
+        tree = below(self.tree, path[:at])
         try:
             expected = lookup(self.model, path)
         except KeyError:
@@ -168,7 +173,7 @@ class TreeMachine(RuleBasedStateMachine):
             with pytest.raises(KeyError):
                 tree[path[at:]]
             with pytest.raises(KeyError):
-                list(self.tree.subtree(path))
+                list(below(self.tree, path))
         else:
             assert path[at:] in tree
             assert same(tree[path[at:]], expected)
@@ -176,7 +181,7 @@ class TreeMachine(RuleBasedStateMachine):
             self.children(path, expected)
 
     def children(self, path: TreePath, expected: Any) -> None:
-        tree = self.tree.subtree(path)
+        tree = below(self.tree, path)
         if not isinstance(expected, dict | list | tuple):
             for iterate in (tree.keys, tree.items):
                 with pytest.raises(TypeError, match="no children"):
@@ -223,13 +228,13 @@ def tree(container: CountingContainer) -> Tree:
 
 
 def test_paths_may_be_written_in_every_way(tree: Tree) -> None:
-    assert tree["hparams", "lr"] == tree[("hparams", "lr")] == tree.subtree("hparams")["lr"] == 0.1
-    assert tree["hparams"] == tree.subtree("hparams")[...] == tree.subtree("hparams")[()]
+    assert tree["hparams", "lr"] == tree[("hparams", "lr")] == below(tree, "hparams")["lr"] == 0.1
+    assert tree["hparams"] == below(tree, "hparams")[...] == below(tree, "hparams")[()]
     assert tree["hparams", "opt", "betas", 1, "x"] == tree["hparams", "opt", "betas", -1, "x"] == 1
     assert ("hparams", "lr") in tree
     assert "nothing" not in tree
     assert ... in Tree(MemoryContainer())
-    assert () not in tree.subtree("nothing")
+    assert () not in below(tree, "nothing")
     for wrong in (True, 1.5, None, ("a", b"b")):
         with pytest.raises(EncodingError, match="a path consists of str and int"):
             tree[wrong]  # type: ignore[index]
@@ -267,9 +272,9 @@ def test_children_are_found_by_skipping_what_lies_below_them(tree: Tree, contain
     assert list(tree) == ["before", "hparams", "later"]
     assert container.reset().read < 40
     assert next(tree.keys()) == "before"
-    assert next(iter(tree.subtree("later").items())) == (0, {"deep": []})
+    assert next(iter(below(tree, "later").items())) == (0, {"deep": []})
     assert container.reset().read < 10
-    assert len(list(tree.subtree("later"))) == 1000
+    assert len(list(below(tree, "later"))) == 1000
     counts = container.reset()
     assert (counts.scans, counts.items) == (1, 1000)
 
@@ -279,7 +284,7 @@ def test_children_are_listed_without_being_decoded(container: CountingContainer)
     tree["a"] = tree["b", "c"] = tree["d"] = 1
     container.put(encode_path(("b", "c")), b"\xc1 no record")
     assert list(tree) == ["a", "b", "d"]
-    assert list(tree.subtree("b")) == ["c"]
+    assert list(below(tree, "b")) == ["c"]
     assert "b" in tree
     assert next(tree.items()) == ("a", 1)
     with pytest.raises(CorruptionError, match=r"memory: below b"):
@@ -289,7 +294,7 @@ def test_children_are_listed_without_being_decoded(container: CountingContainer)
 
 
 def test_items_are_a_snapshot(tree: Tree) -> None:
-    items = tree.subtree("hparams").items()
+    items = below(tree, "hparams").items()
     first = next(items)
     tree["hparams"] = {"other": 1}
     assert [first[0], *(name for name, _ in items)] == ["empty", "lr", "opt"]

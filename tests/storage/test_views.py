@@ -1,4 +1,4 @@
-"""Containers over containers: prefix, union, read-only, counting."""
+"""Containers over containers: passing on, prefix, counting."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aimstore.abc import Container, KeyRange, Mode, WriteBatch
-from aimstore.errors import ClosedError, ReadOnlyError
-from aimstore.storage.counting import CountingContainer, Counts
+from aimstore.abc import Container, KeyRange, WriteBatch
+from aimstore.errors import ClosedError
 from aimstore.storage.memory import MemoryContainer
 from aimstore.storage.prefix import PrefixContainer
-from aimstore.storage.readonly import ReadOnlyContainer
-from aimstore.storage.union import UnionContainer
+from aimstore.storage.wrapper import WrappingContainer
+from aimstore.testing.counting import CountingContainer, Counts
 
 BYTES = st.binary(max_size=3) | st.sampled_from([b"\xff", b"\xff\xff", b"p", b"p\xff", b"q"])
 KEYS = BYTES.filter(bool)
@@ -74,51 +73,17 @@ def test_prefix_writes_nothing_outside(
     assert dict(base.items()) == expected
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(DATA, max_size=4), BYTES, st.none() | BYTES)
-def test_union_gives_each_key_from_the_first_layer_that_has_it(
-    layers: list[dict[bytes, bytes]], start: bytes, stop: bytes | None
-) -> None:
-    model: dict[bytes, bytes] = {}
-    for layer in reversed(layers):
-        model.update(layer)
-    assert_same(UnionContainer(*map(filled, layers)), model, ordered(start, stop))
-
-
-def test_a_union_scan_is_a_snapshot() -> None:
-    first, second = filled({b"a": b"1"}), filled({b"b": b"2"})
-    scan = UnionContainer(first, second).items()
-    first.put(b"b", b"new")
-    second.put(b"c", b"new")
-    assert list(scan) == [(b"a", b"1"), (b"b", b"2")]
-
-
-@pytest.mark.parametrize("view", [ReadOnlyContainer, UnionContainer])
-def test_views_for_reading_refuse_writes(view: type[ReadOnlyContainer | UnionContainer]) -> None:
-    base = filled({b"a": b"1"})
-    container = view(base)
-    assert container.mode is Mode.READ
-    for write in (
-        lambda: container.put(b"b", b"2"),
-        lambda: container.delete(b"a"),
-        lambda: container.write(WriteBatch()),
-    ):
-        with pytest.raises(ReadOnlyError):
-            write()
-    assert list(container.items()) == list(base.items()) == [(b"a", b"1")]
-
-
 @settings(max_examples=50, deadline=None)
 @given(DATA, BYTES, st.none() | BYTES)
-def test_read_only_reads_the_same(data: dict[bytes, bytes], start: bytes, stop: bytes | None) -> None:
-    assert_same(ReadOnlyContainer(filled(data)), data, ordered(start, stop))
+def test_a_wrapper_reads_the_same(data: dict[bytes, bytes], start: bytes, stop: bytes | None) -> None:
+    assert_same(WrappingContainer(filled(data)), data, ordered(start, stop))
 
 
-VIEWS = [lambda base: PrefixContainer(base, b"p"), UnionContainer, ReadOnlyContainer]
+VIEWS = [lambda base: PrefixContainer(base, b"p"), WrappingContainer]
 
 
 @pytest.mark.parametrize("make", VIEWS)
-def test_closing_a_view_ends_its_scans_and_leaves_the_base_open(make: type[UnionContainer]) -> None:
+def test_closing_a_view_ends_its_scans_and_leaves_the_base_open(make: type[WrappingContainer]) -> None:
     base = filled({b"pa": b"1", b"pb": b"2"})
     view = make(base)
     scan = view.items()
@@ -132,7 +97,7 @@ def test_closing_a_view_ends_its_scans_and_leaves_the_base_open(make: type[Union
 
 
 @pytest.mark.parametrize("make", [*VIEWS, CountingContainer])
-def test_a_view_of_a_closed_container_raises(make: type[UnionContainer]) -> None:
+def test_a_view_of_a_closed_container_raises(make: type[WrappingContainer]) -> None:
     base = filled({b"pa": b"1", b"pb": b"2"})
     view = make(base)
     scan = view.items()
@@ -141,6 +106,20 @@ def test_a_view_of_a_closed_container_raises(make: type[UnionContainer]) -> None
     for use in (lambda: view.get(b"a"), lambda: list(view.items()), lambda: next(scan), view.refresh):
         with pytest.raises(ClosedError):
             use()
+
+
+def test_a_wrapper_passes_writes_flushes_and_refreshes_on() -> None:
+    base = CountingContainer(filled({b"a": b"1", b"b": b"2"}))
+    flushed: list[bool] = []
+    base._flush = flushed.append  # type: ignore[method-assign]
+    view = WrappingContainer(base)
+    view.put(b"c", b"3")
+    view.delete_range(KeyRange(b"a", b"b"))
+    view.flush(sync=True)
+    view.refresh()
+    assert base.counts == Counts(batches=2, puts=1, range_deletes=1)
+    assert flushed == [True]
+    assert dict(base.items()) == {b"b": b"2", b"c": b"3"}
 
 
 def test_counting_tells_what_was_touched() -> None:

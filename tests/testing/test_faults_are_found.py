@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aimstore.testing.report import Result, run_file
+from aimstore.testing.waiting import WAIT_VARIABLE
 
 ENGINES = Path(__file__).parent / "engines"
 
@@ -26,7 +27,9 @@ def _expected() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def results() -> tuple[Result, ...]:
-    return run_file(ENGINES / "suites.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WAIT_VARIABLE, "5")
+        return run_file(ENGINES / "suites.py")
 
 
 @pytest.mark.parametrize(("engine", "part"), _expected())

@@ -12,7 +12,7 @@ from aimstore.testing import tasks
 from aimstore.testing.containers.fork import in_a_child
 from aimstore.testing.data import INDEX, OTHER_PATH, PATH, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
-from aimstore.testing.waiting import PATIENCE, Background, until
+from aimstore.testing.waiting import WAIT_SECONDS, Background, until
 
 
 class LockTests(Harness):
@@ -92,7 +92,7 @@ class LockTests(Harness):
         had: list[LockOwner] = []
 
         def wait() -> None:
-            with elsewhere.lock(PATH, timeout=PATIENCE) as mine:
+            with elsewhere.lock(PATH, timeout=WAIT_SECONDS) as mine:
                 had.append(mine.owner)
 
         with Background(wait) as waiter:
@@ -100,7 +100,7 @@ class LockTests(Harness):
             assert had == []
             lock.release()
         assert had[0] != lock.owner
-        with backend.lock(PATH, timeout=PATIENCE) as lock:
+        with backend.lock(PATH, timeout=WAIT_SECONDS) as lock:
             assert not lock.contended()
 
     def test_a_lock_held_for_care_says_so(self, backend: Backend, elsewhere: Backend) -> None:
@@ -159,7 +159,7 @@ class LockTests(Harness):
             holder = start(tasks.hold_lock, path)
             holder.hear()
             holder.kill()
-            with backend.lock(path, timeout=PATIENCE) as lock:
+            with backend.lock(path, timeout=WAIT_SECONDS) as lock:
                 assert backend.lock_owner(path) == lock.owner
 
     @needs("multi_process")
@@ -170,7 +170,7 @@ class LockTests(Harness):
             backend.open(PATH, Mode.WRITE)
         writer.kill()
         with (
-            backend.lock(PATH, timeout=PATIENCE) as lock,
+            backend.lock(PATH, timeout=WAIT_SECONDS) as lock,
             backend.open(PATH, Mode.WRITE, lock=lock) as container,
         ):
             holds(container, tasks.batches(1))
@@ -178,7 +178,7 @@ class LockTests(Harness):
     @needs("multi_process")
     def test_processes_wait_for_one_another(self, backend: Backend, start: Start) -> None:
         lock = backend.lock(PATH)
-        impatient, patient = start(tasks.wait_for_lock, PATH, 0.05), start(tasks.wait_for_lock, PATH, PATIENCE)
+        impatient, patient = start(tasks.wait_for_lock, PATH, 0.05), start(tasks.wait_for_lock, PATH, WAIT_SECONDS)
         assert impatient.hear() == patient.hear() == "waiting"
         assert impatient.hear() == "locked"
         until(lock.contended, "a lock that another process waits for is not contended")

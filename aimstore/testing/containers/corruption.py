@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,7 +15,7 @@ from aimstore.errors import CorruptionError
 from aimstore.testing.data import PATH, numbered
 from aimstore.testing.harness import Harness, needs
 
-PLACES = (0.0, 0.02, 0.3, 0.5, 0.7, 0.98, 1.0)
+PLACES: Final = (0.0, 0.02, 0.3, 0.5, 0.7, 0.98, 1.0)
 """Where a file is damaged, from its first byte to its last."""
 
 

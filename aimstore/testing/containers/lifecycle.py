@@ -12,7 +12,7 @@ from aimstore.abc import Backend, Container, KeyRange, Mode, WriteBatch
 from aimstore.errors import ClosedError, ReadOnlyError
 from aimstore.testing.data import PATH, batch_of, fill, holds, numbered
 from aimstore.testing.harness import Harness
-from aimstore.testing.waiting import PATIENCE, Background
+from aimstore.testing.waiting import WAIT_SECONDS, Background
 
 READS: Final[dict[str, Callable[[Container], Any]]] = {
     "get": lambda container: container.get(b"a"),
@@ -116,14 +116,14 @@ class LifecycleTests(Harness):
         begun, closed = threading.Barrier(4), threading.Event()
 
         def read() -> None:
-            begun.wait(PATIENCE)
+            begun.wait(WAIT_SECONDS)
             with pytest.raises(ClosedError):  # noqa: PT012  whichever of the two finds it closed
                 while not closed.is_set():
                     assert list(container.items()) == items
                 list(container.items())
 
         readers = [Background(read) for _ in range(3)]
-        begun.wait(PATIENCE)
+        begun.wait(WAIT_SECONDS)
         list(container.items())
         container.close()
         closed.set()

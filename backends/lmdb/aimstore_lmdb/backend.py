@@ -8,32 +8,37 @@ from typing import Any, ClassVar
 
 from aimstore.abc import Capability, Container, Lock, Mode
 from aimstore.errors import CorruptionError
-from aimstore.storage.filesystem import FilesystemBackend
+from aimstore.storage import FilesystemBackend
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.container import LMDBContainer
+from aimstore_lmdb.limits import LMDBLimits
 
 
 class LMDBBackend(FilesystemBackend):
     """Containers as LMDB environments, one directory each.
 
     Args:
-        root: the directory that holds all of it.
+        root: the directory that holds everything.
         options: by name; see `LMDBOptions`.
+        limits: waiting times and sizes that are not options.
 
     Raises:
-        ConfigError: an option that does not exist, or a value that it does not take.
+        ConfigError: an option does not exist, or has an invalid value.
     """
 
     capability: ClassVar[Capability] = LMDBContainer.capability
     unversioned: ClassVar[frozenset[str]] = frozenset({files.LOCK})
 
-    def __init__(self, root: Path | str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, root: Path | str, options: Mapping[str, Any] | None = None, *, limits: LMDBLimits | None = None
+    ) -> None:
         super().__init__(Path(root))
         self.options = LMDBOptions.parse(options or {})
+        self.limits = limits or LMDBLimits()
 
     def _open_container(self, path: str, directory: Path, mode: Mode, lock: Lock | None) -> Container:
-        return LMDBContainer(path, directory, mode, lock, self.options)
+        return LMDBContainer(path, directory, mode, lock, self.options, self.limits)
 
     def _is_container(self, directory: Path) -> bool:
         return files.is_container(directory)
@@ -41,7 +46,7 @@ class LMDBBackend(FilesystemBackend):
     def version(self, path: str) -> str | None:
         """A token of the last committed transaction: the file changes in place, often without a change of its size."""
         try:
-            found = files.state(self._place(path).directory)
+            found = files.state(self.files_of(path).directory)
         except CorruptionError:
             return super().version(path)
         if found is None or not found.transaction:
@@ -50,4 +55,4 @@ class LMDBBackend(FilesystemBackend):
 
     def size(self, path: str) -> int:
         """Bytes of the disk that the container takes; its files may have holes."""
-        return files.disk_usage(self._place(path).directory)
+        return files.disk_usage(self.files_of(path).directory)

@@ -13,13 +13,13 @@ class LMDBOptions(Options, engine="lmdb"):
     """How the environments of one repository are written and read.
 
     Attributes:
-        map_size: bytes of address space to begin with, for each open container; `parse` also takes text with a unit,
-            such as "4GiB". It takes neither memory nor disk, may be larger than the disk, and grows as the data does,
-            at the cost of reading what open scans have yet to give into memory.
+        map_size: initial address space for each open container, in bytes; `parse` also accepts text with a unit, such as
+            "4GiB". It uses neither memory nor disk, may be larger than the disk, and grows with the data. Growing reads
+            the rest of each open scan into memory.
         sync: when data is put on the disk. "batch": before each batch becomes visible, so that after a crash of the
-            machine a container holds whole batches and lacks the last one at most. "flush": at `flush(sync=True)` and
-            when the container is closed. Faster on a disk, and as safe when only the process is killed; but a crash of
-            the machine in between can damage the container.
+            machine a container holds whole batches and lacks at most the last one. "flush": at `flush(sync=True)` and
+            when the container is closed. That is faster on a disk, and as safe where only the process is killed; but a
+            crash of the machine in between can damage the container.
     """
 
     map_size: int = size(1 << 30, least=64 << 10, most=1 << 45)

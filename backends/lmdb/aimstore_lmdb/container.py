@@ -4,64 +4,48 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Generator, Iterable
-from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
+from aimstore.abc import Capability, Item, KeyRange, Mode, Op, WriteBatch
 from aimstore.errors import StorageError
+from aimstore.storage import EmbeddedContainer
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.cursor import Cursor
 from aimstore_lmdb.engine import MAX_KEY_SIZE
 from aimstore_lmdb.environment import SharedEnvironment
 from aimstore_lmdb.integrity import seal, unseal
+from aimstore_lmdb.limits import LMDBLimits
 from aimstore_lmdb.registry import acquire, release
 
-_STEPS = 256
+_STEP_ITEMS: Final = 256
 """Items that a scan takes at a time."""
 
 
-class LMDBContainer(Container):
+class LMDBContainer(EmbeddedContainer[LMDBOptions, LMDBLimits]):
     """One environment in one directory.
 
-    A reader sees at each call what is committed by then; a scan, and `get_many`, see one state. An open scan keeps the
-    pages of its state from being used again, so that the file grows as long as others write.
+    A reader sees at each call what is committed by then; a scan and `get_many` see one state. An open scan keeps the pages
+    of its state from being reused, so that the file grows as long as others write.
     """
 
     capability: ClassVar[Capability] = Capability(
         persistent=True, multi_process=True, durable_sync=True, max_key_size=MAX_KEY_SIZE
     )
 
-    def __init__(
-        self,
-        path: str,
-        directory: Path,
-        mode: Mode = Mode.WRITE,
-        lock: Lock | None = None,
-        options: LMDBOptions | None = None,
-    ) -> None:
-        """
-        Args:
-            path: where it lies in its backend; shown in errors.
-            directory: of the environment. For writing it is made where it does not exist; its parent does.
-            mode: reading or writing.
-            lock: checked before each write; released by `close()` where this container owns it.
-            options: the defaults where None.
+    options_type: ClassVar = LMDBOptions
+    limits_type: ClassVar = LMDBLimits
 
-        Raises:
-            FileNotFoundError: for reading, and there is no environment.
-            CorruptionError, StorageError: it cannot be opened.
-        """
-        self._outdated: list[SharedEnvironment] = []  # in which scans may be open
-        super().__init__(path, mode, lock)
-        self._directory = directory
-        self._options = options or LMDBOptions()
-        self._owner = (secrets.token_hex(8) if lock is None else lock.owner.token).encode()
-        self._shared = self._open()
+    _environments: tuple[SharedEnvironment, ...] = ()
+    """All that are held: the current one is the last, and scans may be open in the others."""
 
-    def _open(self) -> SharedEnvironment:
+    def _start(self) -> None:
+        self._owner = (secrets.token_hex(8) if self._lock is None else self._lock.owner.token).encode()
+        self._open()
+
+    def _open(self) -> None:
         writing = self.mode is Mode.WRITE
-        shared = acquire(self._directory, self.path, self._options, writable=writing)
+        shared = acquire(self._directory, self.path, self._options, self._limits, writable=writing)
         try:
             if writing:
                 shared.claim(self._owner)
@@ -70,7 +54,8 @@ class LMDBContainer(Container):
         except BaseException:
             release(shared)
             raise
-        return shared
+        self._shared = shared
+        self._environments += (shared,)
 
     # Reading
 
@@ -89,18 +74,17 @@ class LMDBContainer(Container):
             steps = 1  # many a scan is for one item
             while items := cursor.take(steps):
                 yield from items
-                steps = _STEPS
+                steps = _STEP_ITEMS
         finally:
             cursor.end()
 
     def _refresh(self) -> None:
         with self._mutex:
             if self.mode is Mode.READ and not self._catch_up(self._shared):
-                self._outdated.append(self._shared)
-                self._shared = self._open()
+                self._open()
 
     def _catch_up(self, shared: SharedEnvironment) -> bool:
-        """Have `shared` show what the file does; False where there is another file by now."""
+        """Make `shared` show what the file holds. Returns False where another file has replaced it."""
         found = files.state(self._directory)
         if found is None:
             raise StorageError(f"{self.path} was deleted")
@@ -132,9 +116,10 @@ class LMDBContainer(Container):
             if self.mode is Mode.WRITE and self._options.sync == "flush":
                 self._shared.flush()
         finally:
-            for shared in self._outdated:
+            *outdated, current = self._environments
+            for shared in outdated:
                 release(shared)
-            release(self._shared, self._owner if self.mode is Mode.WRITE else None)
+            release(current, self._owner if self.mode is Mode.WRITE else None)
 
     def _handles(self) -> Iterable[object]:
-        return (*self._outdated, self._shared) if hasattr(self, "_shared") else ()
+        return self._environments

@@ -1,10 +1,11 @@
-"""A place in the items of an environment: what a scan holds between its steps."""
+"""A position in the items of an environment, which a scan holds between its steps."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from typing import Final
 from zlib import crc32
 
 from aimstore.abc import Item, KeyRange
@@ -13,13 +14,13 @@ from aimstore_lmdb import engine
 from aimstore_lmdb.environment import SharedEnvironment
 from aimstore_lmdb.integrity import WHOLE, damage, seek
 
-_STEP_BYTES = 64 << 10
-_STEPS = 256
-_BEHIND_ALL = b"\xff" * (engine.MAX_KEY_SIZE + 1)
+_STEP_BYTES: Final = 64 << 10
+_STEPS: Final = 256
+_BEHIND_ALL: Final = b"\xff" * (engine.MAX_KEY_SIZE + 1)
 
 
 class Cursor:
-    """A read transaction, which is a snapshot taken now, and how far it was read."""
+    """A read transaction, which is a snapshot taken now, and how far it has been read."""
 
     def __init__(self, path: str, shared: SharedEnvironment, keys: KeyRange, reverse: bool) -> None:
         self._path = path
@@ -53,7 +54,7 @@ class Cursor:
             self._unread = cursor.iterprev() if self._reverse else cursor.iternext()
 
     def take(self, steps: int) -> list[Item]:
-        """The next items: at most `steps`, and not many more bytes than a step may have. Empty after the last."""
+        """The next items: at most `steps`, and fewer where they are large. Empty after the last."""
         return self._shared.read("scan", lambda _: self._take(steps))
 
     def _take(self, steps: int) -> list[Item]:
@@ -92,7 +93,7 @@ class Cursor:
         return True
 
     def end(self) -> None:
-        """Let the transaction go. What was read ahead can still be taken."""
+        """End the transaction. Items that were read ahead can still be taken."""
         self._unread = iter(())
         if self._transaction is not None:
             self._shared.end(self, self._transaction)

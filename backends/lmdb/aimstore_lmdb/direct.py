@@ -1,21 +1,21 @@
-"""LMDB without the backend, each work in the shortest loop that is correct: what containers are measured against."""
+"""LMDB without the backend, in the shortest correct loops: what containers are measured against."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from zlib import crc32
 
 from aimstore_lmdb.engine import Environment, Items
 from aimstore_lmdb.integrity import WHOLE, damage, seal
 
-_ITEMS = b"items"
+_ITEMS: Final = b"items"
 
 
 class DirectLoops:
-    """The loops of `aimstore.testing.benchmarks.Loops`. LMDB has no checksums; whoever wants to know that a value is whole
-    checks one, so these do."""
+    """The loops of `aimstore.testing.benchmarks.Loops`. LMDB has no checksums, so the loops check one, as containers do."""
 
     def __init__(self, environment: Environment, items: Items) -> None:
         self._environment = environment

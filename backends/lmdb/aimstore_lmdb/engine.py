@@ -43,27 +43,26 @@ MAX_KEY_SIZE: Final = 511
 
 _log = logging.getLogger("aimstore.lmdb")
 
-_MAX_READERS = 1024
-_MOST_COMPACTED = 64 << 20
-_LEAST_MAP = 64 << 10
-_ITEMS = b"items"
-_OWNER = b"owner"
-"""In the main database, which holds besides only the name of the other: no item can have it for a key."""
+_MAX_READERS: Final = 1024
+_LEAST_MAP_BYTES: Final = 64 << 10
+_ITEMS: Final = b"items"
+_OWNER: Final = b"owner"
+"""A key of the main database, which otherwise holds only the name of the database of items. No item has this key."""
 
 
 # Errors
 
 Error = lmdb.Error
 
-FULL = lmdb.MapFullError
+FULL: Final = lmdb.MapFullError
 """A write that needs a larger map; nothing of it is stored."""
 
-READERS_FULL = lmdb.ReadersFullError
+READERS_FULL: Final = lmdb.ReadersFullError
 
-STALE = (lmdb.MapResizedError, lmdb.PanicError)
-"""What an environment raises that has to be opened anew: another process has outgrown its map, or writing failed half-way."""
+STALE: Final = (lmdb.MapResizedError, lmdb.PanicError)
+"""Errors after which to reopen the environment: another process has outgrown the map, or a write failed half-way."""
 
-_CORRUPT = (
+_CORRUPT: Final = (
     lmdb.CorruptedError,
     lmdb.PageNotFoundError,
     lmdb.InvalidError,
@@ -75,11 +74,11 @@ _CORRUPT = (
 
 
 def error_of(error: lmdb.Error, path: str, doing: str) -> AimstoreError:
-    """What an error of lmdb means.
+    """The aimstore error for an error of lmdb.
 
     Args:
         path: the container's path, for the message.
-        doing: what failed, for the message.
+        doing: the operation that failed, for the message.
     """
     message = f"{path}: {doing}: {error}"
     if isinstance(error, _CORRUPT):
@@ -88,7 +87,7 @@ def error_of(error: lmdb.Error, path: str, doing: str) -> AimstoreError:
         return ReadOnlyError(message)
     if isinstance(error, READERS_FULL):
         message = (
-            f"{path}: {doing}: all {_MAX_READERS} places for readers are taken; close some, or end their processes"
+            f"{path}: {doing}: all {_MAX_READERS} reader slots are taken; close some readers, or end their processes"
         )
     raised = StorageError(message)
     code = getattr(error, "code", 0)
@@ -104,21 +103,36 @@ def open_environment(
 ) -> tuple[Environment, Items]:
     """Open the environment in `directory`, which exists, and its database of items.
 
-    The map is made smaller where this process is not allowed as much address space, but holds what there is.
+    The map is smaller than wanted where this process may not have as much address space, but it holds all data.
 
     Args:
-        writable: also make the database of items, where it is missing.
+        writable: also create the database of items where it is missing.
         map_size: bytes of address space wanted.
         sync: put the pages of each transaction on the disk before it becomes visible.
 
     Raises:
-        FileNotFoundError: it is only just being made, or not there.
-        CorruptionError, StorageError: it cannot be opened.
+        FileNotFoundError: the environment is missing, or is being created just now.
+        CorruptionError, StorageError: the environment cannot be opened.
     """
     doing = f"cannot open for {'writing' if writable else 'reading'}"
+    environment = _open_files(directory, path, doing, writable=writable, map_size=map_size, sync=sync)
+    try:
+        environment.reader_check()  # readers that were killed would keep pages from being reused
+        return environment, _open_items(environment, writable)
+    except lmdb.Error as error:
+        committed = environment.info()["last_txnid"]
+        environment.close()
+        if not isinstance(error, lmdb.NotFoundError):
+            raise error_of(error, path, doing) from error
+        if committed:
+            raise CorruptionError(f"{path}: {directory} is an LMDB environment of another program") from error
+        raise _missing(directory, path) from error
+
+
+def _open_files(directory: Path, path: str, doing: str, *, writable: bool, map_size: int, sync: bool) -> Environment:
     while True:
         try:
-            environment = lmdb.open(
+            return lmdb.open(
                 os.fspath(directory),
                 map_size=map_size,
                 create=False,
@@ -129,35 +143,31 @@ def open_environment(
                 max_dbs=1,
                 max_spare_txns=1,
             )
-            break
+        except lmdb.MemoryError as error:
+            if map_size <= _LEAST_MAP_BYTES:
+                raise error_of(error, path, doing) from error
+            map_size //= 2
+        except lmdb.MapResizedError:  # another process has outgrown the map meanwhile
+            map_size *= 2
         except lmdb.Error as error:
-            if isinstance(error, lmdb.MemoryError) and map_size > _LEAST_MAP:
-                map_size //= 2
-                continue
-            if isinstance(error, lmdb.MapResizedError):  # outgrown in between
-                map_size *= 2
-                continue
-            if getattr(error, "code", 0) == errno.ENOENT or "No such file" in str(error):
-                raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory)) from error
-            if not writable and isinstance(error, lmdb.ReadonlyError):  # EACCES
-                denied = StorageError(
-                    f"{path}: {doing}: readers too are entered in {directory / 'lock.mdb'}, which this user must be "
-                    "allowed to write (and to make); copy the container to read it elsewhere"
-                )
-                denied.errno = errno.EACCES
-                raise denied from error
-            raise error_of(error, path, doing) from error
-    try:
-        environment.reader_check()  # readers that were killed would keep pages from being used again
-        return environment, _open_items(environment, writable)
-    except lmdb.Error as error:
-        made = environment.info()["last_txnid"]
-        environment.close()
-        if isinstance(error, lmdb.NotFoundError):
-            if made:
-                raise CorruptionError(f"{path}: {directory} is an LMDB environment of another program") from error
-            raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory)) from error
-        raise error_of(error, path, doing) from error
+            raise _opening_error(error, directory, path, doing, writable) from error
+
+
+def _opening_error(error: lmdb.Error, directory: Path, path: str, doing: str, writable: bool) -> Exception:
+    if getattr(error, "code", 0) == errno.ENOENT or "No such file" in str(error):
+        return _missing(directory, path)
+    if not writable and isinstance(error, lmdb.ReadonlyError):  # EACCES
+        denied = StorageError(
+            f"{path}: {doing}: LMDB enters readers in {directory / 'lock.mdb'}, which this user may not write or create; "
+            "get that right, or copy the container to read it elsewhere"
+        )
+        denied.errno = errno.EACCES
+        return denied
+    return error_of(error, path, doing)
+
+
+def _missing(directory: Path, path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
 
 
 def _open_items(environment: Environment, writable: bool) -> Items:
@@ -171,7 +181,7 @@ def _open_items(environment: Environment, writable: bool) -> Items:
 
 
 def write_owner(environment: Environment, transaction: Transaction, owner: bytes) -> None:
-    """Note who may write from now on."""
+    """Store who may write from now on."""
     transaction.put(_OWNER, owner, db=environment.open_db(None))
 
 
@@ -183,16 +193,17 @@ def read_owner(environment: Environment, transaction: Transaction) -> bytes | No
 # Closing
 
 
-def compact(environment: Environment, items: Items, owner: bytes, directory: int) -> bool:
-    """Write a dense copy of the data, and put it on the disk; False where it is not worth it, or fails.
+def compact(environment: Environment, items: Items, owner: bytes, directory: int, most_bytes: int) -> bool:
+    """Write a dense copy of the data and put it on the disk. Returns False where that is not worth it, or fails.
 
-    Worth it is a copy of what is not too large, where a quarter of the pages is free. Pages in use become fuller too: in
-    the order of its keys LMDB fills them, while a page that is split leaves two half empty. No other process has the
+    It is worth it for at most `most_bytes` of data, where a quarter of the pages is free. Pages in use become fuller, too:
+    LMDB fills them when keys arrive in order, while a page that is split leaves two half empty. No other process has the
     environment open.
 
     Args:
-        owner: who may write, or else there is no copy.
-        directory: a descriptor of it.
+        owner: the writer; where another one may write, there is no copy.
+        directory: a descriptor of the directory.
+        most_bytes: bytes of pages in use above which there is no copy.
     """
     try:
         with environment.begin() as transaction:
@@ -201,7 +212,7 @@ def compact(environment: Environment, items: Items, owner: bytes, directory: int
             trees = [transaction.stat(db) for db in (environment.open_db(None), items)]
         pages = environment.info()["last_pgno"] + 1
         used = 2 + sum(tree["branch_pages"] + tree["leaf_pages"] + tree["overflow_pages"] for tree in trees)
-        if 4 * (pages - used) < pages or used * trees[0]["psize"] > _MOST_COMPACTED:
+        if 4 * (pages - used) < pages or used * trees[0]["psize"] > most_bytes:
             return False
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         descriptor = os.open(files.COMPACTED, flags, 0o644, dir_fd=directory)
@@ -230,14 +241,19 @@ def compact(environment: Environment, items: Items, owner: bytes, directory: int
 
 # Forks
 #
-# lmdb refuses to open the files of an environment that is open in the same process, since closing either would drop the
-# locks of both. In a forked child it still counts those of the parent, of which the child has none.
+# lmdb refuses to open files that are open in the same process, since closing either environment would drop the locks of
+# both. It keeps the identities of open files in a set that no public call reaches, and a forked child inherits the set:
+# lmdb then refuses files that only the parent has open. Closing the parent's environments in the child would empty the
+# set, but destroy the parent's data. So a child makes its identities differ from those of the parent, by replacing the
+# private function that derives them. Versions of lmdb without that function have no such set. The fork tests of
+# `backends/tests` fail where a version does it in another way.
 
 
 def _after_fork_in_child() -> None:
     identities: Any = sys.modules.get("lmdb._envid")
-    if identities is not None:
-        keys_of, process = identities.env_keys, os.getpid()
+    keys_of = getattr(identities, "env_keys", None)
+    if keys_of is not None:
+        process = os.getpid()
         identities.env_keys = lambda path, subdir: tuple((*key, process) for key in keys_of(path, subdir))
 
 

@@ -1,7 +1,7 @@
-"""An open environment and what all containers on it do with it: its reads, its writes, its growth.
+"""An open environment, which all its containers share: reads, writes, growth.
 
-Replacing the memory map ends all reading. So reading is done in steps under one lock, which is held for a step only, and
-before the map is replaced each open scan takes what it has yet to give into memory.
+Replacing the memory map ends all reading. So scans read in steps under one lock, which is held for one step at a time, and
+before the map is replaced each open scan reads the rest of its items into memory.
 """
 
 from __future__ import annotations
@@ -12,57 +12,51 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, RLock
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from aimstore.abc import Item
-from aimstore.errors import AimstoreError, ClosedError, CorruptionError, FencedError, StorageError
+from aimstore.abc import OPEN, Item, State
+from aimstore.errors import AimstoreError, CorruptionError, FencedError, StorageError
 from aimstore_lmdb import engine, files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.integrity import seek
+from aimstore_lmdb.limits import LMDBLimits
 from aimstore_lmdb.presence import Presence
 
 _T = TypeVar("_T")
 
-_SPARE = 64 << 20
-"""Bytes that one scan may take into memory when the map is replaced. Those that have more to give are waited for."""
-_PATIENCE = 10.0
-"""Seconds for which they are."""
-_CATCH_UP = 0.05
-"""Seconds that a transaction of another process may take from its appearance in the file to being visible."""
-_CHECK_AFTER = 0.01
-"""Seconds for which single reads trust that the file is as long as it was."""
-_CHECK_EVERY = 1024
-"""Transactions after which a writer looks for readers that were killed; they keep pages from being used again."""
+_POLL_SECONDS: Final = 0.0005
 
 
 class Scan(Protocol):
-    """A read transaction that goes on from step to step."""
+    """A read transaction that continues from step to step."""
 
     def attach(self, transaction: engine.Transaction) -> None:
         """Begin to read from `transaction`."""
 
     def detach(self, limit: int) -> bool:
-        """Take what is left, and end the transaction; False where it is more than `limit` bytes, for another time."""
+        """Read the rest and end the transaction. Returns False after `limit` bytes; then call it again later."""
 
 
 class SharedEnvironment:
     """An environment that is open in this process; see `aimstore_lmdb.registry`.
 
     Args:
-        directory: where it lies.
-        path: of the container, for errors.
-        options: of whoever opens it first; a writer's take their place.
+        directory: where the environment lies.
+        path: the container's path, for errors.
+        options: the options of whoever opens it first; a writer's options replace them.
+        limits: the limits of whoever opens it first.
         writable: whether it is opened for writing.
 
     All methods may be called from several threads, those that write from one at a time.
     """
 
-    def __init__(self, directory: Path, path: str, options: LMDBOptions, writable: bool) -> None:
+    def __init__(self, directory: Path, path: str, options: LMDBOptions, limits: LMDBLimits, writable: bool) -> None:
         self.identity = (0, 0)
         self._directory = directory
         self._file = os.fspath(directory / files.DATA)
         self._path = path
         self._options = options
+        self._limits = limits
         self._writable = writable
         self._writing = RLock()  # taken before the next one
         self._reading = RLock()
@@ -70,7 +64,7 @@ class SharedEnvironment:
         self._fewer_scans = Condition(self._reading)
         self._environment: engine.Environment | None = None
         self._check_due = 0.0
-        self._closed = False
+        self._state: State = OPEN
         self._entered = False
         self._generation = 0
         self._transactions = 0
@@ -102,36 +96,37 @@ class SharedEnvironment:
         self._generation += 1
 
     def _opened(self) -> engine.Environment:
-        if self._closed:
-            raise ClosedError(f"container {self._path} is closed")
-        if self._environment is None:  # it could not be opened anew
+        self._state.check(f"container {self._path}")
+        if self._environment is None:  # reopening failed before
             self._open()
         assert self._environment is not None
         return self._environment
 
     def upgrade(self, options: LMDBOptions) -> None:
-        """Have it open for writing, with these options."""
+        """Reopen the environment for writing, with these options, unless it is open like that."""
         with self._writing:
             if not self._writable or self._options != options:
                 self._writable, self._options = True, options
                 self._renew(max(self._map_size, options.map_size))
 
     def close(self, owner: bytes | None = None) -> None:
-        """End it. All later calls raise `ClosedError`.
+        """Close the environment. All later calls raise `ClosedError`.
 
-        Where no other process has it open, the table of readers is removed, and the data file replaced by one without
-        free pages if these are many.
+        Where no other process has it open, the table of readers is removed; where many pages are free, a dense copy
+        replaces the data file.
 
         Args:
-            owner: on whose behalf to replace it, unless somebody else has claimed to write since.
+            owner: the writer that closes; without one, or where another writer has claimed the container, no copy is made.
         """
         with self._writing, self._reading:
-            self._closed = True
+            self._state = State.CLOSED
             alone = self._presence.alone()
             compacted = False
             if self._environment is not None:
                 if alone and owner is not None and self._is_whole():
-                    compacted = engine.compact(self._environment, self._items, owner, self._presence.directory)
+                    compacted = engine.compact(
+                        self._environment, self._items, owner, self._presence.directory, self._limits.compacted_bytes
+                    )
                 self._environment.close()
                 self._environment = None
             if alone:
@@ -141,7 +136,7 @@ class SharedEnvironment:
     # Reading
 
     def get(self, key: bytes) -> bytes | None:
-        """What is stored under `key` now; None where that is nothing, or only `get_many` can tell."""
+        """The stored bytes under `key` now; None where there are none, or only `get_many` can tell."""
         if time.monotonic() > self._check_due:  # looking each time would take twice as long as what it is for
             self._check_length()
         try:
@@ -154,7 +149,7 @@ class SharedEnvironment:
         return None
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        """What is stored under `keys` now, as one transaction sees it."""
+        """The stored bytes under `keys` now, as one transaction sees them."""
 
         def get(environment: engine.Environment) -> list[bytes | None]:
             with environment.begin(self._items) as transaction:
@@ -169,7 +164,7 @@ class SharedEnvironment:
         return self.read("get", get)
 
     def read(self, doing: str, action: Callable[[engine.Environment], _T]) -> _T:
-        """What `action` gives, called while the environment holds still; once more where that may help."""
+        """The result of `action`, called while the environment cannot change; repeated once where that may help."""
         for again in (True, False):
             generation = self._generation
             try:
@@ -194,16 +189,16 @@ class SharedEnvironment:
         return True
 
     def _check_length(self) -> None:
-        """Raise `CorruptionError` where the file was cut off; reading what is missing would kill this process."""
+        """Raise `CorruptionError` where the file was cut off: reading beyond its end would kill this process."""
         if not self._is_whole():
             raise CorruptionError(f"{self._path}: {self._file} was cut off while it was open")
-        self._check_due = time.monotonic() + _CHECK_AFTER
+        self._check_due = time.monotonic() + self._limits.length_check_seconds
 
     def _is_whole(self) -> bool:
         try:
             stat = os.stat(self._file)  # noqa: PTH116  Path.stat takes twice as long
         except OSError:
-            return True  # deleted: what is open stays
+            return True  # deleted; open files stay readable
         if (stat.st_dev, stat.st_ino) == self.identity:
             if stat.st_size < self._length:
                 return False
@@ -225,7 +220,7 @@ class SharedEnvironment:
         self.read("scan", begin)
 
     def end(self, scan: Scan, transaction: engine.Transaction) -> None:
-        """End what `begin` gave; a second time does nothing."""
+        """End the transaction that `begin` gave; a second call does nothing."""
         with self._reading:
             if scan in self._scans:
                 self._scans.discard(scan)
@@ -233,11 +228,11 @@ class SharedEnvironment:
                 self._fewer_scans.notify_all()
 
     def catch_up(self, transaction: int) -> None:
-        """Return when a committed transaction is visible: it appears in the file shortly before."""
+        """Return when a committed transaction is visible; the file shows it shortly before."""
         self._length = files.check(self._directory)
-        deadline = time.monotonic() + _CATCH_UP
+        deadline = time.monotonic() + self._limits.catch_up_seconds
         while self.read("refresh", _last_transaction) < transaction and time.monotonic() < deadline:
-            time.sleep(0.0005)
+            time.sleep(_POLL_SECONDS)
 
     # Writing
 
@@ -249,13 +244,15 @@ class SharedEnvironment:
         """Store and remove items in one transaction. No key occurs twice.
 
         Raises:
-            FencedError: somebody else has claimed to write since `owner` did; nothing is stored.
+            FencedError: another writer has claimed the container after `owner`; nothing is stored.
             StorageError: nothing is stored.
         """
 
         def write(environment: engine.Environment, transaction: engine.Transaction) -> None:
             if engine.read_owner(environment, transaction) != owner:
-                raise FencedError(f"{self._path}: another writer has opened it since; nothing of the batch is stored")
+                raise FencedError(
+                    f"{self._path}: another writer has opened the container since; nothing of the batch is stored"
+                )
             for key in deletes:
                 transaction.delete(key)
             with transaction.cursor() as cursor:
@@ -286,7 +283,7 @@ class SharedEnvironment:
                 except engine.Error as error:
                     raise self._failure(error, doing, nbytes) from error
             self._transactions += 1
-            if self._transactions % _CHECK_EVERY == 0:
+            if self._transactions % self._limits.reader_check_transactions == 0:
                 environment.reader_check()
 
     def _failure(self, error: engine.Error, doing: str, nbytes: int) -> AimstoreError:
@@ -299,7 +296,7 @@ class SharedEnvironment:
         return full
 
     def flush(self) -> None:
-        """Put all that was written on the disk."""
+        """Put everything that was written on the disk."""
         with self._writing:
             try:
                 self._opened().sync(True)
@@ -314,14 +311,14 @@ class SharedEnvironment:
         self._renew(2 * before + 4 * nbytes)
         if self._map_size <= before:
             full = StorageError(
-                f"{self._path}: the memory map of {before} bytes is full, and this process is not allowed a larger one "
-                "(see `ulimit -v`); nothing of the batch is stored"
+                f"{self._path}: the memory map of {before} bytes is full, and this process may not have a larger one. "
+                "Nothing of the batch is stored; raise the limit of address space (`ulimit -v`)"
             )
             full.errno = errno.ENOMEM
             raise full from error
 
     def _renew(self, map_size: int) -> None:
-        """Open it anew. Whoever calls this holds `_writing`, and has no transaction open."""
+        """Reopen the environment. The caller holds `_writing` and has no transaction open."""
         with self._reading:
             self._detach_scans()
             if self._environment is not None:
@@ -331,12 +328,13 @@ class SharedEnvironment:
             self._opened()
 
     def _detach_scans(self) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while not all(scan.detach(_SPARE) for scan in list(self._scans)):
+        spare = self._limits.detached_scan_bytes
+        deadline = time.monotonic() + self._limits.detached_scan_seconds
+        while not all(scan.detach(spare) for scan in list(self._scans)):
             if not self._fewer_scans.wait(deadline - time.monotonic()):
                 raise StorageError(
                     f"{self._path}: the memory map has to grow, which waits for scans that are open in this process and "
-                    f"have more than {_SPARE} bytes left; close them. Nothing of the batch is stored"
+                    f"have more than {spare} bytes left. Nothing of the batch is stored; close the scans, and write again"
                 )
 
 

@@ -1,4 +1,4 @@
-"""The data file of an LMDB environment, as far as it can be made and judged without LMDB.
+"""The data file of an LMDB environment: what can be created and read without LMDB.
 
 Layout of the format that LMDB 0.9 calls version 1, on 64-bit machines in their own byte order (`mdb.c`: MDB_page,
 MDB_meta, MDB_db, MDB_node)::
@@ -27,33 +27,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aimstore.errors import CorruptionError, StorageError
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 
-DATA = "data.mdb"
-LOCK = "lock.mdb"
-COMPACTED = "data.mdb.compacted"
+DATA: Final = "data.mdb"
+LOCK: Final = "lock.mdb"
+COMPACTED: Final = "data.mdb.compacted"
 
-PAGE = 2048
+PAGE: Final = 2048
 """Bytes of a page in the files that are made here: the least power of two of which half holds the longest key."""
 
-_HEADER = struct.Struct("=QHHHH")
-_META = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
-_NODE = struct.Struct("=HHHH")
-_MAGIC, _VERSION = 0xBEEFC0DE, 1
-_BRANCH, _LEAF, _IS_META, _INTEGER_KEY, _BIG_DATA = 0x01, 0x02, 0x08, 0x08, 0x01
-_NO_PAGE = (1 << 64) - 1
+_HEADER: Final = struct.Struct("=QHHHH")
+_META: Final = struct.Struct("=QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ".replace(" ", ""))
+_NODE: Final = struct.Struct("=HHHH")
+_MAGIC: Final = 0xBEEFC0DE
+_VERSION: Final = 1
+_BRANCH: Final = 0x01
+_LEAF: Final = 0x02
+_IS_META: Final = 0x08
+_INTEGER_KEY: Final = 0x08
+_BIG_DATA: Final = 0x01
+_NO_PAGE: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the newer of the two meta pages says.
+    """The newer of the two meta pages.
 
     Attributes:
-        transaction: number of the last committed one.
-        last_page: greatest number of a page in use, or freed.
-        page_size: in bytes.
+        transaction: number of the last committed transaction.
+        last_page: greatest number of a page that is in use or was freed.
+        page_size: size of a page in bytes.
         free_root: page number of the root of the tree of free pages.
     """
 
@@ -65,7 +71,7 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A data file as it is now: which one it is, its time of change (ns), and its last committed transaction."""
+    """A data file as it is now: device and inode, mtime in ns, and the last committed transaction."""
 
     identity: tuple[int, int]
     mtime: int
@@ -73,12 +79,12 @@ class State:
 
 
 def make(directory: Path) -> None:
-    """Make an empty environment in `directory`, unless there is one. The parent exists.
+    """Create an empty environment in `directory`, unless there is one. The parent exists.
 
     LMDB would do the same, but in whichever of its formats an environment variable names.
     """
     with _opened(directory, os.O_RDWR | os.O_CREAT) as descriptor:
-        # what a crash of the machine left of one that nothing was written to counts as none
+        # the remains of an empty environment, after a crash of the machine, count as none
         if os.fstat(descriptor).st_size <= 2 * PAGE and not os.pread(descriptor, 2 * PAGE, 0).strip(b"\0"):
             os.pwrite(descriptor, empty(), 0)
 
@@ -95,16 +101,16 @@ def _opened(directory: Path, flags: int) -> Iterator[int]:
             os.close(descriptor)
 
 
-def empty(map_size: int = 1 << 20) -> bytes:
+def empty(map_size: int = 1 << 20, page_size: int = PAGE) -> bytes:
     """The two pages of an environment that holds nothing, as `mdb_env_init_meta` writes them."""
     tree = (0, 0, 0, 0, 0, _NO_PAGE)
-    free, items = (PAGE, _INTEGER_KEY, *tree), (0, 0, *tree)
+    free, items = (page_size, _INTEGER_KEY, *tree), (0, 0, *tree)
     pages = (_META.pack(n, 0, _IS_META, 0, 0, _MAGIC, _VERSION, 0, map_size, *free, *items, 1, 0) for n in (0, 1))
-    return b"".join(page.ljust(PAGE, b"\0") for page in pages)
+    return b"".join(page.ljust(page_size, b"\0") for page in pages)
 
 
 def is_container(directory: Path) -> bool:
-    """Whether there is an environment in `directory` that something was committed to."""
+    """Whether there is an environment in `directory` with at least one committed transaction."""
     try:
         size = os.stat(directory / DATA).st_size  # noqa: PTH116  Path.stat takes twice as long
     except (FileNotFoundError, NotADirectoryError):
@@ -122,7 +128,7 @@ def state(directory: Path) -> State | None:
     """The state of the environment in `directory`, None where there is none.
 
     Raises:
-        CorruptionError: the data file is not one of LMDB's.
+        CorruptionError: the data file is not LMDB's.
     """
     try:
         with _opened(directory, os.O_RDONLY) as descriptor:
@@ -139,11 +145,11 @@ def state(directory: Path) -> State | None:
 def check(directory: Path) -> int:
     """The length of the data file in bytes, if it holds all pages that are in use.
 
-    LMDB reads through a memory map, in which the missing end of a file is a fatal signal. The last pages may be missing
-    rightly where they were freed by the transaction that was first to use them.
+    LMDB reads through a memory map, where the missing end of a file is a fatal signal. The last pages may be missing without
+    fault, where the transaction that first used them also freed them.
 
     Raises:
-        CorruptionError: it is shorter than it says.
+        CorruptionError: the file is shorter than its meta page says.
     """
     with _opened(directory, os.O_RDONLY) as descriptor:
         while True:
@@ -153,7 +159,7 @@ def check(directory: Path) -> int:
             if length >= used or _are_free(range(length // meta.page_size, meta.last_page + 1), descriptor, meta):
                 return length
             if _meta(descriptor, directory) == meta:  # else a writer may have changed what was being read
-                raise CorruptionError(f"{directory / DATA} was cut off: of the {used} bytes in use it has {length}")
+                raise CorruptionError(f"{directory / DATA} was cut off: it has {length} of the {used} bytes in use")
 
 
 def _are_free(pages: range, descriptor: int, meta: Meta) -> bool:
@@ -214,7 +220,7 @@ def _free_pages(descriptor: int, meta: Meta) -> set[int]:
 
 
 def disk_usage(directory: Path) -> int:
-    """Bytes of the disk that the files in `directory` take."""
+    """Bytes that the files in `directory` take on the disk."""
     usage = 0
     for name in (DATA, LOCK):
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -223,7 +229,7 @@ def disk_usage(directory: Path) -> int:
 
 
 def sync_directories(directory: Path) -> None:
-    """Put on the disk that there is `directory`, with what it holds."""
+    """Put the entries of `directory`, and its own entry, on the disk."""
     for each in (directory, directory.parent):
         with storage_error(each):
             descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -234,23 +240,23 @@ def sync_directories(directory: Path) -> None:
 
 
 def settle(directory: int, compacted: bool) -> None:
-    """Put a compacted data file in the place of the other, and remove the table of readers. Nobody has either open.
+    """Replace the data file by the compacted one, and remove the table of readers. Nobody has either file open.
 
-    Failing leaves what there was: good, if larger.
+    A failure leaves the old file, which is good, if larger.
 
     Args:
-        directory: a descriptor of it, which stays the same where another directory has taken its place.
+        directory: a descriptor of the directory, which stays the same where another directory has replaced it.
         compacted: whether there is a compacted file.
     """
     with suppress(OSError):
         if compacted:
             os.rename(COMPACTED, DATA, src_dir_fd=directory, dst_dir_fd=directory)
-        # last: what a crash leaves of it beside the new file is made anew by whoever is the first to open it
+        # last: if a crash leaves it beside the new file, the next process that opens the environment recreates it
         os.unlink(LOCK, dir_fd=directory)
 
 
 def has_room(directory: Path, nbytes: int) -> bool:
-    """Whether `nbytes` and the pages above them find room on the disk, as far as the file system tells."""
+    """Whether the disk has room for `nbytes` and the pages above them, as far as the file system tells."""
     with storage_error(directory):
         free = os.statvfs(directory)
     return free.f_bavail * free.f_frsize > 2 * nbytes + 64 * PAGE

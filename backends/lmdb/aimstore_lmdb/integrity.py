@@ -1,8 +1,8 @@
-"""What tells that stored bytes are damaged: a checksum behind each value, and the order of the keys.
+"""How damage to stored bytes is noticed: by a checksum behind each value, and by the order of the keys.
 
-LMDB has neither checksums nor a check of what it reads. A damaged value, or key that is come across, is told by its
-checksum; a damaged key on the way to another one leads astray. Then it is mostly a neighbour of where the search ended,
-or the neighbours are not in order; so these are looked at wherever something was not found, or a scan begins or ends.
+LMDB has no checksums and does not check what it reads. The checksum reveals a damaged value, and a damaged key that is read.
+A damaged key on the way to another key leads a search astray. Then it mostly is a neighbour of where the search ended, or the
+neighbours are not in order. So the neighbours are checked wherever a key was not found, and a scan begins or ends.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ WHOLE: Final = 0x2144DF1C
 
 
 def seal(key: bytes, value: bytes) -> bytes:
-    """What is stored for an item: the value, and the CRC-32 of key and value, least significant byte first."""
+    """The stored bytes of an item: the value, and the CRC-32 of key and value, least significant byte first."""
     return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "little")
 
 
 def unseal(path: str, key: bytes, stored: bytes) -> bytes:
-    """The value in what is stored. Raises `CorruptionError` where it is not what was written for this key."""
+    """The value in stored bytes. Raises `CorruptionError` where they were not written for this key."""
     if zlib.crc32(stored, zlib.crc32(key)) != WHOLE:
         raise damage(path, key)
     return stored[:-4]
@@ -34,9 +34,9 @@ def damage(path: str, key: bytes) -> CorruptionError:
 
 
 def seek(path: str, cursor: engine.Cursor, bound: bytes) -> bool:
-    """Move to the first item that is not less than `bound`, False where there is none; the neighbours were checked.
+    """Move to the first item not below `bound`, and check its neighbours. Returns False where there is no such item.
 
-    A bound longer than a key can be counts as its beginning.
+    A bound that is longer than any key counts as its own beginning.
     """
     bound = bound[: engine.MAX_KEY_SIZE]
     at = cursor.item() if cursor.set_range(bound) else None

@@ -1,7 +1,7 @@
-"""Which processes have an environment open, as far as replacing its files has to know.
+"""Which processes have an environment open, for whoever replaces its files.
 
-LMDB's own table of readers does not tell: it is in one of these files. So everybody who has an environment open holds a
-shared `flock` on its directory.
+LMDB's own table of readers cannot tell, since it is one of these files. So every process that has an environment open holds
+a shared `flock` on its directory.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import fcntl
 import os
 from pathlib import Path
 
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 
 
 class Presence:
     """The sign that this process has the environment in `directory` open, until `end()`.
 
-    Making it waits while another process is alone with the environment, and raises `StorageError` where there is no such
-    directory.
+    The constructor waits while another process is alone with the environment, and raises `StorageError` where the directory is
+    missing.
 
     Attributes:
-        directory: a descriptor of it, -1 after `end()`.
+        directory: a descriptor of the directory; -1 after `end()`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -30,7 +30,7 @@ class Presence:
             fcntl.flock(self.directory, fcntl.LOCK_SH)
 
     def alone(self) -> bool:
-        """Whether no other process has it open; then none can open it before `end()`, which is to be called next."""
+        """Whether no other process has the environment open. If so, none can open it before `end()`; call that next."""
         try:
             fcntl.flock(self.directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -38,9 +38,9 @@ class Presence:
         return True
 
     def end(self) -> None:
-        """Take the sign away. A second call does nothing."""
+        """Withdraw the sign. A second call does nothing."""
         if self.directory >= 0:
-            fcntl.flock(self.directory, fcntl.LOCK_UN)  # a forked child may have the descriptor too
+            fcntl.flock(self.directory, fcntl.LOCK_UN)  # a forked child may have the descriptor, too
             os.close(self.directory)
             self.directory = -1
 

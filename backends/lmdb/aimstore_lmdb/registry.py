@@ -6,12 +6,14 @@ import errno
 import os
 from pathlib import Path
 from threading import Lock
+from typing import Final
 from weakref import WeakValueDictionary
 
 from aimstore.process.forking import track_forks
 from aimstore_lmdb import files
 from aimstore_lmdb.config import LMDBOptions
 from aimstore_lmdb.environment import SharedEnvironment
+from aimstore_lmdb.limits import LMDBLimits
 
 
 class _Registry:
@@ -26,15 +28,17 @@ class _Registry:
         self.open: WeakValueDictionary[tuple[int, int], SharedEnvironment] = WeakValueDictionary()
 
 
-_registry = _Registry()
+_registry: Final = _Registry()
 
 
-def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool) -> SharedEnvironment:
-    """The environment in `directory`, opened where it is not open yet; for writing it is made where it is missing.
+def acquire(
+    directory: Path, path: str, options: LMDBOptions, limits: LMDBLimits, *, writable: bool
+) -> SharedEnvironment:
+    """The environment in `directory`, opened unless it is open already; for writing it is created where it is missing.
 
     Raises:
-        FileNotFoundError: for reading, and there is none.
-        CorruptionError, StorageError: it cannot be opened.
+        FileNotFoundError: there is no environment to read.
+        CorruptionError, StorageError: the environment cannot be opened.
     """
     with _registry.mutex:
         if writable:
@@ -44,7 +48,7 @@ def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool)
             raise FileNotFoundError(errno.ENOENT, f"no container {path}", os.fspath(directory))
         shared = _registry.open.get(found.identity)
         if shared is None:
-            shared = SharedEnvironment(directory, path, options, writable)
+            shared = SharedEnvironment(directory, path, options, limits, writable)
             _registry.open[shared.identity] = shared
         shared.users += 1
     try:
@@ -57,7 +61,7 @@ def acquire(directory: Path, path: str, options: LMDBOptions, *, writable: bool)
 
 
 def release(shared: SharedEnvironment, owner: bytes | None = None) -> None:
-    """Give back what `acquire` gave; the last one closes it, see `SharedEnvironment.close`."""
+    """Give back an acquired environment; its last user closes it, see `SharedEnvironment.close`."""
     with _registry.mutex:
         shared.users -= 1
         if not shared.users:

@@ -12,6 +12,7 @@ import pytest
 from aimstore.abc import KeyRange, Mode, WriteBatch
 from aimstore.errors import ClosedError, CorruptionError, FencedError
 from aimstore_lmdb import files
+from aimstore_lmdb.limits import LMDBLimits
 
 HOLD_A_SCAN = """
 reader = LMDBContainer("db", Path(sys.argv[1]), Mode.READ)
@@ -20,11 +21,8 @@ scan = reader.items(); next(scan); say("reading"); sys.stdin.readline()
 
 
 @pytest.mark.parametrize("limit", [64 << 20, 0])
-def test_growth_spares_open_scans_of_the_process(
-    open_container: Any, fill: Any, monkeypatch: pytest.MonkeyPatch, limit: int
-) -> None:
-    monkeypatch.setattr("aimstore_lmdb.environment._SPARE", limit)
-    writer = open_container(map_size="1MiB")
+def test_growth_spares_open_scans_of_the_process(open_container: Any, fill: Any, limit: int) -> None:
+    writer = open_container(map_size="1MiB", limits=LMDBLimits(detached_scan_bytes=limit))
     items = fill(writer, 400)
     reader = open_container(Mode.READ)
     scans = [writer.items(), reader.items(), reader.items(reverse=True)]
@@ -46,12 +44,8 @@ def test_growth_spares_open_scans_of_the_process(
     assert len(list(reader.keys())) == 5400
 
 
-def test_growth_that_waits_in_vain_loses_nothing(
-    open_container: Any, fill: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aimstore_lmdb.environment._SPARE", 0)
-    monkeypatch.setattr("aimstore_lmdb.environment._PATIENCE", 0.01)
-    writer = open_container(map_size="1MiB")
+def test_growth_that_waits_in_vain_loses_nothing(open_container: Any, fill: Any) -> None:
+    writer = open_container(map_size="1MiB", limits=LMDBLimits(detached_scan_bytes=0, detached_scan_seconds=0.01))
     items = fill(writer, 400)
     scan = writer.items()
     next(scan)
@@ -83,7 +77,7 @@ def test_readers_beyond_the_table_are_refused_clearly(open_container: Any, fill:
     writer = open_container()
     fill(writer, 10)
     scans = []
-    with pytest.raises(OSError, match="all 1024 places for readers are taken"):  # noqa: PT012  at some time
+    with pytest.raises(OSError, match="all 1024 reader slots are taken"):  # noqa: PT012  at some time
         for _ in range(1025):
             scans.append(writer.items())
     assert len(scans) > 1000

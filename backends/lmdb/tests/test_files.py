@@ -24,10 +24,9 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_the_empty_environment_that_is_made_here_is_lmdbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "PAGE", os.sysconf("SC_PAGESIZE"))
+def test_the_empty_environment_that_is_made_here_is_lmdbs(tmp_path: Path) -> None:
     lmdb.open(str(tmp_path / "theirs"), map_size=1 << 22, lib_version=0).close()
-    assert (tmp_path / "theirs" / files.DATA).read_bytes() == files.empty(1 << 22)
+    assert (tmp_path / "theirs" / files.DATA).read_bytes() == files.empty(1 << 22, os.sysconf("SC_PAGESIZE"))
 
 
 def test_the_transaction_and_the_pages_are_read_where_lmdb_writes_them(open_container: Any, tmp_path: Path) -> None:

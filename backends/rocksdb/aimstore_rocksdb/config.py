@@ -21,14 +21,14 @@ class RocksDBOptions(Options, engine="rocksdb"):
     Sizes are in bytes; `parse` also takes text with a unit, such as "4MiB".
 
     Attributes:
-        compression: of data that has left the log: "zstd", "lz4" (faster, larger) or "none".
-        write_buffer_size: data kept in memory, and in the log, before it is written out sorted and compressed. A reader
+        compression: how data that has left the log is compressed: "zstd", "lz4" (faster, larger) or "none".
+        write_buffer_size: data kept in memory and in the log before it is written out, sorted and compressed. A reader
             replays the log each time it opens a container, at about 0.6 ms per MiB.
-        block_size: data compressed and read as one piece. Larger ones compress better and make single reads slower.
+        block_size: data compressed and read as one piece. Larger blocks compress better and make single reads slower.
         block_cache_size: decompressed blocks kept in memory, shared by all containers of the process.
         max_open_files: table files that a container open for writing keeps open; -1 for all. Readers keep all.
-        log_recovery: what opening makes of a damaged log. "strict" raises `CorruptionError` unless only the end is
-            missing, as after a crash; "salvage" drops the first damaged batch and all that follow it.
+        log_recovery: how opening treats a damaged log. "strict" raises `CorruptionError` unless only the end is missing, as
+            after a crash; "salvage" drops the first damaged batch and everything after it.
     """
 
     compression: Literal["zstd", "lz4", "none"] = choice("zstd", "lz4", "none")

@@ -8,78 +8,65 @@ import weakref
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
-from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op
+from aimstore.abc import Capability, Item, KeyRange, Mode, Op
 from aimstore.abc import WriteBatch as Batch
 from aimstore.errors import AimstoreError, StorageError
+from aimstore.storage import EmbeddedContainer
 from aimstore_rocksdb import engine, files
 from aimstore_rocksdb.config import RocksDBOptions
 from aimstore_rocksdb.cursor import Cursor, erase
-from aimstore_rocksdb.engine import Rdict, WriteBatch
+from aimstore_rocksdb.engine import NOT_OPEN, Rdict, WriteBatch
+from aimstore_rocksdb.limits import RocksDBLimits
 
 _T = TypeVar("_T")
-_log = logging.getLogger("aimstore.rocksdb")
+_log: Final = logging.getLogger("aimstore.rocksdb")
 
-_STEPS = 256
+_STEP_ITEMS: Final = 256
 """Items that a scan takes from RocksDB at a time."""
 
 
-class RocksDBContainer(Container):
+class RocksDBContainer(EmbeddedContainer[RocksDBOptions, RocksDBLimits]):
     """One database in one directory.
 
-    A write that an I/O error stopped, such as a full disk, is tried once more on the database opened anew, since
-    RocksDB refuses every further write otherwise. Where that fails too, nothing of the batch is stored, and each later
-    write tries again. Scans that are open when the database is opened anew raise `StorageError` at their next step.
+    After an I/O error, such as a full disk, RocksDB refuses every further write. So the container reopens the database
+    and writes the batch once more. Where that fails too, nothing of the batch is stored, and each later write tries again.
+    Scans that are open when the database is reopened raise `StorageError` at their next step.
     """
 
     capability: ClassVar[Capability] = Capability(
         persistent=True, multi_process=True, durable_sync=True, native_range_delete=True
     )
 
-    _db: Rdict
-    """Absent while there is no open database: after `close()`, and after it could not be opened anew."""
+    options_type: ClassVar = RocksDBOptions
+    limits_type: ClassVar = RocksDBLimits
 
-    def __init__(
-        self,
-        path: str,
-        directory: Path,
-        mode: Mode = Mode.WRITE,
-        lock: Lock | None = None,
-        options: RocksDBOptions | None = None,
-    ) -> None:
-        """
-        Args:
-            path: where it lies in its backend; shown in errors.
-            directory: of the database. For writing it is made where it does not exist; its parent does.
-            mode: reading or writing.
-            lock: checked before each write; released by `close()` where this container owns it.
-            options: the defaults where None.
+    _db: Rdict = NOT_OPEN
+    """`NOT_OPEN` before the database is opened, after `close()`, and after reopening failed."""
+    _state: files.State | None = None
+    _failure: AimstoreError | None = None
+    """The error of the last write, until a write succeeds."""
+    _written = 0
+    """Bytes that this container wrote."""
+    _logged = 0
+    """Bytes that were written since the database was opened."""
 
-        Raises:
-            FileNotFoundError: for reading, and there is no database.
-            LockedError: for writing, and another process has the database open for writing.
-            CorruptionError, StorageError: it cannot be opened.
-        """
-        super().__init__(path, mode, lock)
-        self._directory = directory
-        self._options = options or RocksDBOptions()
+    def _start(self) -> None:
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
-        self._written = 0  # bytes, by this container
-        self._logged = 0  # bytes, since the database was opened
-        self._failure: AimstoreError | None = None  # of the last write, until one succeeds
-        self._state: files.State | None = None
         self._open()
 
     def _open(self) -> None:
         if self.mode is Mode.READ:
-            self._db, self._state = engine.open_for_reading(self._directory, self.path, self._options)
+            self._db, self._state = engine.open_for_reading(self._directory, self.path, self._options, self._limits)
         else:
             if self._lock is not None:
                 self._lock.check()  # it may be long since the first opening
-            self._db = engine.open_for_writing(self._directory, self.path, self._options)
+            self._db = self._opened_for_writing()
             self._logged = 0
+
+    def _opened_for_writing(self) -> Rdict:
+        return engine.open_for_writing(self._directory, self.path, self._options, self._limits)
 
     # Reading
 
@@ -106,7 +93,7 @@ class RocksDBContainer(Container):
             steps = 1  # many a scan is for one item
             while not cursor.ended:
                 yield from self._take(cursor, steps)
-                steps = _STEPS
+                steps = _STEP_ITEMS
         finally:
             cursor.end()
 
@@ -119,13 +106,12 @@ class RocksDBContainer(Container):
             raise engine.error_of(error, self.path, "scan") from error
 
     def _once_more(self, error: Exception, doing: str, action: Callable[[Rdict], _T]) -> _T:
-        """What `action` gives where `error` came of another thread that closed the database or opened it anew."""
+        """Repeat `action` after an `error` that another thread caused by closing or reopening the database."""
         with self._mutex:
-            if self._unusable is not None:
-                self._refuse()
-            if not isinstance(error, (AttributeError, *engine.GONE)):
+            self.check_open()
+            if not isinstance(error, engine.GONE):
                 raise engine.error_of(error, self.path, doing) from error
-            if not hasattr(self, "_db"):
+            if self._db is NOT_OPEN:
                 self._open()
             try:
                 return action(self._db)
@@ -136,7 +122,7 @@ class RocksDBContainer(Container):
         with self._mutex:
             if self.mode is Mode.READ and files.state(self._directory) != self._state:
                 try:
-                    self._open()  # a scan keeps the database that it began with
+                    self._open()  # open scans keep the database that they began with
                 except FileNotFoundError as error:
                     raise StorageError(f"{self.path} was deleted") from error
 
@@ -154,16 +140,13 @@ class RocksDBContainer(Container):
             self._change("flush", lambda db: db.flush_wal(True), 0)
 
     def _change(self, doing: str, action: Callable[[Rdict], None], nbytes: int) -> None:
-        db: Rdict | None = getattr(self, "_db", None)
-        if db is not None and self._failure is None:
+        if self._failure is None:
             try:
-                return action(db)
+                return action(self._db)
             except Exception as error:  # rocksdict raises no narrower class
                 self._failed(error, doing)
-        del db
         with self._mutex:
-            if self._unusable is not None:
-                self._refuse()
+            self.check_open()
             self._recover(doing, nbytes)
             try:
                 action(self._db)
@@ -179,14 +162,14 @@ class RocksDBContainer(Container):
             failure = StorageError(f"{self.path}: {doing}: the database was closed by an earlier error")
         else:
             failure = engine.error_of(error, self.path, doing)
-        if type(failure) is not StorageError:  # nothing that opening anew could mend
+        if type(failure) is not StorageError:  # reopening would not help
             raise failure from error
         self._failure = failure
         return failure
 
     def _recover(self, doing: str, nbytes: int) -> None:
-        if hasattr(self, "_db") and not files.has_room(self._directory, nbytes):
-            # opening anew would fail, and end the reading that is still possible
+        if self._db is not NOT_OPEN and not files.has_room(self._directory, nbytes):
+            # reopening would fail, and end the reading that is still possible
             full = StorageError(f"{self.path}: {doing}: no space left in {self._directory}; nothing of it is stored")
             full.errno = errno.ENOSPC
             raise full from self._failure
@@ -194,14 +177,14 @@ class RocksDBContainer(Container):
 
     def _reopen(self) -> None:
         for cursor in list(self._cursors):
-            cursor.fail(StorageError(f"{self.path}: the scan ended when the database was opened anew"))
-        if hasattr(self, "_db"):
+            cursor.fail(StorageError(f"{self.path}: the scan ended because the database was reopened; scan again"))
+        if self._db is not NOT_OPEN:
             engine.release(self._db, self.path)
-            del self._db
+            self._db = NOT_OPEN
         self._open()
 
     def _write_out(self) -> None:
-        """Do in the calling thread what RocksDB's threads do elsewhere. Open scans have precedence."""
+        """Do RocksDB's background work in the calling thread, unless scans are open."""
         if all(cursor.ended for cursor in list(self._cursors)):
             self._reopen()
 
@@ -215,30 +198,29 @@ class RocksDBContainer(Container):
                 delete(key)
             else:
                 earlier = (key for op, key, _ in islice(batch.ops, index) if op is is_put)
-                erase(native, db, KeyRange(key, value), earlier)
+                erase(native, db, KeyRange(key, value), earlier, self._limits.single_deletes)
         return native
 
     # Lifecycle
 
     def _close(self) -> None:
-        if not hasattr(self, "_db"):
+        if self._db is NOT_OPEN:
             return
-        db = self._db
-        del self._db
+        db, self._db = self._db, NOT_OPEN
         if self.mode is Mode.READ:
             return  # its last reference goes with this frame, or with the scans of an older state
         whole = False
         if self._failure is not None or not files.is_database(self._directory):  # it may have been deleted
             engine.release(db, self.path)
-        elif engine.is_small(db, self._logged):
+        elif engine.is_small(db, self._logged, self._limits):
             engine.release(db, self.path)
             whole = True
         elif engine.without_threads():
             engine.release(db, self.path)
-            engine.release(engine.open_for_writing(self._directory, self.path, self._options), self.path)
+            engine.release(self._opened_for_writing(), self.path)
         else:
             try:
-                engine.settle(db, self._written)
+                engine.settle(db, self._written, self._limits)
                 whole = True
             except Exception as error:  # rocksdict raises no narrower class
                 failure = engine.error_of(error, self.path, "not merged at close; the log keeps all that was written")
@@ -252,4 +234,4 @@ class RocksDBContainer(Container):
             files.remove_events(self._directory)
 
     def _handles(self) -> Iterable[object]:
-        return (self._db,) if hasattr(self, "_db") else ()
+        return () if self._db is NOT_OPEN else (self._db,)

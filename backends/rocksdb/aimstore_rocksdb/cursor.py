@@ -1,20 +1,20 @@
-"""Places in RocksDB's iterators, and what is done by walking along them: scans and the deletion of ranges."""
+"""Walking along RocksDB's iterators: scans, and the deletion of ranges."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from aimstore.abc import Item, KeyRange
 from aimstore.errors import AimstoreError
 from aimstore_rocksdb.engine import Rdict, RdictIter, WriteBatch
 
-_FEW = 1000
-"""Keys of a range up to which each is deleted by itself: a range tombstone slows reads until the tables are merged."""
-_STEP_BYTES = 64 << 10
+_STEP_BYTES: Final = 64 << 10
+"""Bytes after which a step of a scan ends early."""
 
 
 class Cursor:
-    """A place in an iterator of RocksDB, which is a snapshot. Between steps it alone holds the iterator."""
+    """A position in an iterator of RocksDB, which is a snapshot. Between steps only the cursor refers to the iterator."""
 
     __slots__ = ("__weakref__", "_error", "_it", "_keys", "_reverse", "ended")
 
@@ -35,11 +35,11 @@ class Cursor:
                 it.prev()
 
     def take(self, steps: int) -> list[Item]:
-        """The next items: at most `steps`, and not many more bytes than a step may have. Sets `ended` after the last.
+        """The next items: at most `steps`, and fewer where they are large. Sets `ended` after the last.
 
         Raises:
-            AimstoreError: as given to `fail`.
-            Exception: as rocksdict raises it; the items are not all.
+            AimstoreError: the error that was passed to `fail`.
+            Exception: an error of rocksdict; items are missing.
         """
         if self._error is not None:
             raise self._error
@@ -71,30 +71,31 @@ class Cursor:
         return items
 
     def end(self) -> None:
-        """Let the iterator go."""
+        """Release the iterator."""
         self.ended = True
         self._it = None
 
     def fail(self, error: AimstoreError) -> None:
-        """Let the iterator go, and raise `error` at the next step."""
+        """Release the iterator, and raise `error` at the next step."""
         if not self.ended:
             self._error = error
             self._it = None
 
 
-def erase(native: WriteBatch, db: Rdict, keys: KeyRange, earlier: Iterable[bytes]) -> None:
-    """Add the deletion of a range to a batch: of each key where they are few, else of the range.
+def erase(native: WriteBatch, db: Rdict, keys: KeyRange, earlier: Iterable[bytes], single_deletes: int) -> None:
+    """Add the deletion of a range to a batch: key by key where the keys are few, else as a range.
 
     Args:
         native: the batch.
-        db: whose keys are to go.
+        db: the database that holds the keys.
         keys: the range.
         earlier: keys that the batch has put already.
+        single_deletes: keys of the database up to which each is deleted by itself.
     """
     doomed = [key for key in earlier if key in keys]
     cursor = db.iter()
     cursor.seek(keys.start)
-    for _ in range(_FEW):
+    for _ in range(single_deletes):
         key = cursor.key()
         if key is None or key not in keys:
             cursor.status()

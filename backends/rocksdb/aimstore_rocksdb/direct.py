@@ -1,4 +1,4 @@
-"""RocksDB without the backend, each work in the shortest loop that is correct: what containers are measured against."""
+"""RocksDB without the backend, in the shortest correct loops: what containers are measured against."""
 
 from __future__ import annotations
 

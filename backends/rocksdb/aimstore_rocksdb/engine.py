@@ -10,6 +10,7 @@ import re
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import Final, NoReturn, cast
 
 from rocksdict import (
     AccessType,
@@ -26,18 +27,21 @@ from rocksdict import (
 )
 
 from aimstore.errors import AimstoreError, ClosedError, CorruptionError, LockedError, ReadOnlyError, StorageError
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 from aimstore_rocksdb import files
 from aimstore_rocksdb.config import RocksDBOptions
+from aimstore_rocksdb.limits import RocksDBLimits
 
 __all__ = [
     "GONE",
+    "NOT_OPEN",
     "AccessType",
     "Options",
     "Rdict",
     "RdictIter",
     "WriteBatch",
     "error_of",
+    "is_small",
     "open_for_reading",
     "open_for_writing",
     "release",
@@ -45,18 +49,11 @@ __all__ = [
     "without_threads",
 ]
 
-_log = logging.getLogger("aimstore.rocksdb")
+_log: Final = logging.getLogger("aimstore.rocksdb")
 
-_PATIENCE = 2.0
-"""Seconds for which to try again what a writer changes under a reader, or what its last writer is still closing."""
-_PAUSE = 0.003
-_LITTLE = 32 << 20  # merged in a fifth of a second
-_MUCH = 256 << 20  # in one or two
-_LEFT_IN_LOG = 16 << 10
-_FEW_DELETIONS = 100  # merging costs a few milliseconds, more than these are worth
-_READ_ONLY = AccessType.read_only(error_if_log_file_exist=False)
+_READ_ONLY: Final = AccessType.read_only(error_if_log_file_exist=False)
 
-_CAUSES = {
+_CAUSES: Final = {
     os.strerror(code): code
     for code in (
         errno.ENOSPC,
@@ -70,24 +67,37 @@ _CAUSES = {
         errno.ENOENT,
     )
 }
-_SNAPSHOT = re.compile(rf"\S*/{files.PREFIX}[^/\s]+/")
+_SNAPSHOT: Final = re.compile(rf"\S*/{files.PREFIX}[^/\s]+/")
 
 
 # Errors
 
-GONE = (DbClosedError, RuntimeError)
-"""What a database raises that another thread is closing: rocksdict's own word, or PyO3's "Already mutably borrowed"."""
+GONE: Final = (DbClosedError, RuntimeError)
+"""Errors of a database that another thread is closing: rocksdict's own, or PyO3's "Already mutably borrowed"."""
+
+
+class _NotOpen:
+    """Stands for a database where none is open: every use raises `DbClosedError`, as of a closed database."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # Python asks for its own names, and expects this answer
+            raise AttributeError(name)
+        raise DbClosedError("the database is not open")
+
+
+NOT_OPEN: Final = cast(Rdict, _NotOpen())
+"""The database of a container that has none open; compare with `is`."""
 
 
 def error_of(error: Exception, path: str, doing: str) -> AimstoreError:
-    """What an exception of rocksdict means. It raises plain `Exception` with RocksDB's text, and `OSError` of its own.
+    """The aimstore error for an exception of rocksdict, which raises plain `Exception` with RocksDB's text, and `OSError`.
 
     Args:
         path: the container's path or directory, for the message.
-        doing: what failed, for the message.
+        doing: the operation that failed, for the message.
 
     Raises:
-        Exception: `error` itself where it is neither of rocksdict nor of a closed database.
+        Exception: `error` itself, where neither rocksdict nor a closed database caused it.
     """
     if isinstance(error, AimstoreError):
         return error
@@ -117,7 +127,7 @@ def _options(config: RocksDBOptions, *, writing: bool) -> Options:
 
 @lru_cache(maxsize=16)
 def _built_options(config: RocksDBOptions, writing: bool, forked: bool, _pid: int) -> Options:
-    """Options for many small databases. Each process has its own: a fork can leave the mutex of a block cache held."""
+    """Options for many small databases. Each process has its own, since a fork can leave the block cache's mutex held."""
     options = Options(raw_mode=True)
     options.set_compression_type(getattr(DBCompressionType, config.compression)())
     options.set_write_buffer_size(config.write_buffer_size)
@@ -165,48 +175,50 @@ def _open(directory: Path, options: Options, access: AccessType) -> Rdict:
     return Rdict(os.fspath(directory), options, {"default": options}, access).get_column_family("default")
 
 
-def open_for_writing(directory: Path, path: str, config: RocksDBOptions) -> Rdict:
-    """Open the database in `directory`, making it where there is none.
+def open_for_writing(directory: Path, path: str, config: RocksDBOptions, limits: RocksDBLimits) -> Rdict:
+    """Open the database in `directory`, and create it where it is missing.
 
     Raises:
-        LockedError: another process has it open for writing.
-        CorruptionError, StorageError: it cannot be opened.
+        LockedError: another process has the database open for writing.
+        CorruptionError, StorageError: the database cannot be opened.
     """
     with storage_error(directory):
         files.make(directory)
         files.break_seal(directory)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + limits.retry_seconds
     while True:
         try:
             database = _open(directory, _options(config, writing=True), AccessType.read_write())
         except Exception as error:  # rocksdict raises no narrower class
             failure = error_of(error, path, f"cannot open {directory} for writing")
-            # the container's own lock is held already, so who has RocksDB's is about to let it go: a killed process
-            # whose files are being closed one by one, or another thread of this process in its last call
+            # the container's own lock is held already, so the holder of RocksDB's lock is about to release it: a killed
+            # process whose files are being closed, or another thread of this process in its last call
             if isinstance(failure, LockedError) and time.monotonic() < deadline:
-                time.sleep(_PAUSE)
+                time.sleep(limits.retry_pause_seconds)
                 continue
             raise failure from error
         files.remove_options(directory)
         return database
 
 
-def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tuple[Rdict, files.State]:
+def open_for_reading(
+    directory: Path, path: str, config: RocksDBOptions, limits: RocksDBLimits
+) -> tuple[Rdict, files.State]:
     """Open the database in `directory` as it is now, beside a writer that may be changing it.
 
-    RocksDB's read-only open is not made for that: tables that the manifest named may be gone when they are opened, and
-    a log that became a table after the manifest was read is simply missing, with all that it held. It is therefore
-    given a snapshot of the files. That alone decides nothing about damage: only what fails twice on one manifest is.
+    RocksDB's read-only open is not made for that: tables that the manifest names may be gone when they are opened, and
+    a log that became a table after the manifest was read is missing, with all its data. So RocksDB gets a snapshot of the
+    files. A failure means damage only where it occurs twice with one manifest.
 
     Returns:
-        The database, and a state not later than what it shows.
+        The database, and a state that is not later than the database's data.
 
     Raises:
         FileNotFoundError: there is no database.
-        CorruptionError, StorageError: it cannot be opened.
+        CorruptionError, StorageError: the database cannot be opened.
     """
     options = _options(config, writing=False)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + limits.retry_seconds
     failed: files.State | None = None
     while True:
         state = files.state(directory)
@@ -219,29 +231,30 @@ def open_for_reading(directory: Path, path: str, config: RocksDBOptions) -> tupl
             if (failed is not None and failed.tables == state.tables) or time.monotonic() > deadline:
                 raise error_of(error, path, f"cannot open {directory} for reading") from error
         failed = state
-        time.sleep(_PAUSE)
+        time.sleep(limits.retry_pause_seconds)
 
 
 # Closing
 
 
-def is_small(database: Rdict, logged: int) -> bool:
-    """Whether a database is new and holds little: its log, of `logged` bytes, then reads as well as a table, whose making
-    costs three calls of fsync. It is to be sealed, for a log that breaks off is no error to RocksDB.
+def is_small(database: Rdict, logged: int, limits: RocksDBLimits) -> bool:
+    """Whether a database is new and small. Then its log, of `logged` bytes, reads as well as a table, and writing a table
+    would cost three fsync calls. Seal such a database, since RocksDB does not notice a log that breaks off.
     """
-    return logged <= _LEFT_IN_LOG and not database.live_files()
+    return logged <= limits.log_bytes and not database.live_files()
 
 
-def settle(database: Rdict, written: int) -> None:
+def settle(database: Rdict, written: int, limits: RocksDBLimits) -> None:
     """Write the log out as a table, and merge the tables where that is worth its cost.
 
-    Merging removes what was overwritten, which is at most as much as there is beside the largest table or level, and what was
-    deleted, with the deletions themselves. It rewrites everything. So it is done where deletions are a quarter of all
-    entries; of little data also where a quarter of it is beside the largest, or this writer wrote a quarter. More is left
-    to RocksDB, which merges as it writes: gigabytes of objects, none of them overwritten, would be rewritten for nothing.
+    Merging removes overwritten data (at most what lies outside the largest table or level), deleted data, and the deletions.
+    It rewrites everything. So tables are merged where deletions are a quarter of all entries. Small databases are merged
+    also where a quarter of the data lies outside the largest table, or this writer wrote a quarter. The rest is left to
+    RocksDB, which merges as it writes: rewriting gigabytes of objects that nobody overwrote would gain nothing.
 
     Args:
         written: bytes of keys and values that this writer wrote.
+        limits: what counts as small and as large.
     """
     database.flush()
     sizes: dict[object, int] = {}
@@ -253,38 +266,37 @@ def settle(database: Rdict, written: int) -> None:
         sizes[run] = sizes.get(run, 0) + table["size"]
     total = sum(sizes.values())
     beside = total - max(sizes.values(), default=0)
-    little = total <= _LITTLE and beside and 4 * max(written, beside) >= total
-    much = total <= _MUCH and deletions > _FEW_DELETIONS and 4 * deletions >= entries
+    little = total <= limits.small_bytes and beside and 4 * max(written, beside) >= total
+    much = total <= limits.large_bytes and deletions > limits.kept_deletions and 4 * deletions >= entries
     if little or much:
         database.compact_range(None, None)
 
 
 def release(database: Rdict, path: str) -> None:
-    """Close a database whose log is to stay as it is; it was acknowledged, so that the next open finds it.
+    """Close a database and keep its log as it is; the next open reads the log.
 
-    For one whose last write failed, for a small one, and for all in a process where nothing can be written out.
+    For a database whose last write failed, for a small one, and for every database of a process without RocksDB's threads.
     """
     try:
         database.cancel_all_background(True)
         database.close()
-    except Exception as error:  # closing tries to write the log out, which was to be expected to fail
+    except Exception as error:  # closing tries to write the log out, which may fail again
         _log.debug("%s", error_of(error, path, "closing without writing the log out"))
 
 
 # Forks
 #
-# RocksDB writes logs out as tables, and merges tables, in background threads that a forked child lacks though it
-# believes to have them: where the parent has had a database open, if only for reading, a flush in the child would wait
-# for ever.
-# A child therefore writes to the log only. Opening a database writes its log out in the calling thread, so that opening
-# it anew takes the place of flushing.
+# RocksDB writes logs out as tables, and merges tables, in background threads. A forked child lacks them, but RocksDB
+# does not know: once the parent has had a database open, if only for reading, a flush in the child would wait for ever.
+# So a child writes to the log only. Opening a database writes its log out in the calling thread, and reopening takes the
+# place of flushing.
 
 _threads_started = False
 _forked = False
 
 
 def without_threads() -> bool:
-    """Whether this process is a forked child in which nothing can be written out but by reopening."""
+    """Whether this process is a forked child, in which only reopening writes the log out."""
     return _forked
 
 
@@ -292,8 +304,8 @@ def _after_fork_in_child() -> None:
     global _forked
     if _threads_started and not _forked:
         _forked = True
-        # At exit RocksDB joins its threads. By then their stacks may be those of new threads, and the process would
-        # abort; ending it first leaves nothing undone, as Python has been finalized.
+        # At exit RocksDB joins its threads. By then new threads may have their stacks, and the process would abort. Ending
+        # it first leaves nothing undone, since Python has been finalized.
         libc = ctypes.CDLL(None)
         if hasattr(libc, "on_exit"):
             libc.on_exit(libc._exit, None)

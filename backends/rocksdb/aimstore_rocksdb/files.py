@@ -1,4 +1,4 @@
-"""The files of a RocksDB database, as far as they can be judged, made and tidied up without RocksDB."""
+"""The files of a RocksDB database: what can be read, created and tidied up without RocksDB."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeAlias
 from zlib import crc32
 
 from aimstore.errors import CorruptionError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DATA = (".sst", ".log")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DATA: Final = (".sst", ".log")
 
-_EMPTY_MANIFEST = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
+_EMPTY_MANIFEST: Final = bytes.fromhex("c4c19f5b 0600 01 0200 0302 0400")
 """The manifest of a database that holds nothing, as RocksDB's `DBImpl::NewDB` writes it: one log record (masked CRC32C,
 length, type "full") with log number 0, next file number 2, last sequence number 0."""
 
-_CURRENT = re.compile(rb"MANIFEST-\d+\n")
-PREFIX = "aimstore-rocksdb-"
-"""How the names of snapshots begin."""
-_SEAL = "SEAL"
-_NOTE = re.compile(r"^(\d+\.log|MANIFEST-\d+) (\d+ [0-9a-f]{8})$", re.MULTILINE)
-_SLACK = 256 << 10
-_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
+_CURRENT: Final = re.compile(rb"MANIFEST-\d+\n")
+PREFIX: Final = "aimstore-rocksdb-"
+"""Prefix of the names of snapshots."""
+_SEAL: Final = "SEAL"
+_NOTE: Final = re.compile(r"^(\d+\.log|MANIFEST-\d+) (\d+ [0-9a-f]{8})$", re.MULTILINE)
+_SLACK: Final = 256 << 10
+_MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108  links on a disk cost 0.5 ms each
 
-Fact = tuple[str, int, int, int]
+Fact: TypeAlias = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a reader of a database can see, judged by its files: (name, inode, bytes, mtime in ns) of each.
+    """What a reader of a database can see, judged by its files: name, inode, bytes and mtime in ns of each.
 
     Attributes:
         tables: the files that say which tables and logs there are. They change when data leaves the log.
@@ -75,10 +76,10 @@ def is_database(directory: Path) -> bool:
 
 
 def make(directory: Path) -> None:
-    """Make an empty database in `directory`, unless there is one.
+    """Create an empty database in `directory`, unless there is one.
 
-    RocksDB does the same with five more calls of fsync, which take a quarter of the time of creating a small database
-    on a disk. They are not needed: opening writes and syncs a new manifest before it returns.
+    RocksDB does the same with five more fsync calls, which take a quarter of the time of creating a small database on a
+    disk. They are not needed: opening writes and syncs a new manifest before it returns.
     """
     try:
         directory.mkdir()
@@ -99,12 +100,12 @@ def _write(file: str, content: bytes) -> None:
 
 
 def remove_options(directory: Path) -> None:
-    """Remove the files in which RocksDB keeps its options. They are given anew each time, and parsing takes 0.4 ms."""
+    """Remove the files in which RocksDB keeps its options. Each open passes the options, and parsing takes 0.4 ms."""
     _remove(directory, "OPTIONS-")
 
 
 def remove_events(directory: Path) -> None:
-    """Remove what is of no use when the database is closed, and most of the bytes of a small one: the log of events."""
+    """Remove the log of events, which is of no use in a closed database, and most of the bytes of a small one."""
     _remove(directory, ("LOG", "rocksdict-config.json"))
 
 
@@ -115,9 +116,9 @@ def _remove(directory: Path, prefixes: str | tuple[str, ...]) -> None:
 
 
 def seal(directory: Path) -> None:
-    """Note what is in the manifest and the log of a database that was closed with all of it there.
+    """Note the checksums of the manifest and the log of a database that was closed completely.
 
-    RocksDB takes either, where it breaks off, for that of a process that died, and silently gives what is left.
+    Where either file breaks off, RocksDB takes it for the file of a process that died, and silently returns what is left.
     """
     names = [name for name in os.listdir(directory) if name.endswith(".log") or name.startswith("MANIFEST-")]  # noqa: PTH208
     notes = [f"{name} {_sum(_read(f'{directory}/{name}'))}\n" for name in names]
@@ -125,10 +126,10 @@ def seal(directory: Path) -> None:
 
 
 def break_seal(directory: Path) -> None:
-    """Remove what `seal` noted, since the database is about to change.
+    """Remove the seal, since the database is about to change.
 
     Raises:
-        CorruptionError: the manifest or the log is not as it was noted.
+        CorruptionError: the manifest or the log differs from the seal.
     """
     if not os.path.exists(f"{directory}/{_SEAL}"):  # noqa: PTH110  a Path takes twice as long
         return
@@ -138,7 +139,7 @@ def break_seal(directory: Path) -> None:
         current = _read(f"{directory}/CURRENT")
         _check_seal(directory, held, current, _read(f"{directory}/{_manifest(directory, current)}"))
     except FileNotFoundError as error:
-        raise CorruptionError(f"{error.filename} is missing") from error
+        raise CorruptionError(f"{error.filename} is missing; restore a copy") from error
     finally:
         for descriptor in held.values():
             os.close(descriptor)
@@ -146,7 +147,7 @@ def break_seal(directory: Path) -> None:
 
 
 def _manifest(directory: Path, current: bytes) -> str:
-    """The manifest that the file CURRENT names; `CorruptionError` where it names none that is there."""
+    """The manifest that the file CURRENT names. Raises `CorruptionError` where there is no such manifest."""
     name = current.decode("ascii", "replace").strip()
     if not _CURRENT.fullmatch(current) or not os.path.exists(f"{directory}/{name}"):  # noqa: PTH110  a Path takes twice as long
         raise CorruptionError(f"{directory}/CURRENT does not name a manifest: {current!r:.80}")
@@ -154,9 +155,9 @@ def _manifest(directory: Path, current: bytes) -> str:
 
 
 def _check_seal(directory: Path, held: dict[str, int], current: bytes, manifest: bytes) -> None:
-    """Compare what a reader has at hand with what was noted, if anything was.
+    """Compare the files that a reader holds with the seal, if there is one.
 
-    A loss of power may bring a note back that was removed: of files that are not there, or that nobody reads.
+    A loss of power may bring back a removed seal, of files that are gone or that nobody reads.
     """
     try:
         noted = _read(f"{directory}/{_SEAL}")
@@ -170,7 +171,7 @@ def _check_seal(directory: Path, held: dict[str, int], current: bytes, manifest:
         else:
             right = name.startswith("MANIFEST-") or any(file.endswith(".sst") for file in held)
         if not right:
-            raise CorruptionError(f"{directory}/{name} is not as it was when the database was closed")
+            raise CorruptionError(f"{directory}/{name} has changed since the database was closed; restore a copy")
 
 
 def _read(file: str) -> bytes:
@@ -208,16 +209,15 @@ def has_room(directory: Path, nbytes: int) -> bool:
 def snapshot(directory: Path) -> Iterator[Path]:
     """A temporary directory that shows the database as it is at one moment, for as long as a reader needs to open it.
 
-    It has a copy of the manifest, and links to the logs and tables, which are held open so that they outlive their
-    removal. First logs and tables are opened, then the manifest is copied, then the tables that are new are opened. So
-    a log that was missed has become a table that the manifest names, and a table that was missed is an error when the
-    reader opens it.
+    It holds a copy of the manifest, and links to the logs and tables, which stay open so that they outlive their removal.
+    Logs and tables are opened first, then the manifest is copied, then new tables are opened. So a log that was missed has
+    become a table that the manifest names, and a table that was missed is an error when the reader opens it.
 
-    It also keeps rocksdict from writing a file of its own into the directory, which may be somebody else's or read-only,
-    and which takes 3 ms on ext4.
+    The snapshot also keeps rocksdict from writing a file of its own into the container's directory, which may be read-only
+    or belong to another user; on ext4 that file takes 3 ms.
 
     Raises:
-        CorruptionError: there is no manifest; it may have been replaced just now.
+        CorruptionError: there is no manifest; a writer may have replaced it just now.
         OSError: a file cannot be read.
     """
     held: dict[str, int] = {}
@@ -245,7 +245,7 @@ def snapshot(directory: Path) -> Iterator[Path]:
 
 
 def _hold(directory: Path, endings: str | tuple[str, ...], held: dict[str, int]) -> None:
-    """Open the files with these endings that are not held yet, in the order of their making."""
+    """Open the files with these endings that are not held yet, oldest first."""
     for name in sorted(os.listdir(directory)):  # noqa: PTH208
         if name.endswith(endings) and name not in held:
             with suppress(FileNotFoundError):

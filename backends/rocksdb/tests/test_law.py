@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from aimstore.abc import Backend
 from aimstore.testing.stateful import StatefulTests
-from aimstore_rocksdb import cursor
+from aimstore_rocksdb.backend import RocksDBBackend
+from aimstore_rocksdb.limits import RocksDBLimits
 
 
 class TestSmallTables(StatefulTests):
@@ -16,5 +19,8 @@ class TestSmallTables(StatefulTests):
     examples = 12
 
     @pytest.fixture(autouse=True, params=[1, 2, 1000])
-    def few(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cursor, "_FEW", request.param)
+    def limits(self, request: pytest.FixtureRequest) -> None:
+        self._limits = RocksDBLimits(single_deletes=request.param)
+
+    def open_backend(self, root: Path) -> Backend:
+        return RocksDBBackend(root, self.options, limits=self._limits)

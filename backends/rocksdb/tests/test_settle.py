@@ -10,6 +10,7 @@ import pytest
 from aimstore.abc import Mode, WriteBatch
 from aimstore_rocksdb import engine
 from aimstore_rocksdb.container import RocksDBContainer
+from aimstore_rocksdb.limits import RocksDBLimits
 
 MIB = 1 << 20
 
@@ -64,7 +65,7 @@ def test_tables_are_merged_where_that_is_worth_its_cost(
     tables: list[tuple[float, int, int, int]], written: int, merged: bool
 ) -> None:
     database = Tables(*tables)
-    engine.settle(database, written)  # type: ignore[arg-type]
+    engine.settle(database, written, RocksDBLimits())  # type: ignore[arg-type]
     assert database.flushed
     assert bool(database.merged) is merged
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aimstore.abc import Container, Lock, Mode
 from aimstore.errors import ConfigError, StorageError
-from aimstore.storage.filesystem import FilesystemBackend
+from aimstore.storage import FilesystemBackend
 from aimstore_sqlite import engine
 from aimstore_sqlite.container import SQLiteContainer
 
@@ -34,7 +34,7 @@ class SQLiteBackend(FilesystemBackend):
 
     def version(self, path: str) -> str | None:
         """The number that each batch raises. A database changes in place, often without a change of its size."""
-        file = self._place(path).directory / engine.FILE
+        file = self.files_of(path).directory / engine.FILE
         try:
             return str(engine.version(path, file))
         except StorageError:

@@ -37,8 +37,7 @@ class SQLiteContainer(Container):
     @contextmanager
     def _calling(self) -> Iterator[Connection]:
         with engine.calling(self.path):
-            if self._unusable is not None:  # another thread closed it while this one waited
-                self._refuse()
+            self.check_open()  # another thread may have closed it while this one waited
             if self.mode is Mode.READ and self._file.stat().st_ino != self._inode:  # deleted, and made anew
                 outdated = self._database
                 self._open(self.mode)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import RLock
 
 from aimstore.errors import CorruptionError, StorageError
-from aimstore.storage.locks import storage_error
+from aimstore.storage import storage_error
 
 FILE = "items.sqlite"
 _SCHEMA = "CREATE TABLE items (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"

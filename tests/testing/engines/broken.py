@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from log_engine import LogBackend, LogContainer, frame
 
-from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op, WriteBatch
+from aimstore.abc import Capability, Container, Item, KeyRange, Lock, Mode, Op, State, WriteBatch
 from aimstore.errors import LockedError, LockOwner
 from aimstore.storage.memory import MemoryBackend, MemoryContainer, MemoryLock
 
@@ -85,8 +85,7 @@ class ScansWhatIsThereNow(InMemory):
 class ScansOutliveClose(InMemory):
     class Kind(MemoryContainer):
         def scan(self, keys: KeyRange, *, reverse: bool = False) -> Generator[Item, None, None]:
-            if self._unusable is not None:
-                self._refuse()
+            self.check_open()
             keys.check()
             return self._scan(keys, reverse)
 
@@ -239,7 +238,7 @@ class ChildrenReleaseLocks(LogBackend):
     class Kind(LogContainer):
         def close(self) -> None:
             super().close()
-            if self._lock is not None and "parent" in str(self._unusable):
+            if self._lock is not None and self.state is State.FORKED:
                 Path(self._lock._file).unlink(missing_ok=True)  # type: ignore[attr-defined]
 
 
@@ -262,7 +261,7 @@ class _PidLock(Lock):
 
 class LocksAreFilesLeftBehind(LogBackend):
     def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
-        file = self._place(path).lock
+        file = self.files_of(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)
         while True:
@@ -279,7 +278,7 @@ class LocksAreLookedAtFirst(LogBackend):
     """Between looking and making there is time for another."""
 
     def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
-        file = self._place(path).lock
+        file = self.files_of(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)
         while file.exists():

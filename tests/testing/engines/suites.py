@@ -8,7 +8,6 @@ import broken
 from hypothesis import Phase, settings
 
 from aimstore.abc import Backend
-from aimstore.testing import waiting
 from aimstore.testing.backends.listing import ListingTests
 from aimstore.testing.backends.locks import LockTests
 from aimstore.testing.backends.markers import MarkerTests
@@ -31,7 +30,6 @@ from aimstore.testing.stateful import StatefulTests
 
 settings.register_profile("first fault", phases=[Phase.generate], database=None, derandomize=True)
 settings.load_profile("first fault")
-waiting.PATIENCE = 5
 
 FAULTS: dict[str, tuple[type[Harness], ...]] = {
     "LosesLastItem": (ScanTests, ReverseTests, StatefulTests),

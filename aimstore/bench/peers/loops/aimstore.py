@@ -89,7 +89,7 @@ def reindex(folder: str, runs: int) -> dict[str, Any]:
 
 def query(folder: str, runs: int) -> dict[str, Any]:
     """A query that all runs match, asked first and again; the libraries are loaded before."""
-    for library in ("filelock", "aimstore.metadata.store", "aimstore.query.engine", "aimstore_rocksdb.container"):
+    for library in ("aimstore.metadata.store", "aimstore.query.engine", "aimstore_rocksdb.container"):
         import_module(library)
     repo = Repo(folder)
     taken = []
@@ -103,7 +103,7 @@ def query(folder: str, runs: int) -> dict[str, Any]:
 
 def read(folder: str, points: int) -> dict[str, Any]:
     """Open the repository and take the points of its run; the libraries are loaded before."""
-    for library in ("filelock", "aimstore.metadata.store", "aimstore.sequences.sequence", "aimstore_rocksdb.container"):
+    for library in ("aimstore.metadata.store", "aimstore.sequences.sequence", "aimstore_rocksdb.container"):
         import_module(library)
 
     begun = time.perf_counter()

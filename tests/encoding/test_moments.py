@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimstore.moments import from_microseconds, now_microseconds, to_microseconds
+from aimstore.encoding.moments import from_microseconds, now_microseconds, to_microseconds
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
