@@ -16,7 +16,7 @@ from aimstore.bench.runner import Plan
 from aimstore.bench.shape import FORMAT, VERSION, Leaf, RunShape, SequenceShape, Shape, from_json
 from aimstore.bench.sizes import sizes_of
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
-from aimstore.bench.workloads.common import load_libraries, timed, usual
+from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
 from aimstore.errors import ConfigError, StorageError
 from aimstore.plugins import WorkloadSpec
 from aimstore.suggestions import did_you_mean
@@ -70,7 +70,7 @@ class Replay(Workload):
         query = "run.experiment == 'replay' and run.name != ''"
         return {
             "read_ms": seconds / max(1, len(chosen)) * 1e3,
-            "query_ms": usual(lambda: list(self._repo.query_runs(query)), 3) * 1e3,
+            "query_ms": median_seconds(lambda: list(self._repo.query_runs(query)), 3) * 1e3,
         }
 
     def teardown(self, job: Job) -> None:

@@ -69,7 +69,7 @@ def test_aimstore_alone_is_measured_by_its_own_loops(invoke: Any, tmp_path: Path
     assert track["bytes_per_unit"] > 0
     assert track["calls_per_s"] > 0
     assert imports["ms"] > 0
-    assert unfinished["held_files"] >= 0
+    assert unfinished["open_files"] >= 0
     assert "≥ 40×" in done.stdout
     assert "RocksDB's log" in done.stdout
     assert "What is durable when the clock stops" in page.read_text()

@@ -165,7 +165,12 @@ def queries(folder: str, runs: int, unfinished: int) -> dict[str, Any]:
     from aimstore.bench.workload import Job
     from aimstore.bench.workloads.query import Query
 
-    sizes = {"total": runs, "open": unfinished, "wanted": 100 if runs >= 100 else 10, "again": 9}
+    sizes = {
+        "finished_runs": runs,
+        "unfinished_runs": unfinished,
+        "matching_runs": 100 if runs >= 100 else 10,
+        "repeats": 9,
+    }
     job = Job("large", sizes, 1, Path(folder), "rocksdb")
     workload = Query()
     workload.setup(job)
