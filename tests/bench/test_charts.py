@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from aimstore.bench.charts import Chart, charts, write_pngs
-from aimstore.bench.drawing import COLOURS, colour, folded, marker, wide
-from aimstore.bench.html import page
+from aimstore.bench.charts import Chart, Lines, charts
+from aimstore.bench.drawing import COLOURS, colour, draw_chart, marker_index, svgs, write_pngs
+from aimstore.bench.page import page
 from aimstore.bench.report import Outcome, Report
 from aimstore.bench.workload import Better, Figure
 
@@ -37,7 +37,7 @@ def test_bars_latencies_and_curves_are_charts_of_their_own(
         ("scale-1", "scale, by runs"),
     ]
     for chart in charts(report):
-        for svg in chart.svgs():
+        for svg in svgs(chart):
             ElementTree.fromstring(svg)
     for path in write_pngs(report, tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -51,20 +51,20 @@ def test_whatever_the_numbers_are_there_is_a_picture(
     points = list(enumerate(samples, 1))
     report = make_report(*curve(milliseconds, *points), figure=milliseconds, rocksdb=samples, lmdb=[1.0])
     for chart in charts(report):
-        chart.draw().canvas.draw()
-        assert all(svg.startswith("<svg") for svg in chart.svgs())
+        draw_chart(chart).canvas.draw()
+        assert all(svg.startswith("<svg") for svg in svgs(chart))
 
 
 def test_who_has_no_samples_has_no_bar(make_report: Make) -> None:
     [chart] = charts(make_report(rocksdb=[1.0], lmdb=[]))
-    [text] = chart.svgs()
+    [text] = svgs(chart)
     assert COLOURS[0].lower() in text
     assert COLOURS[1].lower() not in text
 
 
 def test_pictures_of_one_page_share_no_identifiers(make_report: Make, milliseconds: Figure) -> None:
     report = make_report(*curve(milliseconds, (10, 1.0), (100, 2.0)), rocksdb=[1.0])
-    clips = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for chart in charts(report) for svg in chart.svgs()]
+    clips = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for chart in charts(report) for svg in svgs(chart)]
     assert len(clips) == 2
     assert not clips[0] & clips[1]
 
@@ -75,15 +75,7 @@ def test_one_point_is_no_curve(make_report: Make, milliseconds: Figure) -> None:
 
 
 def test_contestants_of_one_colour_differ_in_their_marker() -> None:
-    assert len({(colour(i), marker(i)) for i in range(49)}) == 49
-
-
-def test_texts_are_folded_to_their_room() -> None:
-    text = "runs of 5 metrics: create, track, Donaudampfschifffahrtselektrizitätenhauptbetriebswerk"
-    lines = folded(text, 1.5)
-    assert all(wide(line) <= 1.5 for line in lines)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert folded("", 1.5) == [""]
+    assert len({(colour(i), marker_index(i)) for i in range(49)}) == 49
 
 
 # Legible, whatever a plug-in calls things
@@ -134,7 +126,7 @@ def overlapping(chart: Chart) -> list[tuple[str, str]]:
     """Pairs of texts that lie over one another, or beside the picture, of all that is written in it."""
     from matplotlib.text import Text
 
-    drawing = chart.draw()
+    drawing = draw_chart(chart)
     drawing.canvas.draw()
     renderer = drawing.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = []

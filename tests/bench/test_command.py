@@ -18,9 +18,9 @@ import pytest
 from rich.console import Console
 
 from aimstore.bench.report import Outcome, Report, from_json
-from aimstore.bench.tables import show
+from aimstore.bench.terminal import report_tables
 from aimstore.bench.workload import Figure
-from aimstore.cli.benching import write
+from aimstore.cli.bench.outputs import write_text
 from aimstore.errors import StorageError
 from aimstore.plugins import plugins
 
@@ -167,7 +167,7 @@ def test_cases_of_one_title_are_told_apart_and_what_failed_is_said(calls: Figure
     report = Report("engines", ["a", "b"], {}, {}, [*found, Outcome("w", "x", "x", (calls,), failures={"a": "no"})])
     console = Console(width=200)
     with console.capture() as captured:
-        show(report, console)
+        console.print(report_tables(report))
     lines = [line.split() for line in captured.get().splitlines()]
     assert ["10", "of", "100,", "by", "runs"] in lines
     assert ["10", "of", "100,", "by", "matches"] in lines
@@ -232,7 +232,7 @@ def test_charts_without_their_library_are_refused_before_anything_is_measured(
 def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
     invoke: Any, plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aimstore.cli.benching.TELL_EVERY", 0.0)
+    monkeypatch.setattr("aimstore.cli.bench.progress.LINE_SECONDS", 0.0)
     lines = invoke("plain", "--backends", "rocksdb", "--repeat", 2, "--warmup", 0).stderr.splitlines()
     assert [line.split()[0] for line in lines] == ["0/2", "1/2"]
     assert all(line.endswith("plain: plain (rocksdb)") for line in lines)
@@ -319,7 +319,7 @@ def test_results_outlive_a_file_that_cannot_be_written(
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
-    write(path, "before")
+    write_text(path, "before")
 
     def full(self: Path, text: str, encoding: str) -> int:
         self.write_bytes(text.encode()[:3])
@@ -327,7 +327,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(StorageError, match=r"a\.json cannot be written: No space left on device"):
-        write(path, "after")
+        write_text(path, "after")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -349,7 +349,8 @@ def test_results_are_saved_though_the_reader_has_gone(plugin: Path, tmp_path: Pa
 INTERRUPTED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from aimstore.cli import bench, main
+from aimstore.cli import main
+from aimstore.cli.bench import commands
 from aimstore.plugins import PluginManager, WorkloadSpec, hookimpl
 
 class Plugin:
@@ -359,7 +360,7 @@ class Plugin:
 
 manager = PluginManager()
 manager.register(Plugin(), "lab")
-bench.plugins = lambda: manager
+commands.plugins = lambda: manager
 main(["bench", "waits", "--backends", "rocksdb", "--repeat", "1", "--warmup", "0", "--dir", sys.argv[1], *sys.argv[2:]],
      prog_name="aimstore")
 """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimstore.bench import words
+from aimstore.bench.formatting import format_number, format_ratio, format_spread
 from aimstore.bench.statistics import Spread, times_better
 from aimstore.bench.workload import Better
 
@@ -51,17 +51,17 @@ def test_there_is_no_ratio_to_nothing() -> None:
     [(0.001234, "0.00123"), (1.234, "1.23"), (123.4, "123"), (12_345, "12,300"), (1_234_567, "1.23 M"), (0, "0")],
 )
 def test_numbers_have_three_digits(value: float, text: str) -> None:
-    assert words.number(value) == text
+    assert format_number(value) == text
 
 
 def test_ratios_are_words() -> None:
-    assert words.ratio(2.0) == "2× better"
-    assert words.ratio(0.25) == "4× worse"
-    assert words.ratio(1.01) == "same"
-    assert words.ratio(None) == ""
+    assert format_ratio(2.0) == "2× better"
+    assert format_ratio(0.25) == "4× worse"
+    assert format_ratio(1.01) == "same"
+    assert format_ratio(None) == ""
 
 
 def test_spreads_show_quartiles_where_there_are_any() -> None:
-    assert words.spread(Spread.of([1.0])) == "1"
-    assert words.spread(Spread.of([1.0, 2.0, 3.0])) == "2 (1.5–2.5)"
-    assert words.spread(None) == "–"
+    assert format_spread(Spread.of([1.0])) == "1"
+    assert format_spread(Spread.of([1.0, 2.0, 3.0])) == "2 (1.5–2.5)"
+    assert format_spread(None) == "–"
