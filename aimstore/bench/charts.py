@@ -38,22 +38,29 @@ class Lines:
         title: above it.
         unit: of the figures.
         axis: what the places are; "" where they have names.
-        places: where the points are, from left to right: numbers, or names such as "p99".
+        places: where the points are, from left to right.
         points: what was measured, at each place.
+        names: of the places, such as "p99"; empty where these are numbers that mean something.
     """
 
     title: str
     unit: str
     axis: str
-    places: Sequence[float] | Sequence[str]
+    places: Sequence[float]
     points: Sequence[Spreads]
+    names: Sequence[str] = ()
 
-    def of(self, contestant: int) -> list[tuple[int, Spread]]:
-        """The points of a contestant, each with the index of its place."""
-        return [(i, spreads[contestant]) for i, spreads in enumerate(self.points) if contestant in spreads]
+    def contestants(self) -> list[int]:
+        """The numbers of the contestants that have points."""
+        return sorted({contestant for spreads in self.points for contestant in spreads})
+
+    def of(self, contestant: int) -> list[tuple[float, Spread]]:
+        """The points of a contestant with their places."""
+        points = zip(self.places, self.points, strict=True)
+        return [(place, spreads[contestant]) for place, spreads in points if contestant in spreads]
 
 
-def is_single(points: Sequence[tuple[int, Spread]]) -> bool:
+def is_single(points: Sequence[tuple[float, Spread]]) -> bool:
     """Whether all are single samples: no line is drawn through these, for it would be one through noise."""
     return all(spread.count == 1 for _, spread in points)
 
@@ -85,7 +92,7 @@ class Chart:
     def note(self) -> str:
         """Why there are no lines; "" where there are."""
         lines = [panel for panel in self.panels if isinstance(panel, Lines)]
-        has_single = any(is_single(panel.of(i)) for panel in lines for i in range(len(self.contestants)) if panel.of(i))
+        has_single = any(is_single(panel.of(contestant)) for panel in lines for contestant in panel.contestants())
         return "single samples are shown as points, without a line through them" if has_single else ""
 
 
@@ -144,16 +151,19 @@ def _untargeted(figure: Figure) -> Figure:
 
 
 def _comparisons(report: Report, workload: str, outcomes: Sequence[Outcome]) -> Iterator[Comparison]:
-    """Leaves out what is nothing but zeros and, among other tools, what only one of them can do: both are in the table."""
-    compared = 1 if report.kind == "engines" else min(2, len(report.contestants))
     for figure in _figures(outcomes):
         with_it = [outcome for outcome in outcomes if figure in map(_untargeted, outcome.measured())]
         cases = [(outcome.title, _spreads(report, outcome, figure)) for outcome in with_it]
-        spreads = [spread for _, found in cases for spread in found.values()]
-        contestants = {number for _, found in cases for number in found}
-        if not figure.panel and any(spread.low or spread.high for spread in spreads) and len(contestants) >= compared:
+        if not figure.panel and _is_worth_a_picture(report, cases):
             subject = f"{cases[0][0]}: " if len(cases) == 1 else "" if report.kind == "peers" else f"{workload}: "
             yield Comparison(_title(subject + figure.label, figure), figure.unit, cases)
+
+
+def _is_worth_a_picture(report: Report, cases: Sequence[tuple[str, Spreads]]) -> bool:
+    """Not nothing but zeros and, of other tools, not what only one of them can do: these are in the table."""
+    compared = min(2, len(report.contestants)) if report.kind == "peers" else 1
+    contestants = {number for _, spreads in cases for number in spreads}
+    return len(contestants) >= compared and any(each.low or each.high for _, found in cases for each in found.values())
 
 
 def _profiles(report: Report, outcomes: Sequence[Outcome]) -> Iterator[Lines]:
@@ -164,14 +174,16 @@ def _profiles(report: Report, outcomes: Sequence[Outcome]) -> Iterator[Lines]:
             if figure.panel:
                 panels.setdefault(figure.panel, []).append(figure)
         for name, figures in panels.items():
-            labels = [figure.label for figure in figures]
+            names = [figure.label for figure in figures]
             points = [_spreads(report, outcome, figure) for figure in figures]
-            yield Lines(_title(f"{outcome.title}: {name}", figures[0]), figures[0].unit, "", labels, points)
+            title = _title(f"{outcome.title}: {name}", figures[0])
+            yield Lines(title, figures[0].unit, "", range(len(names)), points, names)
 
 
 def _curves(report: Report, workload: str, outcomes: Sequence[Outcome]) -> Iterator[Lines]:
-    for figure in _figures(outcomes):
-        along = sorted(outcomes, key=lambda outcome: outcome.at)
+    along = sorted(outcomes, key=lambda outcome: outcome.at)
+    places = [outcome.at for outcome in along]
+    for figure in _figures(along):
         points = [_spreads(report, outcome, figure) for outcome in along]
         title = _title(f"{workload}: {figure.label}", figure)
-        yield Lines(title, figure.unit, along[0].axis, [outcome.at for outcome in along], points)
+        yield Lines(title, figure.unit, along[0].axis, places, points)

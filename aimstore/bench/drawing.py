@@ -210,24 +210,25 @@ def _draw_point(axes: Axes, at: float, contestant: int, spread: Spread) -> None:
 
 
 def _draw_lines(axes: Axes, panel: Lines) -> None:
-    numbers = [place for place in panel.places if not isinstance(place, str)]
-    places: Sequence[float] = numbers or range(len(panel.places))
-    for contestant in sorted({contestant for spreads in panel.points for contestant in spreads}):
+    for contestant in panel.contestants():
         points = panel.of(contestant)
-        at = [places[i] for i, _ in points]
-        style: Any = {"marker": MARKERS[marker_index(contestant)], "color": colour(contestant), "linewidth": 1.8}
-        style["linestyle"] = "none" if is_single(points) else "solid"
-        axes.plot(at, [spread.median for _, spread in points], **style)
+        at = [place for place, _ in points]
+        style: Any = {
+            "marker": MARKERS[marker_index(contestant)],
+            "linestyle": "none" if is_single(points) else "solid",
+        }
+        axes.plot(at, [spread.median for _, spread in points], color=colour(contestant), linewidth=1.8, **style)
         low, high = [spread.low for _, spread in points], [spread.high for _, spread in points]
-        axes.fill_between(at, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(at, low, high, color=colour(contestant), alpha=0.15, linewidth=0)
     axes.set_ylabel(panel.unit)
     axes.set_xlabel(panel.axis)
-    if numbers:
-        _scale(axes, "x", [Spread.of([place]) for place in numbers], 1)
-    else:
-        axes.set_xticks(places, list(map(str, panel.places)))
     spreads = [spread for found in panel.points for spread in found.values()]
-    _scale(axes, "y", spreads, LOGARITHMIC_CURVE_FROM if numbers else LOGARITHMIC_FROM)
+    if panel.names:
+        axes.set_xticks(panel.places, panel.names)
+        _scale(axes, "y", spreads, LOGARITHMIC_FROM)
+    else:
+        _scale(axes, "x", [Spread.of([place]) for place in panel.places], 1)
+        _scale(axes, "y", spreads, LOGARITHMIC_CURVE_FROM)
 
 
 def _scale(axes: Axes, which: Literal["x", "y"], spreads: Sequence[Spread], logarithmic_from: float) -> None:
@@ -235,8 +236,7 @@ def _scale(axes: Axes, which: Literal["x", "y"], spreads: Sequence[Spread], loga
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low = min(min(spread.low, spread.median) for spread in spreads)
-    high = max(max(spread.high, spread.median) for spread in spreads)
+    low, high = min(spread.low for spread in spreads), max(spread.high for spread in spreads)
     if low > 0 and high / low > logarithmic_from:
         decades = math.log10(high / low)
         axes.set(**{f"{which}scale": "log"})

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from aimstore.bench.charts import Chart, Lines, charts
+from aimstore.bench.charts import Chart, charts
 from aimstore.bench.drawing import COLOURS, colour, draw_chart, marker_index, svgs, write_pngs
 from aimstore.bench.page import page
 from aimstore.bench.report import Outcome, Report
