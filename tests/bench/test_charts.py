@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -72,6 +74,35 @@ def test_pictures_of_one_page_share_no_identifiers(make_report: Make, millisecon
 def test_one_point_is_no_curve(make_report: Make, milliseconds: Figure) -> None:
     found = [chart.name for chart in charts(make_report(*curve(milliseconds, (10, 1.0)), rocksdb=[1.0]))]
     assert found == ["track", "scale"]
+
+
+@pytest.mark.parametrize(("lmdb", "styles", "is_said"), [(3, ["-", "-"], False), (1, ["-", "None"], True)])
+def test_no_line_is_drawn_through_single_samples(
+    milliseconds: Figure, lmdb: int, styles: list[str], is_said: bool
+) -> None:
+    outcomes = curve(milliseconds, (10, 1.0), (100, 12.0), (1_000, 130.0))
+    for outcome in outcomes:
+        outcome.samples = {"rocksdb": outcome.samples["rocksdb"] * 3, "lmdb": outcome.samples["rocksdb"] * lmdb}
+    report = Report("engines", ["rocksdb", "lmdb"], {}, {}, outcomes)
+    [chart] = charts(report)
+    [axes] = [axes for axes in draw_chart(chart).axes if axes.lines]
+    assert [line.get_linestyle() for line in axes.lines] == styles
+    assert all(line.get_marker() != "None" for line in axes.lines)
+    assert (chart.note == "single samples are shown as points, without a line through them") is is_said
+    assert ('<p class="dim">single samples are shown as points' in page(report)) is is_said
+
+
+def test_the_titles_of_panels_name_their_subject(make_report: Make, calls: Figure, milliseconds: Figure) -> None:
+    latency = Outcome("track", "each", "each call", LATENCY, samples={"rocksdb": [{"p50": 1, "p99": 20, "max": 3_000}]})
+    two = Outcome("track", "two", "two sequences", (calls,), samples={"rocksdb": [{"calls_per_s": 1.0}]})
+    alone = Outcome("read", "all", "all points", (milliseconds,), samples={"rocksdb": [{"ms": 1.0}]})
+    report = make_report(two, latency, alone, *curve(milliseconds, (10, 1.0), (100, 2.0)), rocksdb=[1.0])
+    assert [panel.title for chart in charts(report) for panel in chart.panels] == [
+        "track: calls (more is better)",
+        "each call: latency of a call (less is better)",
+        "all points: time (less is better)",
+        "scale: time (less is better)",
+    ]
 
 
 def test_contestants_of_one_colour_differ_in_their_marker() -> None:
@@ -173,6 +204,40 @@ def test_the_page_escapes_what_it_is_told(make_report: Make) -> None:
     assert "&lt;script&gt;" in text
     assert "a &amp; b" in text
     assert "&lt;in the log&gt;" in text
+
+
+HOSTILE = "</p></svg></style><script>alert(1)</script><b onload='x' \"y\"> & {{ 7 * 7 }}"
+
+
+class Tags(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs)}
+
+
+def test_hostile_names_are_escaped_wherever_they_stand() -> None:
+    figures = (Figure("ms", HOSTILE, HOSTILE), Figure("p50", HOSTILE, HOSTILE, panel=HOSTILE))
+    samples = {HOSTILE: [{"ms": 1.0, "p50": 1.0}], "b": [{"ms": 9.0, "p50": 9.0}]}
+    outcomes = [
+        Outcome(HOSTILE, case, HOSTILE, figures, {}, axis, at, dict(samples), {"b": HOSTILE}, {"c": HOSTILE})
+        for case, axis, at in (("x", "", 0.0), ("y", HOSTILE, 1.0), ("z", HOSTILE, 2.0))
+    ]
+    environment = {"processor": HOSTILE, "time": HOSTILE, "filesystems": [HOSTILE], "versions": {HOSTILE: HOSTILE}}
+    settings = {"options": {HOSTILE: {HOSTILE: HOSTILE}}, "warmup": HOSTILE}
+    rest: Any = {"notes": [HOSTILE], "facts": [["", HOSTILE], [HOSTILE, HOSTILE]], "about": {HOSTILE: HOSTILE}}
+    plain = Outcome("w", "x", "x", figures, samples=dict.fromkeys("ab", [{"ms": 1.0, "p50": 1.0}, {"ms": 2.0}]))
+    text = page(Report("engines", [HOSTILE, "b"], environment, settings, outcomes, **rest))
+    assert "<script" not in text
+    assert "{{ 7 * 7 }}" in text
+    assert Tags(text).found <= Tags(page(Report("engines", ["a", "b"], {}, {}, [plain]))).found
+    for svg in re.findall(r"(?s)<svg.*?</svg>", text):
+        ElementTree.fromstring(svg)
 
 
 def test_a_report_without_samples_is_a_page(make_report: Make) -> None:

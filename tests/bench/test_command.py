@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from aimstore.bench.page import LIBRARIES
 from aimstore.bench.report import Outcome, Report, from_json
 from aimstore.bench.terminal import report_tables
 from aimstore.bench.workload import Figure
@@ -176,6 +177,26 @@ def test_cases_of_one_title_are_told_apart_and_what_failed_is_said(calls: Figure
     assert ["nothing", "was", "measured"] in lines
 
 
+def text_of(report: Report) -> str:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(report_tables(report))
+    return captured.get()
+
+
+def test_the_text_says_what_is_within_the_noise(make_report: Any) -> None:
+    text = text_of(make_report(rocksdb=[1.0, 2.0, 3.0], lmdb=[1.1, 2.5, 3.2], memory=[10.0, 20.0, 30.0]))
+    assert "1.1× better, noise" in text
+    assert "10× better  " in text
+    assert text.count("noise") == 1
+
+
+def test_the_text_says_that_single_repetitions_tell_no_difference(make_report: Any) -> None:
+    said = "fewer than three repetitions cannot tell a difference from noise"
+    assert said in text_of(make_report(rocksdb=[1.0], lmdb=[9.0]))
+    assert said not in text_of(make_report(rocksdb=[1.0]))
+
+
 # Mistakes
 
 
@@ -221,12 +242,25 @@ def test_a_workload_that_is_none_is_said(invoke: Any, plugin: Path, name: str, m
     assert message in invoke(name, exit=2).stderr
 
 
-def test_charts_without_their_library_are_refused_before_anything_is_measured(
+@pytest.mark.parametrize("option", ["--html", "--png"])
+@pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
+def test_pages_and_charts_without_their_libraries_are_refused_before_anything_is_measured(
+    invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, option: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = invoke("plain", option, tmp_path / "a", exit=2)
+    assert f"pages and charts need {missing}: pip install 'aimstore[bench]'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_tables_and_json_need_no_extra(
     invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    done = invoke("plain", "--html", tmp_path / "a.html", exit=2)
-    assert "pip install 'aimstore[bench]'" in done.stderr
+    for name in LIBRARIES:
+        monkeypatch.setitem(sys.modules, name, None)
+    done = invoke("plain", "--quick", "--backends", "rocksdb", "--json", tmp_path / "a.json")
+    assert "plain: one repetition" in done.stdout
+    invoke("compare", tmp_path / "a.json", tmp_path / "a.json")
 
 
 def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
@@ -388,6 +422,7 @@ def test_interruption_saves_what_there_is_and_ends_every_process(
     process.send_signal(number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
+    assert errors.count("stopping: ending what was started, then writing the results so far") == 1
     saved = tmp_path / ("a.json" if named else "aimstore-bench-interrupted.json")
     assert f"interrupted; the results until then are in {saved.name}" in errors
     report = from_json(saved.read_text())

@@ -113,7 +113,8 @@ def test_the_command_records_and_says_what_replays(invoke: Any, repo: Repo, tmp_
 def test_the_command_replays_a_shape(invoke: Any, repo: Repo, tmp_path: Path) -> None:
     path, result = tmp_path / "shape.json", tmp_path / "a.json"
     invoke("record", "--repo", repo.path, "-o", path)
-    invoke("--workload", path, "--quick", "--backends", "rocksdb", "--size", "runs=2", "--json", result)
+    done = invoke("--workload", path, "--quick", "--backends", "rocksdb", "--size", "runs=2", "--json", result)
+    assert "values of runs made, tracked and finalized, 1/s" in done.stdout
     content = json.loads(result.read_text())
     assert [(each["workload"], each["case"]) for each in content["outcomes"]] == [
         ("replay", "write"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimstore.bench.formatting import format_number, format_ratio, format_spread
-from aimstore.bench.statistics import Spread, times_better
+from aimstore.bench.statistics import Spread, times_better, verdict
 from aimstore.bench.workload import Better
 
 values = st.lists(st.floats(0.001, 1e9), min_size=1, max_size=20)
@@ -36,6 +36,24 @@ def test_the_ratio_is_the_median_over_neighbours() -> None:
     assert times_better(Better.LESS, [1.0, 10.0, 100.0], [2.0, 30.0, 100.0]) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("better", "base", "other", "expected"),
+    [
+        (Better.MORE, [1, 2, 3], [7, 8, 9], "better"),
+        (Better.MORE, [7, 8, 9], [1, 2, 3], "worse"),
+        (Better.LESS, [1, 2, 3], [7, 8, 9], "worse"),
+        (Better.LESS, [7, 8, 9], [1, 2, 3], "better"),
+        (Better.MORE, [1, 2, 3], [2, 3, 4], "within noise"),
+        (Better.MORE, [1, 1, 1], [1, 1, 1], "within noise"),
+        (Better.MORE, [1, 2], [7, 8, 9], "too few samples"),
+    ],
+)
+def test_a_difference_counts_where_the_quartiles_do_not_overlap(
+    better: Better, base: list[float], other: list[float], expected: str
+) -> None:
+    assert verdict(better, Spread.of(base), Spread.of(other)) == expected
+
+
 @given(values)
 def test_nothing_is_better_than_itself(samples: list[float]) -> None:
     assert times_better(Better.MORE, samples, samples) == times_better(Better.LESS, samples, samples) == 1.0
@@ -59,6 +77,8 @@ def test_ratios_are_words() -> None:
     assert format_ratio(0.25) == "4× worse"
     assert format_ratio(1.01) == "same"
     assert format_ratio(None) == ""
+    assert format_ratio(0.25, "within noise") == "4× worse, noise"
+    assert format_ratio(1.01, "within noise") == "same"
 
 
 def test_spreads_show_quartiles_where_there_are_any() -> None:
