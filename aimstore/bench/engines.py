@@ -12,8 +12,10 @@ from typing import Any
 
 from aimstore.abc import Capability
 from aimstore.bench.processes import answer_of
-from aimstore.bench.report import shown
+from aimstore.bench.replay import REPLAY, Replay
+from aimstore.bench.report import with_process_figures
 from aimstore.bench.runner import Plan
+from aimstore.bench.shape import read_shape
 from aimstore.bench.sizes import sizes_of
 from aimstore.bench.worker import BOTH, PREPARE, RUN, order_of
 from aimstore.bench.workload import Job, Workload
@@ -26,9 +28,9 @@ class Engine:
 
     Args:
         name: of the engine.
-        options: of it.
-        capability: what it can do.
-        seed: of everything random.
+        options: of the engine.
+        capability: of the engine, with these options.
+        seed: for all random data.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any], capability: Capability, seed: int) -> None:
@@ -72,7 +74,7 @@ def _measured(plan: Plan) -> tuple[WorkloadSpec, Workload]:
 
 
 def capability_of(manager: PluginManager, name: str, options: Mapping[str, Any] | None = None) -> Capability:
-    """What an engine can do; it is imported, and where only a backend can tell, one is made, which makes no files.
+    """What an engine can do. Imports the engine, and makes a backend, which makes no files, where only that can tell.
 
     Raises:
         PluginError: there is no such engine, or its library is missing.
@@ -88,13 +90,13 @@ def capability_of(manager: PluginManager, name: str, options: Mapping[str, Any] 
 
 
 def installed(manager: PluginManager) -> list[str]:
-    """Engines whose libraries are there and that keep what they store; RocksDB first, as the default, then by name."""
+    """Persistent engines whose libraries are installed: RocksDB, the default, then the others by name."""
     names = []
     for name in manager.backends():
         try:
             if capability_of(manager, name).persistent:
                 names.append(name)
-        except AimstoreError:  # what cannot be used as it is must be asked for by name
+        except AimstoreError:  # an engine that needs options is measured only where it is named
             continue
     return sorted(names, key=lambda name: (name != "rocksdb", name))
 
@@ -128,46 +130,51 @@ def engines(
 
 
 def plans(
-    manager: PluginManager, names: Iterable[str], sizes: Mapping[str, str], *, quick: bool
-) -> tuple[list[Plan], list[Workload]]:
-    """Every case of the workloads of these names, and the workloads.
+    manager: PluginManager, names: Iterable[str], sizes: Mapping[str, str], shape: Path | None = None, *, quick: bool
+) -> list[Plan]:
+    """Every case of the replay of a recorded shape, and of the workloads of these names.
 
     Args:
         sizes: as given, by name; "workload.size" sets that of one workload only.
+        shape: the file that holds it; None replays nothing.
         quick: take the sizes for `--quick`.
 
     Raises:
         PluginError: there is no such workload.
-        ConfigError: a size that none of them has.
+        ConfigError: a size that none of them has, or a file that holds no shape.
     """
-    found = [(spec := manager.bench_workload(name), _made(manager, spec)) for name in names]
-    known = {name for _, workload in found for name in workload.sizes}
-    known |= {f"{spec.name}.{name}" for spec, workload in found for name in workload.sizes}
+    workloads = [(spec := manager.bench_workload(name), _made(manager, spec)) for name in names]
+    if shape is not None:
+        workloads.insert(0, (REPLAY, Replay(read_shape(shape))))
+    _check_sizes(sizes, workloads)
+    found = []
+    for spec, workload in workloads:
+        own = {name.removeprefix(f"{spec.name}."): text for name, text in sizes.items()}
+        found += plans_of(spec, workload, sizes_of(workload.sizes, workload.quick if quick else {}, own))
+    return found
+
+
+def _check_sizes(sizes: Mapping[str, str], workloads: Sequence[tuple[WorkloadSpec, Workload]]) -> None:
+    names = {name for _, workload in workloads for name in workload.sizes}
+    known = names | {f"{spec.name}.{name}" for spec, workload in workloads for name in workload.sizes}
     for name in sizes:
         if name not in known:
             raise ConfigError(
-                f"no size {name!r}{did_you_mean(name, known) or '.'} "
-                f"There are {', '.join(sorted(name for name in known if '.' not in name)) or 'none'}"
+                f"no size {name!r}{did_you_mean(name, known) or '.'} There are {', '.join(sorted(names)) or 'none'}"
             )
-    made = []
-    for spec, workload in found:
-        given = {name.removeprefix(f"{spec.name}."): text for name, text in sizes.items()}
-        of_all = sizes_of(workload.sizes, workload.quick if quick else {}, given)
-        made += plans_of(spec, workload, of_all)
-    return made, [workload for _, workload in found]
 
 
 def plans_of(spec: WorkloadSpec, workload: Workload, sizes: Mapping[str, Any]) -> list[Plan]:
     """Every case of one workload."""
-    said = " ".join((type(workload).__doc__ or "").replace("`", "").split())
+    about = " ".join((type(workload).__doc__ or "").replace("`", "").split())
     return [
         Plan(
             spec.name,
             case,
-            shown(workload.figures, workload.cost),
+            with_process_figures(workload.figures, workload.cost),
             of_case := {**sizes, **case.sizes},
             workload.prepared(case, of_case),
-            about=f"{spec.summary.rstrip('.')}. {said}".rstrip(),
+            about=f"{spec.summary.rstrip('.')}. {about}".rstrip(),
             data=(spec, workload),
         )
         for case in workload.cases(sizes)

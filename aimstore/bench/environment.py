@@ -1,4 +1,4 @@
-"""What figures depend on: processor, system, file systems, versions. Neither names of hosts nor paths."""
+"""The environment of a measurement: processor, system, file systems, versions. It has neither host names nor paths."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LIBRARIES: Final = ("aimstore", "rocksdict", "lmdb", "numpy", "sqlalchemy", "msg
 """Distributions whose versions are noted where they are installed."""
 
 
-def describe(places: Iterable[Path] = ()) -> dict[str, Any]:
+def describe(folders: Iterable[Path] = ()) -> dict[str, Any]:
     """The environment of this process.
 
     Args:
-        places: folders in which repositories are made; their file systems are noted.
+        folders: of repositories, whose file systems are noted; none is the temporary folder.
     """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -28,7 +28,7 @@ def describe(places: Iterable[Path] = ()) -> dict[str, Any]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "load": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "filesystems": sorted({filesystem(place) for place in places or (Path(tempfile.gettempdir()),)}),
+        "filesystems": sorted({filesystem(folder) for folder in folders or (Path(tempfile.gettempdir()),)}),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": dict(_versions()),
     }

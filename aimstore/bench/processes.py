@@ -1,4 +1,4 @@
-"""Processes of benchmarks: each in a session of its own, so that Ctrl-C reaches the one that can end the others in order."""
+"""Processes of benchmarks: each in a session of its own, so that Ctrl-C reaches only the command, which ends the others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-PATIENCE: Final = 5.0
-"""Seconds between asking a process to end and ending it."""
+TERMINATE_SECONDS: Final = 5.0
+"""Seconds that a process has between SIGTERM and SIGKILL."""
 
 
 class FailedError(Exception):
-    """A process that did not do what it was started for, and why."""
+    """A process failed; the message is its reason."""
 
 
 def answer_of(
@@ -28,10 +28,10 @@ def answer_of(
 ) -> dict[str, Any]:
     """Run a command whose last line of output is a JSON object, and return that.
 
-    Whatever interrupts the wait ends the process with all that it has started.
+    An exception while waiting ends the process with all that it has started.
 
     Raises:
-        FailedError: it failed, with its own words; or its output is something else.
+        FailedError: it failed, or its output is something else.
     """
     with subprocess.Popen(
         list(command),
@@ -72,13 +72,13 @@ def _reason(code: int, errors: str) -> str:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a process that leads a session, and what it has started: politely, then not."""
+    """End a process that leads a session, and what it has started: by SIGTERM, then by SIGKILL."""
     try:
         if process.poll() is None:
             _signal(process.pid, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE)
-    finally:  # whoever presses Ctrl-C again will not wait
+                process.wait(TERMINATE_SECONDS)
+    finally:  # a second Ctrl-C ends the wait
         _signal(process.pid, signal.SIGKILL)
 
 

@@ -16,7 +16,7 @@ from aimstore.errors import ConfigError, StorageError
 FORMAT: Final = "aimstore-bench"
 VERSION: Final = 1
 
-COMMON: Final = (
+PROCESS_FIGURES: Final = (
     Figure("bytes_per_unit", "stored per unit", "B"),
     Figure("stored_mb", "stored", "MB"),
     Figure("amplification", "written / stored", "×"),
@@ -24,20 +24,20 @@ COMMON: Final = (
     Figure("peak_mb", "peak memory above its start", "MB"),
     Figure("files", "open files", ""),
 )
-"""What is measured of every repetition, whatever its workload."""
+"""Figures of the process of every repetition, whatever its workload."""
 
 
 @dataclass
 class Outcome:
-    """What came of one case.
+    """The results of one case.
 
     Attributes:
         workload, case, title, axis, at: see `Case`.
-        sizes: that it was measured with.
+        sizes: of the workload and the case.
         figures: in the order in which they are shown.
-        samples: of each contestant, one dict for each repetition, warm-up left out.
-        failures: contestants that failed, and why; what they did before is in `samples`.
-        skipped: contestants that cannot do it, and why.
+        samples: for each contestant the figures of every repetition, without warm-up.
+        failures: reasons by contestant that failed; its repetitions before that are in `samples`.
+        skipped: reasons by contestant that cannot do the case.
     """
 
     workload: str
@@ -73,18 +73,18 @@ class Outcome:
 
 @dataclass
 class Report:
-    """All results of one call of the command.
+    """All results of one command.
 
     Attributes:
         kind: "engines", or "peers".
-        contestants: names, the first being what the others are compared with.
+        contestants: names; the others are compared with the first.
         environment: see `aimstore.bench.environment`.
         settings: seed, repetitions, warm-up, options of engines.
-        outcomes: of each case, in the order of their measuring.
-        notes: paragraphs about how to read it.
+        outcomes: of the cases, in the order in which they were measured.
+        notes: paragraphs for the reader.
         facts: a table about the contestants: headings, then rows.
-        about: what workloads measure, by their names.
-        interrupted: it was stopped before its end.
+        about: what each workload measures, by its name.
+        interrupted: measuring was stopped before its end.
     """
 
     kind: str
@@ -185,7 +185,7 @@ def read(path: Path) -> Report:
     return from_json(text, str(path))
 
 
-def shown(figures: Iterable[Figure], cost: Iterable[str]) -> tuple[Figure, ...]:
-    """The figures of a workload, and those of `COMMON` that it names."""
-    keys = set(cost)
-    return (*figures, *(figure for figure in COMMON if figure.key in keys))
+def with_process_figures(figures: Iterable[Figure], keys: Iterable[str]) -> tuple[Figure, ...]:
+    """The figures of a workload, then those of `PROCESS_FIGURES` with these keys."""
+    wanted = set(keys)
+    return (*figures, *(figure for figure in PROCESS_FIGURES if figure.key in wanted))

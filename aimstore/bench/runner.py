@@ -17,11 +17,11 @@ from aimstore.bench.report import Outcome, Report
 from aimstore.bench.sizes import size_of
 from aimstore.bench.workload import Case, Figure
 
-Say = Callable[[str, int], None]
+OnStep = Callable[[str, int], None]
 """Called with what is being done, and the number of steps done so far."""
 
-INTERNAL: Final = ("before_bytes", "units", "written_bytes")
-"""What a process says of itself for the figures below, and what no report shows."""
+UNREPORTED: Final = ("before_bytes", "units", "written_bytes")
+"""What a process says of itself, from which `_figures` derives the figures of stored bytes."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Plan:
     Attributes:
         workload: its name.
         case: of it.
-        figures: that are shown.
+        figures: shown, in this order.
         sizes: of the workload and the case.
-        prepared: see `Workload.prepared`; what has one name is made once for each contestant.
-        repeat: repetitions of each contestant; None as the schedule says.
-        place: key of the folder in which it happens.
-        data: for the contestants, who know what it is.
-        about: what the workload measures, for people; "" where its name says it.
+        prepared: see `Workload.prepared`.
+        repeat: repetitions of each contestant; None takes those of the schedule.
+        filesystem: name of the folder for the repositories, in `Schedule.folders`.
+        data: for the contestants, which know its type.
+        about: what the workload measures; "" where its name says it.
     """
 
     workload: str
@@ -46,45 +46,45 @@ class Plan:
     sizes: Mapping[str, Any] = field(default_factory=dict)
     prepared: str = ""
     repeat: int | None = None
-    place: str = ""
+    filesystem: str = ""
     data: Any = None
     about: str = ""
 
 
 class Contestant(Protocol):
-    """What is measured: an engine, or another tool."""
+    """An engine or another tool that is measured."""
 
     name: str
 
     def refusal(self, plan: Plan) -> str:
-        """Why it cannot do a case; "" where it can."""
+        """The reason why it cannot do a case; "" where it can."""
 
     def prepare(self, plan: Plan, folder: Path) -> None:
-        """Make what is measured upon in `folder`, which does not exist; raises `FailedError`."""
+        """Make the data of a case in `folder`, which does not exist yet; raises `FailedError`."""
 
     def repeat(self, plan: Plan, folder: Path) -> dict[str, float]:
-        """One repetition in `folder`, which is empty, does not exist, or is as `prepare` left it. Raises `FailedError`.
+        """Measure once, in `folder`, which does not exist yet or is as `prepare` left it. Raises `FailedError`.
 
-        Returns the figures, with `before_bytes`, `units` and `written_bytes` where the stored bytes are to be known.
+        Returns the figures, and `before_bytes`, `units` and `written_bytes` where the report shows stored bytes.
         """
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How it is measured.
+    """How often is measured, and where.
 
     Attributes:
         repeat: repetitions of each contestant.
-        warmup: repetitions before them that do not count.
-        places: folders by name; "" is the default.
+        warmup: unmeasured warm-up repetitions.
+        folders: for the repositories, by name; "" is the default. A name that is missing means the temporary folder.
     """
 
     repeat: int = 5
     warmup: int = 1
-    places: Mapping[str, Path] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
 
     def steps(self, plans: Sequence[Plan], contestants: Sequence[Contestant]) -> int:
-        """Repetitions in all, as far as is known before."""
+        """The number of all repetitions, if none fails."""
         return sum(
             self.warmup + (plan.repeat or self.repeat)
             for plan in plans
@@ -94,26 +94,26 @@ class Schedule:
 
 
 def run(
-    plans: Sequence[Plan], contestants: Sequence[Contestant], schedule: Schedule, report: Report, say: Say
+    plans: Sequence[Plan], contestants: Sequence[Contestant], schedule: Schedule, report: Report, on_step: OnStep
 ) -> Report:
-    """Measure every plan, and put what comes of it into `report`, which is returned.
+    """Measure every plan, and put the results into `report`, which is returned.
 
-    A contestant that fails is left out of the rest of that case; the others go on. An interruption ends it all, is noted in the
-    report, and not raised.
+    A contestant that fails is left out of the rest of that case; the others go on. A `KeyboardInterrupt` ends everything; the
+    report notes it, and it is not raised again.
     """
-    _Runner(contestants, schedule, report, say).run(plans)
+    _Runner(contestants, schedule, report, on_step).run(plans)
     return report
 
 
 class _Runner:
-    def __init__(self, contestants: Sequence[Contestant], schedule: Schedule, report: Report, say: Say) -> None:
+    def __init__(self, contestants: Sequence[Contestant], schedule: Schedule, report: Report, on_step: OnStep) -> None:
         self._contestants = contestants
         self._schedule = schedule
         self._report = report
-        self._say = say
+        self._on_step = on_step
         self._done = 0
-        self._made: dict[tuple[str, str, str], Path] = {}
-        self._unmade: dict[tuple[str, str, str], str] = {}
+        self._prepared_folders: dict[tuple[str, str, str], Path] = {}
+        self._prepare_errors: dict[tuple[str, str, str], str] = {}
         self._folders: dict[str, Path] = {}
 
     def run(self, plans: Sequence[Plan]) -> None:
@@ -149,7 +149,7 @@ class _Runner:
         repeat = plan.repeat or self._schedule.repeat
         for number in range(-self._schedule.warmup, repeat):
             for contestant in [each for each in taking_part if each.name not in outcome.failures]:
-                self._say(f"{plan.workload}: {plan.case.title} ({contestant.name})", self._done)
+                self._on_step(f"{plan.workload}: {plan.case.title} ({contestant.name})", self._done)
                 try:
                     sample = self._repetition(plan, contestant)
                 except (FailedError, OSError) as error:
@@ -165,7 +165,7 @@ class _Runner:
     def _repetition(self, plan: Plan, contestant: Contestant) -> dict[str, float]:
         if plan.prepared:
             return _figures(contestant.repeat(plan, self._prepared(plan, contestant)), None)
-        folder = self._folder(plan.place) / "repetition"
+        folder = self._folder(plan.filesystem) / "repetition"
         try:
             sample = contestant.repeat(plan, folder)
             return _figures(sample, size_of(folder) if folder.exists() else 0)
@@ -173,40 +173,41 @@ class _Runner:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _prepared(self, plan: Plan, contestant: Contestant) -> Path:
-        key = (plan.place, contestant.name, plan.prepared)
-        if key in self._unmade:
-            raise FailedError(self._unmade[key])
-        if key not in self._made:
-            self._say(f"{plan.workload}: preparing {plan.prepared} ({contestant.name})", self._done)
-            folder = self._folder(plan.place) / f"prepared-{len(self._made) + len(self._unmade)}"
+        key = (plan.filesystem, contestant.name, plan.prepared)
+        if key in self._prepare_errors:
+            raise FailedError(self._prepare_errors[key])
+        if key not in self._prepared_folders:
+            self._on_step(f"{plan.workload}: preparing {plan.prepared} ({contestant.name})", self._done)
+            folder = (
+                self._folder(plan.filesystem) / f"prepared-{len(self._prepared_folders) + len(self._prepare_errors)}"
+            )
             try:
                 contestant.prepare(plan, folder)
             except FailedError as error:
-                self._unmade[key] = str(error)
+                self._prepare_errors[key] = str(error)
                 shutil.rmtree(folder, ignore_errors=True)  # the others may need its room
                 raise
-            self._made[key] = folder
-        return self._made[key]
+            self._prepared_folders[key] = folder
+        return self._prepared_folders[key]
 
-    def _folder(self, place: str) -> Path:
-        if place not in self._folders:
-            within = self._schedule.places.get(place)
-            made = tempfile.mkdtemp(prefix="aimstore-bench-", dir=within)
-            self._folders[place] = Path(made).absolute()  # processes work in folders of their own
-        return self._folders[place]
+    def _folder(self, filesystem: str) -> Path:
+        if filesystem not in self._folders:
+            made = tempfile.mkdtemp(prefix="aimstore-bench-", dir=self._schedule.folders.get(filesystem))
+            self._folders[filesystem] = Path(made).absolute()  # processes work in folders of their own
+        return self._folders[filesystem]
 
     def _without_paths(self, text: str) -> str:
         for folder in self._folders.values():
             text = text.replace(f"{folder}/", "").replace(str(folder), "…")
-        text = re.sub(r"\bprepared-\d+\b", "prepared", text)  # one reason is told once, however often it was met
+        text = re.sub(r"\bprepared-\d+\b", "prepared", text)  # so that equal reasons are told once
         with suppress(RuntimeError):
             text = text.replace(str(Path.home()), "~")
         return text
 
 
 def _figures(sample: Mapping[str, float], stored: int | None) -> dict[str, float]:
-    """What a process said, and what follows from what it left on the disk; None where that was there before."""
-    found = {name: value for name, value in sample.items() if name not in INTERNAL}
+    """The figures of a process, and those of the bytes that it left on the disk; None where these were there before."""
+    found = {name: value for name, value in sample.items() if name not in UNREPORTED}
     added = 0 if stored is None else stored - sample.get("before_bytes", 0)
     if added > 0:
         found["stored_mb"] = added / 1e6

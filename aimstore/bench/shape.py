@@ -1,5 +1,5 @@
-"""The shape of a repository: how many runs, which parameters and sequences, how long, how large. No values, and no names: these
-are numbered as they turn up.
+"""The shape of a repository: how many runs, which parameters and sequences, how long, how large. It holds no values, and numbers
+instead of names.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.encoding.records import encode_record
-from aimstore.errors import ConfigError
+from aimstore.errors import ConfigError, StorageError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
 
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 FORMAT: Final = "aimstore-shape"
 VERSION: Final = 1
 
-SAMPLED: Final = 32
-"""Records of a sequence of objects that are looked at for their size, at most."""
+SIZE_SAMPLES: Final = 32
+"""Records of a sequence of objects whose size is looked at, at most."""
 
 KINDS: Final = {bool: "bool", int: "int", float: "float", str: "str", bytes: "bytes", type(None): "none", list: "list"}
-"""Kinds of parameters; all others are "other", replayed as bytes."""
+"""Kinds of parameters by their type; any other is "other", and replayed as bytes."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Shape:
         return sum(run.count for run in self.runs)
 
 
-class _Numbers:
+class _Numbering:
     """Numbers instead of names, in the order in which they turn up."""
 
     def __init__(self) -> None:
@@ -98,19 +99,19 @@ def record(repo: Repo, advance: Callable[[int, int], None] = lambda done, total:
     Args:
         advance: called with the number of runs done and of all.
     """
-    names, contexts, keys = _Numbers(), _Numbers(), _Numbers()
+    names, contexts, keys = _Numbering(), _Numbering(), _Numbering()
     contexts.of("{}")
-    found: Counter[tuple[tuple[Leaf, ...], tuple[SequenceShape, ...]]] = Counter()
+    groups: Counter[tuple[tuple[Leaf, ...], tuple[SequenceShape, ...]]] = Counter()
     total = len(repo.list_runs())
     for done, run in enumerate(repo.iter_runs(), 1):
         leaves = tuple(_leaves(run[...], keys, ()))
         sequences = tuple(_sequence(run, each, names, contexts) for each in run.sequences())
-        found[leaves, sequences] += 1
+        groups[leaves, sequences] += 1
         advance(done, total)
-    return Shape(tuple(RunShape(count, *shape) for shape, count in found.most_common()))
+    return Shape(tuple(RunShape(count, *shape) for shape, count in groups.most_common()))
 
 
-def _leaves(tree: Mapping[Any, Any], keys: _Numbers, above: tuple[int, ...]) -> Iterator[Leaf]:
+def _leaves(tree: Mapping[Any, Any], keys: _Numbering, above: tuple[int, ...]) -> Iterator[Leaf]:
     for key, value in tree.items():
         path = (*above, keys.of(key))
         if isinstance(value, dict) and value:
@@ -123,7 +124,7 @@ def _size(value: Any) -> int:
     return len(encode_record(value, to_object=to_object))
 
 
-def _sequence(run: Run, sequence: Sequence, names: _Numbers, contexts: _Numbers) -> SequenceShape:
+def _sequence(run: Run, sequence: Sequence, names: _Numbering, contexts: _Numbering) -> SequenceShape:
     name, context = names.of(sequence.name), contexts.of(json.dumps(sequence.context, sort_keys=True, default=str))
     records, first, last = sequence.count, sequence.first_step, sequence.last_step
     stride = 0
@@ -132,7 +133,7 @@ def _sequence(run: Run, sequence: Sequence, names: _Numbers, contexts: _Numbers)
     if sequence.kind == NUMBER:
         kind = "int" if type(getattr(sequence, "last", None)) is int else "float"
         return SequenceShape(name, context, kind, records, 8, stride)
-    sizes = sorted(_size(each.value) for each in islice(sequence, SAMPLED))
+    sizes = sorted(_size(each.value) for each in islice(sequence, SIZE_SAMPLES))
     return SequenceShape(name, context, "object", records, sizes[len(sizes) // 2] if sizes else 0, stride)
 
 
@@ -158,6 +159,19 @@ def from_json(text: str, source: str = "shape") -> Shape:
         raise ConfigError(f"{source} is not JSON: {error}") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{source} is damaged: {type(error).__name__}: {error}") from None
+
+
+def read_shape(path: Path) -> Shape:
+    """The shape in a file, of a repository with runs. Errors as `from_json`."""
+    try:
+        shape = from_json(path.read_text(encoding="utf-8"), path.name)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name} was not written by `aimstore bench record`") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    if not shape.count:
+        raise ConfigError(f"{path.name} is the shape of a repository without runs")
+    return shape
 
 
 def _run(content: Mapping[str, Any]) -> RunShape:

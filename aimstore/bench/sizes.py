@@ -1,4 +1,4 @@
-"""Sizes: what files hold, and what `--size` says."""
+"""Sizes: the bytes of folders, and the values of `--size`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from aimstore.errors import ConfigError
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files under `folder`; a file counts with what it holds or what is allocated to it, whichever is less, so
-    that neither the blocks of one file system nor space that was only reserved counts."""
+    """Bytes of the files under `folder`. A file counts with its length or its allocated blocks, whichever is less, so that
+    neither the block size of the file system nor reserved space counts."""
     found = 0
     for path in folder.rglob("*"):
         try:
             status = path.lstat()
-        except FileNotFoundError:  # an engine clears up behind itself
+        except FileNotFoundError:  # the engine has just removed it
             continue
         if path.is_file():
             found += min(status.st_size, status.st_blocks * 512)
     return found
 
 
-LARGEST: Final = 1_000_000_000
-"""Of the whole numbers: beyond it nothing is measured in a lifetime."""
+LARGEST_SIZE: Final = 1_000_000_000
+"""Largest whole number that `--size` takes."""
 
 
 def parse_size(name: str, text: str, default: Size) -> Size:
-    """What `--size name=text` says, as a value of the default's type: `20000`, `20_000`, `20k`, `1000,10000`, `0.5`.
+    """The value of `--size name=text`, of the default's type: `20000`, `20_000`, `20k`, `1000,10000`, `0.5`.
 
     Raises:
-        ConfigError: it is not of that type; or a whole number below one, where the default is not 0, or above `LARGEST`.
+        ConfigError: it is not of that type; or a whole number below one, where the default is not 0, or above `LARGEST_SIZE`.
     """
     if isinstance(default, str):
         return text
@@ -41,8 +41,8 @@ def parse_size(name: str, text: str, default: Size) -> Size:
     if isinstance(default, float):
         kind, parse = "a number that is not negative", _positive
     else:
-        least = 0 if default == 0 else 1  # nothing can be measured of nothing
-        between = f"from {least} to {LARGEST:,}"
+        least = 0 if default == 0 else 1
+        between = f"from {least} to {LARGEST_SIZE:,}"
         several = isinstance(default, tuple)
         kind = f"whole numbers {between}, such as 1000,10k" if several else f"a whole number {between}"
         parse = partial(_wholes if several else _whole, least=least)
@@ -60,7 +60,7 @@ def _whole(text: str, least: int) -> int:
     text = text.strip().lower()
     times = {"k": 1_000, "m": 1_000_000}.get(text[-1:], 1)
     value = float(text.rstrip("km") if times > 1 else text) * times
-    if value != int(value) or not least <= value <= LARGEST:
+    if value != int(value) or not least <= value <= LARGEST_SIZE:
         raise ValueError(text)
     return int(value)
 
@@ -73,7 +73,7 @@ def _positive(text: str) -> float:
 
 
 def sizes_of(defaults: Mapping[str, Size], quick: Mapping[str, Size], given: Mapping[str, str]) -> dict[str, Any]:
-    """The sizes of a workload: its defaults, those of `quick` over them, and those given by name."""
+    """The sizes of a workload: given by name, else those of `quick`, else the defaults."""
     return {
         **defaults,
         **quick,

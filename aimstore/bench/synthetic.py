@@ -1,4 +1,4 @@
-"""Repositories of very many runs, made in a minute: what runs leave behind, written without the runs.
+"""Repositories of very many runs, made in a minute: the records that runs leave behind, written without running them.
 
 A finished run is only its record in the index and its row in the metadata database, which is all that queries look at. An
 unfinished run has a meta container and progress markers too.
@@ -31,30 +31,30 @@ from aimstore.types import meta_path, seqs_path
 if TYPE_CHECKING:
     from aimstore.repo import Repo
 
-BATCH: Final = 512
-"""Runs that are committed to the index together. More than a batch should have where others wait for the index."""
+BATCH_SIZE: Final = 512
+"""Runs that are committed to the index together; more than a writer should commit that others wait for."""
 
-CREATED: Final = 1_700_000_000_000_000
-"""When the first run was made, microseconds since the epoch; each one was made a second after the one before."""
+FIRST_CREATED_AT: Final = 1_700_000_000_000_000
+"""Microseconds since the epoch when the first run was made; every other run was made a second after the one before."""
 
-GROUPS: Final = {f"p{10 + i}": 10**i for i in range(7)}
+GROUP_SIZES: Final = {f"p{10 + i}": 10**i for i in range(7)}
 """Parameters that are equal in 1, 10, 100, … consecutive runs, so that `run.hparams.p12 == 5` is true of 100."""
 
 
 def run_hash(number: int) -> str:
     """The hash of the run of that number."""
-    return f"{number * 2654435761 % 2**32:08x}{number:016x}"  # spread, as random ones are
+    return f"{number * 2654435761 % 2**32:08x}{number:016x}"  # spread as random hashes are
 
 
 def parameters(number: int, count: int) -> dict[str, Any]:
-    """`count` parameters of a run: p0 a float that grows by one from run to run, p10 to p16 those of `GROUPS`, the rest random
-    floats, ints, texts and bools."""
+    """`count` parameters of a run: p0 is a float that grows by one from run to run, p10 to p16 are those of `GROUP_SIZES`,
+    the others random floats, ints, texts and bools."""
     numbers = random.Random(number)
     kinds = (numbers.random, lambda: numbers.randrange(1000), lambda: numbers.choice(_WORDS), lambda: number % 2 == 0)
     found: dict[str, Any] = {}
     for i in range(count):
         name = f"p{i}"
-        found[name] = number + 0.5 if i == 0 else number // GROUPS[name] if name in GROUPS else kinds[i % 4]()
+        found[name] = number + 0.5 if i == 0 else number // GROUP_SIZES[name] if name in GROUP_SIZES else kinds[i % 4]()
     return found
 
 
@@ -64,10 +64,10 @@ _WORDS: Final = ("adam", "sgd", "rmsprop", "adagrad", "lion")
 def build(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
     """Put `runs` finished runs with `params` parameters and a metric each into a repository, numbered from `first`."""
     indexer, database = context_of(repo).indexer, context_of(repo).database
-    for begin in range(first, first + runs, BATCH):
+    for begin in range(first, first + runs, BATCH_SIZE):
         rows = []
         with indexer.batch():
-            for number in range(begin, min(begin + BATCH, first + runs)):
+            for number in range(begin, min(begin + BATCH_SIZE, first + runs)):
                 meta = MemoryContainer()
                 meta.write(_contents(number, params, row := _row(number, finished=True)))
                 indexer.index(row.hash, meta)
@@ -77,7 +77,7 @@ def build(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
 
 
 def build_unfinished(repo: Repo, runs: int, params: int = 20, *, first: int = 0) -> None:
-    """Put runs into a repository whose processes seem to have died: marked, not indexed, with nothing tracked."""
+    """Put runs into a repository whose processes seem to have died: marked, not indexed, without values."""
     backend, rows = context_of(repo).backend, []
     for number in range(first, first + runs):
         row = _row(number, finished=False)
@@ -91,7 +91,7 @@ def build_unfinished(repo: Repo, runs: int, params: int = 20, *, first: int = 0)
 
 
 def _row(number: int, *, finished: bool) -> RunProperties:
-    created = CREATED + number * 1_000_000
+    created = FIRST_CREATED_AT + number * 1_000_000
     return RunProperties(
         run_hash(number),
         name=f"run {number}",
@@ -118,9 +118,9 @@ def matching(count: int) -> str:
     Raises:
         ConfigError: that is no power of ten up to a million.
     """
-    name = next((name for name, size in GROUPS.items() if size == count), None)
+    name = next((name for name, size in GROUP_SIZES.items() if size == count), None)
     if name is None:
         raise ConfigError(
-            f"a query that {count:,} runs match is not among those made up: they are powers of ten to a million"
+            f"there is no query that {count:,} runs match: synthetic queries match powers of ten up to a million"
         )
     return f"run.hparams.{name} == 0"

@@ -1,126 +1,146 @@
-"""The report in a terminal."""
+"""What the tables of a report show, in a terminal and on the page alike: cells of text, targets, and what went wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from aimstore.bench import words
-from aimstore.bench.environment import summary
+from aimstore.bench.formatting import MISSING, format_label, format_number, format_quartiles, format_ratio
 from aimstore.bench.report import Outcome, Report
-from aimstore.bench.workload import Figure
-
-STACKED = 2
-"""Contestants beside the first, above which ratios stand below the figures."""
-
+from aimstore.bench.statistics import Verdict, verdict
+from aimstore.bench.workload import Better, Figure
 
 _NO_ROOM: Final = "no space left"
 """As the operating system says it, and engines after it."""
 
 
-def render(report: Report) -> RenderableType:
-    """Everything: a table for each workload, what failed, and where it was measured."""
-    parts: list[RenderableType] = []
-    for workload, outcomes in report.workloads().items():
-        parts += [_table(report, workload, outcomes), Text()]
-    if report.facts:
-        parts += [_facts(report.facts), Text()]
-    parts += [Text(note, style="dim") for note in report.notes]
-    parts += _troubles(report)
-    parts.append(Text(summary(report.environment), style="dim"))
-    return Group(*parts)
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one contestant.
+
+    Attributes:
+        median: as text; "failed" or "–" where there is none.
+        quartiles: in brackets; "" where there are none.
+        ratio: how much better or worse than the first contestant; "" where that is not known.
+        verdict: what the quartiles say of that; None where there is no ratio, or it is "same".
+        known: there are samples.
+        failed: there are none because the contestant failed.
+    """
+
+    median: str
+    quartiles: str = ""
+    ratio: str = ""
+    verdict: Verdict | None = None
+    known: bool = True
+    failed: bool = False
 
 
-def show(report: Report, console: Console) -> None:
-    """Print a report; where the console is no terminal, wide enough that nothing is cut."""
-    if not console.is_terminal:
-        console.width = 200
-    console.print(render(report))
+@dataclass(frozen=True)
+class Row:
+    """One figure of a case.
+
+    Attributes:
+        label: the figure with its unit.
+        cells: of the contestants, in their order.
+        target: what the first contestant should reach; "" where nothing is set.
+        reached: whether it does; None where that cannot be told.
+    """
+
+    label: str
+    cells: list[Cell]
+    target: str
+    reached: bool | None
 
 
-def _table(report: Report, workload: str, outcomes: list[Outcome]) -> Table:
-    first, *others = report.contestants
-    targets = words.has_targets(outcomes, report)
-    once = all(len(samples) <= 1 for outcome in outcomes for samples in outcome.samples.values())
-    table = Table(
-        title=f"{workload}: {'one repetition' if once else 'median (quartiles)'}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("")
-    table.add_column(first, justify="right")
-    if targets:
-        table.add_column("target", justify="right", no_wrap=True)
-        table.add_column("")
-    stacked = len(others) > STACKED
-    for name in others:
-        table.add_column(name, justify="right")
-        if not stacked:
-            table.add_column(f"than {first}", style="dim", no_wrap=True)
-    for outcome in outcomes:
-        table.add_row(Text(words.heading(outcome, outcomes), style="cyan"))
-        if not any(outcome.measured()):
-            table.add_row(Text("  nothing was measured", style="dim"))
-        for figure in outcome.measured():
-            cells: list[str | Text] = [f"  {words.label(figure)}", _value(outcome, first, figure)]
-            if targets:
-                text, reached = words.target(figure, outcome, report)
-                cells += [text, _MARKS[reached]]
-            for name in others:
-                value = _value(outcome, name, figure)
-                ratio = words.ratio(outcome.ratio(figure, first, name))
-                cells += [Text.assemble(value, "\n" if ratio else "", (ratio, "dim"))] if stacked else [value, ratio]
-            table.add_row(*cells)
-    return table
+@dataclass(frozen=True)
+class CaseTable:
+    """The rows of one case; none where nothing was measured."""
+
+    title: str
+    rows: list[Row]
 
 
-def _value(outcome: Outcome, name: str, figure: Figure) -> Text:
-    found = outcome.spread(name, figure.key)
-    return Text(words.spread(found)) if found else Text(words.missing(outcome, name), style="dim")
+def case_tables(report: Report, outcomes: Sequence[Outcome]) -> list[CaseTable]:
+    """The tables of the cases of one workload."""
+    return [
+        CaseTable(_title(outcome, outcomes), [_row(report, outcome, figure) for figure in outcome.measured()])
+        for outcome in outcomes
+    ]
 
 
-_MARKS = {True: Text("ok", style="green"), False: Text("short", style="yellow"), None: Text()}
+def _title(outcome: Outcome, outcomes: Sequence[Outcome]) -> str:
+    """The title of a case, with its axis where another case has the same title."""
+    is_shared = sum(each.title == outcome.title for each in outcomes) > 1
+    return f"{outcome.title}, by {outcome.axis}" if is_shared and outcome.axis else outcome.title
 
 
-def _facts(facts: list[list[str]]) -> Table:
-    table = Table(box=None, padding=(0, 2, 1, 0), header_style="bold")
-    for heading in facts[0]:
-        table.add_column(heading)
-    for row in facts[1:]:
-        table.add_row(*row)
-    return table
+def _row(report: Report, outcome: Outcome, figure: Figure) -> Row:
+    first = report.contestants[0]
+    cells = [_cell(outcome, figure, first, name) for name in report.contestants]
+    return Row(format_label(figure), cells, *_target(outcome, figure, first))
 
 
-def _troubles(report: Report) -> list[RenderableType]:
-    return [Text(line, style=style) for line, style in troubles(report)]
+def _cell(outcome: Outcome, figure: Figure, first: str, name: str) -> Cell:
+    spread, base = outcome.spread(name, figure.key), outcome.spread(first, figure.key)
+    if spread is None:
+        failed = name in outcome.failures
+        return Cell("failed" if failed else MISSING, known=False, failed=failed)
+    median, quartiles = format_number(spread.median), format_quartiles(spread)
+    times_better = outcome.ratio(figure, first, name)
+    if name == first or base is None or times_better is None:
+        return Cell(median, quartiles)
+    found = verdict(figure.better, base, spread)
+    ratio = format_ratio(times_better, found)
+    return Cell(median, quartiles, ratio, None if ratio == "same" else found)
 
 
-def troubles(report: Report) -> Iterator[tuple[str, str]]:
-    """What failed and what was left out, in sentences, each with rich's style."""
-    skipped: dict[tuple[str, str], list[str]] = {}
-    failed: dict[tuple[str, str], list[str]] = {}
+def _target(outcome: Outcome, figure: Figure, first: str) -> tuple[str, bool | None]:
+    spread = outcome.spread(first, figure.key)
+    if figure.limit is not None:
+        more = figure.better is Better.MORE
+        text = f"{'≥' if more else '≤'} {format_number(figure.limit)}"
+        if spread is None:
+            return text, None
+        return text, spread.median >= figure.limit if more else spread.median <= figure.limit
+    if figure.times is not None:
+        aim_times_better = outcome.ratio(figure, first, "aim")
+        text = f"≥ {format_number(figure.times)}×"
+        return text, None if aim_times_better is None else 1 / aim_times_better >= figure.times
+    return "", None
+
+
+def repetitions(outcomes: Sequence[Outcome]) -> str:
+    """How often each case was measured: `one repetition`, `medians of 3 to 9 repetitions, with quartiles`."""
+    counts = {max(map(len, outcome.samples.values()), default=0) for outcome in outcomes} - {0}
+    if not counts or counts == {1}:
+        return "one repetition" if counts else "no repetition"
+    between = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts)}"
+    return f"medians of {between} repetitions, with quartiles"
+
+
+def failures(report: Report) -> list[str]:
+    """What failed, in sentences: each reason once, with all cases that it ended."""
+    cases: dict[tuple[str, str], list[str]] = {}
     for outcome in report.outcomes:
         for name, reason in outcome.failures.items():
             done = len(outcome.samples.get(name, ()))
             after = f" after {done} {'repetition' if done == 1 else 'repetitions'}" if done else ""
-            failed.setdefault((name, reason), []).append(f"{outcome.workload} ({outcome.title}){after}")
-        for name, reason in outcome.skipped.items():
-            if report.kind == "engines":  # what other tools lack is no news
-                skipped.setdefault((name, reason), []).append(outcome.workload)
-    for (name, reason), where in failed.items():
-        yield f"{name} failed in {'; '.join(where)}: {reason}", "red"
-    if any(_NO_ROOM in reason.lower() for _, reason in failed):
-        yield (
-            "there is no space left where the repositories are made: free some, or name another folder by --dir",
-            "red",
+            cases.setdefault((name, reason), []).append(f"{outcome.workload} ({outcome.title}){after}")
+    found = [f"{name} failed in {'; '.join(where)}: {reason}" for (name, reason), where in cases.items()]
+    if any(_NO_ROOM in reason.lower() for _, reason in cases):
+        found.append(
+            "there is no space left where the repositories are made: free some, or name another folder by --dir"
         )
-    for (name, reason), where in skipped.items():
-        yield f"{name} is left out of {'; '.join(dict.fromkeys(where))}: {reason}", "yellow"
-    if report.interrupted:
-        yield "interrupted: these are the results until then", "yellow"
+    return found
+
+
+def omissions(report: Report) -> list[str]:
+    """What was left out, and whether measuring was interrupted, in sentences."""
+    workloads: dict[tuple[str, str], dict[str, None]] = {}
+    if report.kind == "engines":  # what other tools lack is no news
+        for outcome in report.outcomes:
+            for name, reason in outcome.skipped.items():
+                workloads.setdefault((name, reason), {})[outcome.workload] = None
+    found = [f"{name} is left out of {'; '.join(where)}: {reason}" for (name, reason), where in workloads.items()]
+    return [*found, "interrupted: these are the results until then"] if report.interrupted else found

@@ -19,17 +19,17 @@ from aimstore.plugins.loading import load_reference
 from aimstore.plugins.specs import WorkloadSpec
 
 PREPARE: Final = "prepare"
-"""Phase that makes what is measured upon, and measures nothing."""
+"""Phase that makes the data of a case, and measures nothing."""
 
 RUN: Final = "run"
 """Phase that is measured."""
 
 BOTH: Final = "both"
-"""One after the other in one process, for engines that keep nothing beyond it."""
+"""Both phases in one process, for engines that are not persistent."""
 
 
 def order_of(spec: WorkloadSpec, job: Job, phase: str) -> dict[str, Any]:
-    """What the worker is told, as JSON."""
+    """The order for a worker, which JSON can hold."""
     return {
         "workload": {"name": spec.name, "factory": spec.factory, "extra": spec.extra},
         "phase": phase,
@@ -38,7 +38,7 @@ def order_of(spec: WorkloadSpec, job: Job, phase: str) -> dict[str, Any]:
 
 
 def work(order: dict[str, Any]) -> dict[str, float]:
-    """Do what an order says."""
+    """Carry out an order; the figures."""
     spec = WorkloadSpec(summary="", **order["workload"])
     workload: Workload = load_reference(spec, spec.factory)()
     job = Job(**{**order["job"], "folder": Path(order["job"]["folder"])})
@@ -71,7 +71,7 @@ def main() -> int:
     """The process's exit code."""
     try:
         answer: dict[str, Any] = work(json.load(sys.stdin))
-    except Exception as error:  # a plug-in's workload or engine may raise anything; whoever waits is told
+    except Exception as error:  # a workload or an engine of a plug-in may raise anything
         traceback.print_exc()
         answer = {"failure": _failure(error)}
     print(json.dumps(answer), flush=True)  # noqa: T201  the answer

@@ -30,7 +30,7 @@ Size: TypeAlias = int | float | str | tuple[int, ...]
 
 
 class Better(Enum):
-    """Which of two numbers is the better one."""
+    """Whether more or less of a figure is better."""
 
     MORE = "more"
     LESS = "less"
@@ -45,9 +45,10 @@ class Figure:
         label: shown, such as "p99.9".
         unit: shown: "1/s", "ms", "µs", "B", "MB", or "" for a plain number.
         better: more or less.
-        panel: figures of one panel are drawn in one chart, as the percentiles of a latency are; "" is a chart of its own.
-        limit: what aimstore should reach with its default engine; None where nothing is set.
-        times: how many times better than Aim it should be.
+        panel: figures of a case with the same panel are drawn as one line, as the percentiles of a latency are; "" for a figure
+            that is drawn by itself.
+        limit: target of aimstore with its default engine; None where nothing is set.
+        times: target of aimstore, as how many times better than Aim it is.
     """
 
     key: str
@@ -61,15 +62,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Case:
-    """One variety of a workload, measured by itself.
+    """One variant of a workload, measured by itself.
 
     Attributes:
         name: unique within its workload: lower-case letters, digits, "-" and "=".
         title: shown.
-        sizes: of this case, over those of the workload.
-        axis: what a curve through several cases is drawn over, such as "runs in the repository"; "" for no curve. Cases of
-            one axis are points of one curve.
-        at: where on that axis.
+        sizes: of this case, which override those of the workload. A name that begins with "_" is not reported.
+        axis: of the curve through all cases with the same axis, such as "runs in the repository"; "" for no curve.
+        at: the position on that axis.
     """
 
     name: str
@@ -81,13 +81,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Job:
-    """What one process is to do: a case of a workload, with an engine, in a folder.
+    """The order for one process: a case of a workload, with an engine, in a folder.
 
     Attributes:
         case: name of the case.
-        sizes: of the workload, with those of the case over them.
-        seed: of everything random.
-        folder: holds the repository, or is to hold it.
+        sizes: of the workload and the case.
+        seed: for all random data.
+        folder: of the repository.
         backend: name of the engine.
         options: of the engine.
     """
@@ -100,33 +100,33 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> Repo:
-        """The repository in the folder, made where there is none."""
+        """Open the repository in the folder, or make one."""
         from aimstore.repo import Repo
 
         return Repo.init(self.folder, backend=self.backend, options=self.options or None)
 
     @cached_property
     def random(self) -> random.Random:
-        """Random numbers of the job's seed."""
+        """Random numbers from the seed of the job."""
         return random.Random(self.seed)
 
 
 class Workload(ABC):
-    """Some work, and what is measured of it. One object lives through one process; `run` is what is measured.
+    """Some work, and its figures.
 
-    Every repetition is a fresh process with a fresh repository, in which `setup`, `run` and `teardown` are called; or, where
-    `prepared` says so, with one that `prepare` made before in a process of its own, once for all repetitions, which must leave it
-    as they found it. Beside what `run` returns, the process is measured from `run` to the end of `teardown`: CPU time, peak
-    memory, bytes written, open files.
+    Every repetition is a fresh process with a new object, on which `setup`, `run` and `teardown` are called in turn. Its
+    repository is fresh, too; or, where `prepared` gives a name, it is one that `prepare` made in an earlier process for all
+    repetitions, which must leave it as it is. CPU time, peak memory and bytes written are measured from `run` to the end of
+    `teardown`, open files at the end of `run`.
 
     Attributes:
-        name: of the workload; the command calls it so.
-        figures: what `run` returns, in the order in which they are shown. A case may leave some out.
-        sizes: names and default values of what can be set by `--size`.
-        quick: other values for `--quick`, which should take some seconds with each engine.
-        persistent: it reads in one process what another has written.
-        multi_process: it reads in one process what another is writing.
-        cost: the common figures worth showing, besides those of `figures`; see `aimstore.bench.report.COMMON`.
+        name: for the command line.
+        figures: that `run` returns, in the order in which they are shown.
+        sizes: names and default values for `--size`.
+        quick: other values for `--quick`, with which an engine should take some seconds.
+        persistent: whether a process reads what an earlier one has written.
+        multi_process: whether a process reads what another one is writing.
+        cost: keys of the figures of the process that are shown after `figures`; see `aimstore.bench.report.PROCESS_FIGURES`.
     """
 
     name: ClassVar[str]
@@ -142,24 +142,24 @@ class Workload(ABC):
         return (Case(self.name, self.name),)
 
     def prepared(self, case: Case, sizes: Mapping[str, Any]) -> str:
-        """A name for what `prepare` makes for a case; "" where repetitions begin with nothing. What has one name is made once for
-        each engine, whichever workload asks for it, so the name says all that it depends on."""
+        """The name of what `prepare` makes for a case; "" where repetitions begin with nothing. Prepared data is cached per
+        engine under this name: include every parameter it depends on."""
         return ""
 
     def prepare(self, job: Job) -> None:  # noqa: B027  most begin with nothing
-        """Make what is measured upon."""
+        """Make the data that `run` reads, in a process of its own."""
 
     def setup(self, job: Job) -> None:
-        """What comes before the clock, in the measured process. By default it makes the repository."""
+        """Get ready in the measured process, before the clock starts. By default, make the repository."""
         job.open().close()
 
     @abstractmethod
     def run(self, job: Job) -> Mapping[str, float]:
-        """The work. Returns values by the keys of `figures`, of those that the case has."""
+        """Do the measured work. Returns the values of `figures` by key; a case may leave some out."""
 
     def teardown(self, job: Job) -> None:  # noqa: B027  most leave nothing open
-        """What comes after: closing what `run` left open, so that it is finalized."""
+        """Close what `run` left open, so that it is finalized."""
 
     def units(self, job: Job) -> float:
-        """What the stored bytes are divided by, such as the number of values tracked; 0 where they are not looked at."""
+        """The number of values, runs or the like that share the stored bytes; 0 where the case stores none."""
         return 0

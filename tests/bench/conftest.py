@@ -188,6 +188,6 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SEEN", str(folder))
     manager = PluginManager()
     manager.register(_Plugin(), "lab")
-    monkeypatch.setattr("aimstore.cli.bench.plugins", lambda: manager)
+    monkeypatch.setattr("aimstore.cli.bench.commands.plugins", lambda: manager)
     monkeypatch.delitem(sys.modules, "lab_workloads", raising=False)
     return folder

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from aimstore.bench.charts import Chart, charts, write_pngs
-from aimstore.bench.drawing import COLOURS, colour, folded, marker, wide
-from aimstore.bench.html import page
+from aimstore.bench.charts import Chart, charts
+from aimstore.bench.drawing import COLOURS, colour, draw_chart, marker_index, svgs, write_pngs
+from aimstore.bench.page import page
 from aimstore.bench.report import Outcome, Report
 from aimstore.bench.workload import Better, Figure
 
@@ -37,7 +39,7 @@ def test_bars_latencies_and_curves_are_charts_of_their_own(
         ("scale-1", "scale, by runs"),
     ]
     for chart in charts(report):
-        for svg in chart.svgs():
+        for svg in svgs(chart):
             ElementTree.fromstring(svg)
     for path in write_pngs(report, tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -51,20 +53,20 @@ def test_whatever_the_numbers_are_there_is_a_picture(
     points = list(enumerate(samples, 1))
     report = make_report(*curve(milliseconds, *points), figure=milliseconds, rocksdb=samples, lmdb=[1.0])
     for chart in charts(report):
-        chart.draw().canvas.draw()
-        assert all(svg.startswith("<svg") for svg in chart.svgs())
+        draw_chart(chart).canvas.draw()
+        assert all(svg.startswith("<svg") for svg in svgs(chart))
 
 
 def test_who_has_no_samples_has_no_bar(make_report: Make) -> None:
     [chart] = charts(make_report(rocksdb=[1.0], lmdb=[]))
-    [text] = chart.svgs()
+    [text] = svgs(chart)
     assert COLOURS[0].lower() in text
     assert COLOURS[1].lower() not in text
 
 
 def test_pictures_of_one_page_share_no_identifiers(make_report: Make, milliseconds: Figure) -> None:
     report = make_report(*curve(milliseconds, (10, 1.0), (100, 2.0)), rocksdb=[1.0])
-    clips = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for chart in charts(report) for svg in chart.svgs()]
+    clips = [set(re.findall(r'<clipPath id="([^"]+)"', svg)) for chart in charts(report) for svg in svgs(chart)]
     assert len(clips) == 2
     assert not clips[0] & clips[1]
 
@@ -74,16 +76,37 @@ def test_one_point_is_no_curve(make_report: Make, milliseconds: Figure) -> None:
     assert found == ["track", "scale"]
 
 
+@pytest.mark.parametrize(("lmdb", "styles", "is_said"), [(3, ["-", "-"], False), (1, ["-", "None"], True)])
+def test_no_line_is_drawn_through_single_samples(
+    milliseconds: Figure, lmdb: int, styles: list[str], is_said: bool
+) -> None:
+    outcomes = curve(milliseconds, (10, 1.0), (100, 12.0), (1_000, 130.0))
+    for outcome in outcomes:
+        outcome.samples = {"rocksdb": outcome.samples["rocksdb"] * 3, "lmdb": outcome.samples["rocksdb"] * lmdb}
+    report = Report("engines", ["rocksdb", "lmdb"], {}, {}, outcomes)
+    [chart] = charts(report)
+    [axes] = [axes for axes in draw_chart(chart).axes if axes.lines]
+    assert [line.get_linestyle() for line in axes.lines] == styles
+    assert all(line.get_marker() != "None" for line in axes.lines)
+    assert (chart.note == "single samples are shown as points, without a line through them") is is_said
+    assert ('<p class="dim">single samples are shown as points' in page(report)) is is_said
+
+
+def test_the_titles_of_panels_name_their_subject(make_report: Make, calls: Figure, milliseconds: Figure) -> None:
+    latency = Outcome("track", "each", "each call", LATENCY, samples={"rocksdb": [{"p50": 1, "p99": 20, "max": 3_000}]})
+    two = Outcome("track", "two", "two sequences", (calls,), samples={"rocksdb": [{"calls_per_s": 1.0}]})
+    alone = Outcome("read", "all", "all points", (milliseconds,), samples={"rocksdb": [{"ms": 1.0}]})
+    report = make_report(two, latency, alone, *curve(milliseconds, (10, 1.0), (100, 2.0)), rocksdb=[1.0])
+    assert [panel.title for chart in charts(report) for panel in chart.panels] == [
+        "track: calls (more is better)",
+        "each call: latency of a call (less is better)",
+        "all points: time (less is better)",
+        "scale: time (less is better)",
+    ]
+
+
 def test_contestants_of_one_colour_differ_in_their_marker() -> None:
-    assert len({(colour(i), marker(i)) for i in range(49)}) == 49
-
-
-def test_texts_are_folded_to_their_room() -> None:
-    text = "runs of 5 metrics: create, track, Donaudampfschifffahrtselektrizitätenhauptbetriebswerk"
-    lines = folded(text, 1.5)
-    assert all(wide(line) <= 1.5 for line in lines)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert folded("", 1.5) == [""]
+    assert len({(colour(i), marker_index(i)) for i in range(49)}) == 49
 
 
 # Legible, whatever a plug-in calls things
@@ -134,7 +157,7 @@ def overlapping(chart: Chart) -> list[tuple[str, str]]:
     """Pairs of texts that lie over one another, or beside the picture, of all that is written in it."""
     from matplotlib.text import Text
 
-    drawing = chart.draw()
+    drawing = draw_chart(chart)
     drawing.canvas.draw()
     renderer = drawing.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = []
@@ -181,6 +204,40 @@ def test_the_page_escapes_what_it_is_told(make_report: Make) -> None:
     assert "&lt;script&gt;" in text
     assert "a &amp; b" in text
     assert "&lt;in the log&gt;" in text
+
+
+HOSTILE = "</p></svg></style><script>alert(1)</script><b onload='x' \"y\"> & {{ 7 * 7 }}"
+
+
+class Tags(HTMLParser):
+    """The tags and attributes of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs)}
+
+
+def test_hostile_names_are_escaped_wherever_they_stand() -> None:
+    figures = (Figure("ms", HOSTILE, HOSTILE), Figure("p50", HOSTILE, HOSTILE, panel=HOSTILE))
+    samples = {HOSTILE: [{"ms": 1.0, "p50": 1.0}], "b": [{"ms": 9.0, "p50": 9.0}]}
+    outcomes = [
+        Outcome(HOSTILE, case, HOSTILE, figures, {}, axis, at, dict(samples), {"b": HOSTILE}, {"c": HOSTILE})
+        for case, axis, at in (("x", "", 0.0), ("y", HOSTILE, 1.0), ("z", HOSTILE, 2.0))
+    ]
+    environment = {"processor": HOSTILE, "time": HOSTILE, "filesystems": [HOSTILE], "versions": {HOSTILE: HOSTILE}}
+    settings = {"options": {HOSTILE: {HOSTILE: HOSTILE}}, "warmup": HOSTILE}
+    rest: Any = {"notes": [HOSTILE], "facts": [["", HOSTILE], [HOSTILE, HOSTILE]], "about": {HOSTILE: HOSTILE}}
+    plain = Outcome("w", "x", "x", figures, samples=dict.fromkeys("ab", [{"ms": 1.0, "p50": 1.0}, {"ms": 2.0}]))
+    text = page(Report("engines", [HOSTILE, "b"], environment, settings, outcomes, **rest))
+    assert "<script" not in text
+    assert "{{ 7 * 7 }}" in text
+    assert Tags(text).found <= Tags(page(Report("engines", ["a", "b"], {}, {}, [plain]))).found
+    for svg in re.findall(r"(?s)<svg.*?</svg>", text):
+        ElementTree.fromstring(svg)
 
 
 def test_a_report_without_samples_is_a_page(make_report: Make) -> None:

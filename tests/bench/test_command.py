@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from aimstore.bench.page import LIBRARIES
 from aimstore.bench.report import Outcome, Report, from_json
-from aimstore.bench.tables import show
+from aimstore.bench.terminal import report_tables
 from aimstore.bench.workload import Figure
-from aimstore.cli.benching import write
+from aimstore.cli.bench.outputs import write_text
 from aimstore.errors import StorageError
 from aimstore.plugins import plugins
 
@@ -167,13 +168,33 @@ def test_cases_of_one_title_are_told_apart_and_what_failed_is_said(calls: Figure
     report = Report("engines", ["a", "b"], {}, {}, [*found, Outcome("w", "x", "x", (calls,), failures={"a": "no"})])
     console = Console(width=200)
     with console.capture() as captured:
-        show(report, console)
+        console.print(report_tables(report))
     lines = [line.split() for line in captured.get().splitlines()]
     assert ["10", "of", "100,", "by", "runs"] in lines
     assert ["10", "of", "100,", "by", "matches"] in lines
     assert ["calls,", "1/s", "1", "–"] in lines
     assert ["calls,", "1/s", "2", "failed"] in lines
     assert ["nothing", "was", "measured"] in lines
+
+
+def text_of(report: Report) -> str:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(report_tables(report))
+    return captured.get()
+
+
+def test_the_text_says_what_is_within_the_noise(make_report: Any) -> None:
+    text = text_of(make_report(rocksdb=[1.0, 2.0, 3.0], lmdb=[1.1, 2.5, 3.2], memory=[10.0, 20.0, 30.0]))
+    assert "1.1× better, noise" in text
+    assert "10× better  " in text
+    assert text.count("noise") == 1
+
+
+def test_the_text_says_that_single_repetitions_tell_no_difference(make_report: Any) -> None:
+    said = "fewer than three repetitions cannot tell a difference from noise"
+    assert said in text_of(make_report(rocksdb=[1.0], lmdb=[9.0]))
+    assert said not in text_of(make_report(rocksdb=[1.0]))
 
 
 # Mistakes
@@ -221,18 +242,31 @@ def test_a_workload_that_is_none_is_said(invoke: Any, plugin: Path, name: str, m
     assert message in invoke(name, exit=2).stderr
 
 
-def test_charts_without_their_library_are_refused_before_anything_is_measured(
+@pytest.mark.parametrize("option", ["--html", "--png"])
+@pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
+def test_pages_and_charts_without_their_libraries_are_refused_before_anything_is_measured(
+    invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, option: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = invoke("plain", option, tmp_path / "a", exit=2)
+    assert f"pages and charts need {missing}: pip install 'aimstore[bench]'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_tables_and_json_need_no_extra(
     invoke: Any, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    done = invoke("plain", "--html", tmp_path / "a.html", exit=2)
-    assert "pip install 'aimstore[bench]'" in done.stderr
+    for name in LIBRARIES:
+        monkeypatch.setitem(sys.modules, name, None)
+    done = invoke("plain", "--quick", "--backends", "rocksdb", "--json", tmp_path / "a.json")
+    assert "plain: one repetition" in done.stdout
+    invoke("compare", tmp_path / "a.json", tmp_path / "a.json")
 
 
 def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
     invoke: Any, plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aimstore.cli.benching.TELL_EVERY", 0.0)
+    monkeypatch.setattr("aimstore.cli.bench.progress.LINE_SECONDS", 0.0)
     lines = invoke("plain", "--backends", "rocksdb", "--repeat", 2, "--warmup", 0).stderr.splitlines()
     assert [line.split()[0] for line in lines] == ["0/2", "1/2"]
     assert all(line.endswith("plain: plain (rocksdb)") for line in lines)
@@ -319,7 +353,7 @@ def test_results_outlive_a_file_that_cannot_be_written(
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
-    write(path, "before")
+    write_text(path, "before")
 
     def full(self: Path, text: str, encoding: str) -> int:
         self.write_bytes(text.encode()[:3])
@@ -327,7 +361,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(StorageError, match=r"a\.json cannot be written: No space left on device"):
-        write(path, "after")
+        write_text(path, "after")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -349,7 +383,8 @@ def test_results_are_saved_though_the_reader_has_gone(plugin: Path, tmp_path: Pa
 INTERRUPTED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from aimstore.cli import bench, main
+from aimstore.cli import main
+from aimstore.cli.bench import commands
 from aimstore.plugins import PluginManager, WorkloadSpec, hookimpl
 
 class Plugin:
@@ -359,7 +394,7 @@ class Plugin:
 
 manager = PluginManager()
 manager.register(Plugin(), "lab")
-bench.plugins = lambda: manager
+commands.plugins = lambda: manager
 main(["bench", "waits", "--backends", "rocksdb", "--repeat", "1", "--warmup", "0", "--dir", sys.argv[1], *sys.argv[2:]],
      prog_name="aimstore")
 """
@@ -387,6 +422,7 @@ def test_interruption_saves_what_there_is_and_ends_every_process(
     process.send_signal(number)
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
+    assert errors.count("stopping: ending what was started, then writing the results so far") == 1
     saved = tmp_path / ("a.json" if named else "aimstore-bench-interrupted.json")
     assert f"interrupted; the results until then are in {saved.name}" in errors
     report = from_json(saved.read_text())

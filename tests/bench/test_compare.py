@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aimstore.bench.compare import changes, differences
+from aimstore.bench.changes import changes, differences
 from aimstore.bench.report import Report, to_json
 from aimstore.bench.workload import Figure
 
@@ -37,7 +37,7 @@ def test_less_is_better_where_the_figure_says_so(make_report: Make, milliseconds
     old, new = (make_report(figure=milliseconds, rocksdb=samples) for samples in ([20, 21, 22], [10, 10.5, 11]))
     [change] = changes(old, new)
     assert change.verdict == "better"
-    assert change.ratio == 2.0
+    assert change.times_better == 2.0
 
 
 def test_what_only_one_of_them_has_is_said(make_report: Make) -> None:

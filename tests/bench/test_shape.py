@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from aimstore import Repo, Run
-from aimstore.bench.replay import Replay, replay_plans
+from aimstore.bench import engines
+from aimstore.bench.replay import Replay
+from aimstore.bench.runner import Plan
 from aimstore.bench.shape import from_json, record, to_json
 from aimstore.bench.workload import Job
 from aimstore.errors import ConfigError
+from aimstore.plugins import plugins
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_replay_has_the_shape_that_was_recorded(repo: Repo, tmp_path: Path) ->
     shape = record(repo)
     path = tmp_path / "shape.json"
     path.write_text(to_json(shape))
-    write, read = replay_plans(path, {}, quick=False)
+    write, read = replay_plans(path)
     assert (write.case.name, read.case.name) == ("write", "read")
     assert write.sizes["runs"] == 0
     job = Job("write", write.sizes, 1, tmp_path / "replayed", "rocksdb")
@@ -79,6 +82,10 @@ def test_a_replay_has_the_shape_that_was_recorded(repo: Repo, tmp_path: Path) ->
     workload.setup(replace(job, case="read"))
     assert workload.run(replace(job, case="read")).keys() == {"read_ms", "query_ms"}
     workload.teardown(job)
+
+
+def replay_plans(path: Path) -> list[Plan]:
+    return engines.plans(plugins(), [], {}, path, quick=False)
 
 
 def comparable(shape: Any) -> Any:
@@ -106,14 +113,15 @@ def test_the_command_records_and_says_what_replays(invoke: Any, repo: Repo, tmp_
 def test_the_command_replays_a_shape(invoke: Any, repo: Repo, tmp_path: Path) -> None:
     path, result = tmp_path / "shape.json", tmp_path / "a.json"
     invoke("record", "--repo", repo.path, "-o", path)
-    invoke("--workload", path, "--quick", "--backends", "rocksdb", "--size", "runs=2", "--json", result)
+    done = invoke("--workload", path, "--quick", "--backends", "rocksdb", "--size", "runs=2", "--json", result)
+    assert "values of runs made, tracked and finalized, 1/s" in done.stdout
     content = json.loads(result.read_text())
     assert [(each["workload"], each["case"]) for each in content["outcomes"]] == [
         ("replay", "write"),
         ("replay", "read"),
     ]
     assert content["outcomes"][0]["sizes"] == {"runs": 2, "read": 3}
-    assert content["outcomes"][0]["samples"]["rocksdb"][0]["calls_per_s"] > 0
+    assert content["outcomes"][0]["samples"]["rocksdb"][0]["values_per_s"] > 0
 
 
 @pytest.mark.parametrize(
@@ -132,7 +140,7 @@ def test_what_is_no_shape_is_a_mistake(invoke: Any, tmp_path: Path, text: str, m
     path.write_text(text)
     assert message in invoke("--workload", path, exit=2).stderr
     with pytest.raises(ConfigError):
-        replay_plans(path, {}, quick=False)
+        replay_plans(path)
 
 
 def test_a_size_that_a_replay_has_not_is_a_mistake(invoke: Any, repo: Repo, tmp_path: Path) -> None:

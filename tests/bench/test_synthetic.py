@@ -8,7 +8,7 @@ import pytest
 
 from aimstore import Repo
 from aimstore.bench import synthetic
-from aimstore.bench.workloads.query import DECIDED, EXACT
+from aimstore.bench.workloads.query import ALL_BY_INDEX, ALL_BY_PREDICATE
 
 
 @pytest.mark.parametrize("backend", ["rocksdb", "memory"])
@@ -18,7 +18,7 @@ def test_queries_find_what_they_should(tmp_path: Path, backend: str) -> None:
     synthetic.build_unfinished(repo, 5, first=1_200)
     for count in (1, 10, 100, 1_000):
         assert repo.query_runs(synthetic.matching(count)).count() == count
-    assert repo.query_runs(EXACT).count() == repo.query_runs(DECIDED).count() == 1_205
+    assert repo.query_runs(ALL_BY_INDEX).count() == repo.query_runs(ALL_BY_PREDICATE).count() == 1_205
     assert len(repo.status().stalled) == 5
     [run] = repo.query_runs("run.hparams.p0 == 7.5")
     assert run.experiment == "experiment 7"

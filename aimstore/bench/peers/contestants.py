@@ -19,11 +19,11 @@ from aimstore.bench.runner import Plan
 from aimstore.bench.sizes import size_of
 from aimstore.errors import ConfigError, did_you_mean
 
-_SHARED = ("calls", "runs")
-"""Arguments that are smaller for a tool that makes only a share of the calls."""
+_SCALED = ("calls", "runs")
+"""Arguments that are scaled by `Tool.share`."""
 
-LEAST = 10
-"""What is left of such an argument at least."""
+SCALED_MINIMUM = 10
+"""Least value of a scaled argument."""
 
 
 class Peer:
@@ -35,7 +35,7 @@ class Peer:
         self._python = python
 
     def refusal(self, plan: Plan) -> str:
-        return "" if _row(plan).loop in self._tool.loops else "it has no such thing, or not without a server"
+        return "" if _row(plan).loop in self._tool.loops else "it has no such operation, or not without a server"
 
     def prepare(self, plan: Plan, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -47,11 +47,11 @@ class Peer:
 
     def repeat(self, plan: Plan, folder: Path) -> dict[str, float]:
         row, arguments = _row(plan), self._arguments(plan)
-        if not row.place:
+        if not row.filesystem:
             folder.mkdir(parents=True)
             return self._loop(row.loop, folder, None)
         if plan.prepared:
-            return self._loop(row.loop, folder, self._known(row, arguments))
+            return self._loop(row.loop, folder, self._loop_arguments(row, arguments))
         folder.mkdir(parents=True)
         self._loop("init", folder, {})
         before = size_of(folder)
@@ -62,8 +62,8 @@ class Peer:
             "units": math.prod(arguments[unit] for unit in row.units) if row.units else 0,
         }
 
-    def _known(self, row: Row, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Of the arguments, those of the measured loop; the others are those of what was prepared."""
+    def _loop_arguments(self, row: Row, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of the measured loop; the others are those of the preparing loops."""
         if row.loop in ("query", "reindex"):
             return {"runs": arguments["runs"]}
         return arguments
@@ -71,7 +71,7 @@ class Peer:
     def _arguments(self, plan: Plan) -> dict[str, Any]:
         share = self._tool.share
         return {
-            name: max(min(value, LEAST), int(value * share)) if name in _SHARED else value
+            name: max(min(value, SCALED_MINIMUM), int(value * share)) if name in _SCALED else value
             for name, value in plan.sizes.items()
         }
 
@@ -91,7 +91,7 @@ class Peer:
 
 
 def _path(tool: Tool) -> str:
-    """Where the loops are; for aimstore's, what this process has on its path too."""
+    """The folder of the loops as PYTHONPATH; for aimstore with what this process has there."""
     parent = os.fspath(Path(loops.__path__[0]).parent)
     inherited = os.environ.get("PYTHONPATH") if tool is AIMSTORE else None
     return os.pathsep.join(filter(None, (parent, inherited)))

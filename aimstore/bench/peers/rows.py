@@ -1,4 +1,4 @@
-"""The rows of the table: which loop each runs, what is taken of it, and what aimstore is to reach."""
+"""The rows of the table: the loop of each, its figures, and the targets of aimstore."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ class Row:
     Attributes:
         name: for `--rows`.
         title: shown, with the arguments in it.
-        loop: of the contestants' scripts.
-        figures: taken of its result; `bytes_per_unit` is measured from outside.
-        arguments: of the loop; `quick` replaces some of them.
+        loop: function of the contestants' scripts.
+        figures: of its result; `bytes_per_unit` is measured from outside.
+        arguments: of the loop.
+        quick: arguments that replace others with `--quick`.
         repeat: repetitions of each contestant.
-        place: "disk", "tmpfs", or "" for a loop that needs no folder.
-        prepare: loops that come before, outside the clock, once for all repetitions; with which argument of theirs is which
-            argument of the row.
-        units: arguments whose product the stored bytes are divided by.
+        filesystem: "disk", "tmpfs", or "" for a loop that needs no folder.
+        prepare: loops that run before, outside the clock and once for all repetitions; each with its arguments, as names of
+            arguments of the row.
+        units: arguments whose product is the number of units that share the stored bytes.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Row:
     arguments: dict[str, Any] = field(default_factory=dict)
     quick: dict[str, Any] = field(default_factory=dict)
     repeat: int = 5
-    place: str = "disk"
+    filesystem: str = "disk"
     prepare: tuple[tuple[str, dict[str, str]], ...] = ()
     units: tuple[str, ...] = ()
 
@@ -56,16 +57,16 @@ def _latency(p50: float | None, p999: float, longest: float | None) -> tuple[Fig
     )
 
 
-def _lifecycle(place: str, times: float) -> Row:
+def _lifecycle(filesystem: str, times: float) -> Row:
     return Row(
-        f"lifecycle-{place}",
-        "runs of {metrics} metrics × {steps} steps: create, track, finalize, on " + place,
+        f"lifecycle-{filesystem}",
+        "runs of {metrics} metrics × {steps} steps: create, track, finalize, on " + filesystem,
         "lifecycle",
         (Figure("runs_per_s", "runs", "1/s", Better.MORE, times=times), _bytes("run", times=6)),
         {"runs": 300, "metrics": 5, "steps": 20},
         {"runs": 10},
         repeat=3,
-        place=place,
+        filesystem=filesystem,
         units=("runs",),
     )
 
@@ -145,7 +146,7 @@ ROWS: Final = (
         repeat=1,
         units=("sequences", "steps"),
     ),
-    Row("import", "import what logs", "import", (Figure("ms", "import", "ms", limit=150),), repeat=9, place=""),
+    Row("import", "import what logs", "import", (Figure("ms", "import", "ms", limit=150),), repeat=9, filesystem=""),
     _lifecycle("tmpfs", 4),
     _lifecycle("disk", 2),
     Row(
@@ -162,7 +163,7 @@ ROWS: Final = (
         "query",
         "a query that all of {runs:,} finished runs match",
         "query",
-        (Figure("us_per_run", "asked again", "µs/run"), Figure("first_ms", "asked first", "ms")),
+        (Figure("us_per_run", "repeated", "µs/run"), Figure("first_ms", "first", "ms")),
         {"runs": 300, "metrics": 5, "steps": 20},
         {"runs": 10},
         repeat=3,
@@ -173,11 +174,11 @@ ROWS: Final = (
         "queries over {runs:,} finished runs of 20 parameters",
         "queries",
         (
-            Figure("first_ms", "100 match, in a fresh process", "ms", limit=20),
-            Figure("few_ms", "100 match, asked again", "ms", limit=5),
-            Figure("exact_us_per_run", "all match, exact", "µs/run", limit=10),
-            Figure("decided_us_per_run", "all match, each looked at", "µs/run", limit=20),
-            Figure("count_ms", "count of all, exact", "ms"),
+            Figure("first_ms", "query that 100 match, first", "ms", limit=20),
+            Figure("repeated_ms", "query that 100 match, repeated", "ms", limit=5),
+            Figure("exact_us_per_run", "query that all match, by the index", "µs/run", limit=10),
+            Figure("evaluated_us_per_run", "query that all match, each evaluated", "µs/run", limit=20),
+            Figure("count_ms", "count of all, by the index", "ms"),
         ),
         {"runs": 100_000, "unfinished": 0},
         {"runs": 1_000},
@@ -189,9 +190,9 @@ ROWS: Final = (
         "queries over {runs:,} finished and {unfinished:,} unfinished runs",
         "queries",
         (
-            Figure("few_ms", "100 match, asked again", "ms", limit=50),
-            Figure("held_files", "files open afterwards", "", limit=255),
-            Figure("first_ms", "100 match, in a fresh process", "ms"),
+            Figure("repeated_ms", "query that 100 match, repeated", "ms", limit=50),
+            Figure("open_files", "files open afterwards", "", limit=255),
+            Figure("first_ms", "query that 100 match, first", "ms"),
         ),
         {"runs": 9_500, "unfinished": 500},
         {"runs": 95, "unfinished": 5},
@@ -211,7 +212,7 @@ NOTES: Final = (
 
 
 def facts(names: Sequence[str]) -> list[list[str]]:
-    """The table of what each contestant has acknowledged and made durable."""
+    """The table of what each contestant has acknowledged and made durable, and when."""
     tools = [tool for tool in (AIMSTORE, *PEERS) if tool.name in names]
     return [["", "when a call returns", "when the clock stops"]] + [
         [tool.distribution.replace("==", " "), tool.acknowledged, tool.durable] for tool in tools
@@ -243,6 +244,6 @@ def _plan(row: Row, quick: bool, repeat: int | None) -> Plan:
         arguments,
         prepared,
         repeat or (1 if quick else row.repeat),
-        row.place,
+        row.filesystem,
         row,
     )

@@ -1,4 +1,4 @@
-"""Which tools are measured beside aimstore, what they can do, and what of their work outlives what."""
+"""The tools that are measured beside aimstore: what they can do, and what of their work is durable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LOGGING: Final = ("import", "track", "latency", "paced", "lifecycle")
-"""Loops that every tool has."""
+"""Loops of every tool."""
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class Tool:
     """A tool.
 
     Attributes:
-        name: of its module in `loops`, and for `--peers`.
-        distribution: with its version, as pip takes them.
-        loops: that it has.
+        name: for `--peers`, and of its module in `loops`.
+        distribution: with its version, as pip takes it.
+        loops: the loops of its module.
+        acknowledged: what a logging call has done when it returns.
+        durable: what is durable when the clock of `track` and `lifecycle` stops.
         python: the version of Python that it needs; None is any.
-        also: distributions whose versions are noted too.
-        share: of the calls and runs that aimstore makes; below one where a tool would take all day.
-        acknowledged: what a call of its logging has done when it returns.
-        durable: what is so when the clock of `track` and `lifecycle` stops.
+        also: more distributions whose versions are noted.
+        share: fraction of the calls and runs of aimstore that it makes; below 1 for a tool that would take all day.
     """
 
     name: str

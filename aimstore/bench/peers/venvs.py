@@ -1,4 +1,4 @@
-"""Virtual environments for other tools: made once, kept, and used again."""
+"""Virtual environments for other tools: made once, kept, and reused."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Final
 
 CACHE: Final = Path("~/.cache/aimstore/bench")
 _COMPLETE: Final = "complete"
-"""A file in an environment into which everything was installed."""
+"""Name of a file that marks an environment into which everything was installed."""
 
 
 class NotInstalledError(Exception):
-    """A tool that cannot be installed here, and why."""
+    """A tool cannot be installed here; the message is the reason."""
 
 
 def python_of(folder: Path, requirements: Sequence[str], python: str | None, say: Callable[[str], None]) -> Path:
-    """The Python of an environment that holds what is required; made where there is none, which needs the network.
+    """The Python of an environment with these requirements. Makes the environment where there is none, which needs the network.
 
     Args:
         folder: of the environment.
         requirements: as pip takes them.
         python: the version of Python that it needs, such as "3.11"; None is any.
-        say: told of what takes long.
+        say: called with a message before what takes long.
 
     Raises:
         NotInstalledError: there is no such Python, or pip failed.

@@ -1,4 +1,4 @@
-"""What the workloads share: loaded libraries, clocks, short runs, and other processes."""
+"""Shared by the workloads: loading libraries, clocks, short runs, and other processes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ LATENCY: Final = (
     Figure("p999_us", "p99.9", "µs", panel="latency of a call"),
     Figure("max_us", "longest", "µs", panel="latency of a call"),
 )
-"""What `measure.percentiles` gives."""
+"""The figures of `measure.percentiles`."""
 
 CALLS: Final = Figure("calls_per_s", "calls", "1/s", Better.MORE)
 
 
 def load_libraries(job: Job) -> None:
-    """Load all that reading and querying load, so that the clock does not cover it: by doing both elsewhere."""
+    """Load the libraries that reading and querying load, by doing both elsewhere, so that the clock does not cover it."""
     from aimstore.run import Run
 
     with TemporaryDirectory(dir=job.folder.parent) as folder:
@@ -53,7 +53,7 @@ def load_libraries(job: Job) -> None:
 
 
 def timed(work: Callable[[], _T]) -> tuple[float, _T]:
-    """Seconds that some work takes, without the garbage collector's, and what it returns."""
+    """The seconds that some work takes without the garbage collector, and its result."""
     gc.collect()
     gc.disable()
     try:
@@ -64,8 +64,8 @@ def timed(work: Callable[[], _T]) -> tuple[float, _T]:
         gc.enable()
 
 
-def usual(work: Callable[[], object], times: int) -> float:
-    """Median of the seconds that some work takes, done several times."""
+def median_seconds(work: Callable[[], object], times: int) -> float:
+    """The median of the seconds that some work takes when it is done several times."""
     return median(timed(work)[0] for _ in range(times))
 
 
@@ -85,7 +85,7 @@ def short_runs(repo: Repo, runs: int, metrics: int, steps: int) -> None:
 
 @contextmanager
 def processes(targets: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> Iterator[list[SpawnProcess]]:
-    """Run functions in processes of their own, that are waited for, and must not have failed, at the end of the block."""
+    """Run functions in processes of their own. The end of the block waits for them; raises if one failed."""
     spawning = multiprocessing.get_context("spawn")
     started = [spawning.Process(target=target, args=arguments) for target, arguments in targets]
     for process in started:

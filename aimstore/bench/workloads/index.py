@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Index(Workload):
-    """`all`: the index is made from nothing. `each`: every run by itself, committed by itself."""
+    """`all`: the index is made from nothing. `each`: every run is indexed and committed by itself."""
 
     name = "index"
     figures = (Figure("runs_per_s", "runs", "1/s", Better.MORE),)

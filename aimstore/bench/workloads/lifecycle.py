@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Lifecycle(Workload):
-    """Each run ends on the disk and in the index before the next one begins."""
+    """Each run is on the disk and in the index before the next one begins."""
 
     name = "lifecycle"
     figures = (Figure("runs_per_s", "runs", "1/s", Better.MORE),)

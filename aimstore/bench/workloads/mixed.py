@@ -18,8 +18,8 @@ class Mixed(Workload):
     name = "mixed"
     figures = (
         Figure("calls_per_s", "calls of all writers", "1/s", Better.MORE),
-        Figure("queries_per_s", "queries with a read, beside them", "1/s", Better.MORE),
-        Figure("slowest_ms", "slowest of these", "ms"),
+        Figure("queries_per_s", "queries with a read, at the same time", "1/s", Better.MORE),
+        Figure("slowest_ms", "slowest query with a read", "ms"),
         Figure("most_files", "most files open at once", ""),
     )
     sizes = {"writers": 2, "calls": 1_000_000, "finished": 100}

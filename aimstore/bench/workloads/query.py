@@ -1,4 +1,4 @@
-"""The workload `query`: few runs match, all match, or they are only counted; by size of the repository, and by matches."""
+"""The workload `query`: few runs match, all match, or they are only counted; by the number of runs, and by matches."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import TYPE_CHECKING, Any, Final
 from aimstore.bench import synthetic
 from aimstore.bench.peers.loops.measure import open_files
 from aimstore.bench.workload import Case, Figure, Job, Workload
-from aimstore.bench.workloads.common import load_libraries, timed, usual
+from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
 
-EXACT: Final = "run.hparams.p0 >= 0"
-"""True of every run, as an index of ordered values can tell without looking at them."""
+ALL_BY_INDEX: Final = "run.hparams.p0 >= 0"
+"""True of every run, as an index of ordered values tells without reading them."""
 
-DECIDED: Final = "run.hparams.p0 * 2 >= 0"
-"""True of every run, as only the predicate can tell."""
+ALL_BY_PREDICATE: Final = "run.hparams.p0 * 2 >= 0"
+"""True of every run, as only evaluating the predicate tells."""
 
 
 class Query(Workload):
-    """Over runs that have ended, with 20 parameters each. Results are taken one by one, as a program does that shows them, and
-    nothing is read of their own containers. The process is fresh and its libraries are loaded."""
+    """Finished runs with 20 parameters each. Results are iterated, as a program does that shows them, without reading the runs'
+    own containers. The process is fresh and its libraries are loaded."""
 
     name = "query"
     figures = (
-        Figure("first_ms", "few match, first query", "ms", panel="few of the runs match"),
-        Figure("few_ms", "few match, asked again", "ms", panel="few of the runs match"),
-        Figure("count_ms", "count of all, exact", "ms"),
-        Figure("exact_us_per_run", "all match, exact", "µs/run", panel="all runs match"),
-        Figure("decided_us_per_run", "all match, each looked at", "µs/run", panel="all runs match"),
-        Figure("held_files", "files open afterwards", ""),
+        Figure("first_ms", "query that few match, first", "ms"),
+        Figure("repeated_ms", "query that few match, repeated", "ms"),
+        Figure("count_ms", "count of all, by the index", "ms"),
+        Figure("exact_us_per_run", "query that all match, by the index", "µs/run"),
+        Figure("evaluated_us_per_run", "query that all match, each evaluated", "µs/run"),
+        Figure("open_files", "files open afterwards", ""),
     )
     sizes = {
         "runs": (1_000, 10_000, 100_000),
         "matches": (1, 10, 100, 1_000, 10_000),
-        "few": 100,
+        "few_matches": 100,
         "params": 20,
         "unfinished": 500,
-        "beside": 10_000,
-        "again": 9,
+        "finished": 10_000,
+        "repeats": 9,
     }
-    quick = {"runs": (100, 1_000), "matches": (), "few": 10, "unfinished": 10, "beside": 100, "again": 3}
+    quick = {"runs": (100, 1_000), "matches": (), "few_matches": 10, "unfinished": 10, "finished": 100, "repeats": 3}
 
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
         largest = max(sizes["runs"])
@@ -50,8 +50,8 @@ class Query(Workload):
             *(
                 Case(
                     f"runs={runs}",
-                    f"{sizes['few']:,} of {runs:,} runs",
-                    {"total": runs, "wanted": sizes["few"], "open": 0},
+                    f"{sizes['few_matches']:,} of {runs:,} runs",
+                    {"finished_runs": runs, "matching_runs": sizes["few_matches"], "unfinished_runs": 0},
                     "runs in the repository",
                     runs,
                 )
@@ -61,7 +61,7 @@ class Query(Workload):
                 Case(
                     f"matches={matches}",
                     f"{matches:,} of {largest:,} runs",
-                    {"total": largest, "wanted": matches, "open": 0},
+                    {"finished_runs": largest, "matching_runs": matches, "unfinished_runs": 0},
                     f"matches among {largest:,} runs",
                     matches,
                 )
@@ -70,18 +70,26 @@ class Query(Workload):
             ),
             Case(
                 "unfinished",
-                f"{sizes['unfinished']:,} unfinished runs beside {sizes['beside']:,}",
-                {"total": sizes["beside"], "wanted": sizes["few"], "open": sizes["unfinished"]},
+                f"{sizes['unfinished']:,} unfinished runs beside {sizes['finished']:,}",
+                {
+                    "finished_runs": sizes["finished"],
+                    "matching_runs": sizes["few_matches"],
+                    "unfinished_runs": sizes["unfinished"],
+                },
             ),
         )
 
     def prepared(self, case: Case, sizes: Mapping[str, Any]) -> str:
-        return f"synthetic-{sizes['total']}-{sizes['params']}" + (f"-{sizes['open']}" if sizes["open"] else "")
+        return f"synthetic-{sizes['finished_runs']}-{sizes['params']}" + (
+            f"-{sizes['unfinished_runs']}" if sizes["unfinished_runs"] else ""
+        )
 
     def prepare(self, job: Job) -> None:
         repo = job.open()
-        synthetic.build(repo, job.sizes["total"], job.sizes["params"])
-        synthetic.build_unfinished(repo, job.sizes["open"], job.sizes["params"], first=job.sizes["total"])
+        synthetic.build(repo, job.sizes["finished_runs"], job.sizes["params"])
+        synthetic.build_unfinished(
+            repo, job.sizes["unfinished_runs"], job.sizes["params"], first=job.sizes["finished_runs"]
+        )
         repo.close()
 
     def setup(self, job: Job) -> None:
@@ -90,37 +98,42 @@ class Query(Workload):
     def run(self, job: Job) -> Mapping[str, float]:
         before = open_files()
         self._repo: Repo = job.open()
-        selective, few = synthetic.matching(job.sizes["wanted"]), job.sizes["wanted"]
+        selective, few = synthetic.matching(job.sizes["matching_runs"]), job.sizes["matching_runs"]
         result = {
-            "first_ms": timed(lambda: taken(self._repo, selective, few))[0] * 1e3,
-            "few_ms": usual(lambda: taken(self._repo, selective, few), job.sizes["again"]) * 1e3,
+            "first_ms": timed(lambda: iterate_matches(self._repo, selective, few))[0] * 1e3,
+            "repeated_ms": median_seconds(lambda: iterate_matches(self._repo, selective, few), job.sizes["repeats"])
+            * 1e3,
         }
         if job.case.startswith("matches"):
             return result
-        runs = job.sizes["total"] + job.sizes["open"]
-        times = max(1, job.sizes["again"] // 3)
+        runs = job.sizes["finished_runs"] + job.sizes["unfinished_runs"]
+        times = max(1, job.sizes["repeats"] // 3)
         result |= {
-            "count_ms": usual(lambda: counted(self._repo, EXACT, runs), times) * 1e3,
-            "exact_us_per_run": usual(lambda: taken(self._repo, EXACT, runs), times) / runs * 1e6,
-            "decided_us_per_run": usual(lambda: taken(self._repo, DECIDED, runs), times) / runs * 1e6,
+            "count_ms": median_seconds(lambda: count_matches(self._repo, ALL_BY_INDEX, runs), times) * 1e3,
+            "exact_us_per_run": median_seconds(lambda: iterate_matches(self._repo, ALL_BY_INDEX, runs), times)
+            / runs
+            * 1e6,
+            "evaluated_us_per_run": median_seconds(lambda: iterate_matches(self._repo, ALL_BY_PREDICATE, runs), times)
+            / runs
+            * 1e6,
         }
-        return {**result, "held_files": open_files() - before}
+        return {**result, "open_files": open_files() - before}
 
     def teardown(self, job: Job) -> None:
         self._repo.close()
 
 
-def taken(repo: Repo, expression: str, expected: int) -> None:
-    """Take every run that matches."""
-    check(expression, sum(1 for _ in repo.query_runs(expression)), expected)
+def iterate_matches(repo: Repo, expression: str, expected: int) -> None:
+    """Iterate over the runs that match."""
+    _check_count(expression, sum(1 for _ in repo.query_runs(expression)), expected)
 
 
-def counted(repo: Repo, expression: str, expected: int) -> None:
+def count_matches(repo: Repo, expression: str, expected: int) -> None:
     """Count the runs that match."""
-    check(expression, repo.query_runs(expression).count(), expected)
+    _check_count(expression, repo.query_runs(expression).count(), expected)
 
 
-def check(expression: str, found: int, expected: int) -> None:
-    """A query that gives something else measures nothing."""
+def _check_count(expression: str, found: int, expected: int) -> None:
+    """Raise if a query gives another number of runs, since its time would mean nothing."""
     if found != expected:
         raise RuntimeError(f"{expression} matched {found} runs instead of {expected}")

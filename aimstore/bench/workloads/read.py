@@ -1,4 +1,4 @@
-"""The workload `read`: one metric whole, a range of its steps, its end, and a sample, first and again."""
+"""The workload `read`: one metric whole, a range of its steps, its end, and a sample, first and repeated."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from aimstore.bench.peers.loops.measure import losses
 from aimstore.bench.workload import Case, Figure, Job, Workload
-from aimstore.bench.workloads.common import load_libraries, timed, usual
+from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
 
 if TYPE_CHECKING:
     from aimstore.sequences.sequence import Metric
 
 
 class Read(Workload):
-    """The process is fresh and its libraries are loaded; the operating system has the files in its cache."""
+    """The process is fresh and its libraries are loaded; the files are in the cache of the operating system."""
 
     name = "read"
     figures = (
         Figure("open_ms", "from opening the repository", "ms"),
         Figure("first_ms", "first read", "ms"),
-        Figure("again_ms", "read again", "ms"),
+        Figure("repeated_ms", "repeated read", "ms"),
     )
-    sizes = {"points": 100_000, "range": 1_000, "sample": 1_000, "tail": 100, "again": 5}
+    sizes = {"points": 100_000, "range": 1_000, "sample": 1_000, "tail": 100, "repeats": 5}
     quick = {"points": 10_000, "range": 100, "sample": 100}
 
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
@@ -47,13 +47,13 @@ class Read(Workload):
         first, points = timed(read)
         if not points:
             raise RuntimeError("no points were read")
-        again = usual(read, job.sizes["again"])
+        repeated = median_seconds(read, job.sizes["repeats"])
         metric.run.repo.close()
-        return {"open_ms": (opened + first) * 1e3, "first_ms": first * 1e3, "again_ms": again * 1e3}
+        return {"open_ms": (opened + first) * 1e3, "first_ms": first * 1e3, "repeated_ms": repeated * 1e3}
 
 
 def write_points(job: Job, points: int) -> None:
-    """One run with one metric, `loss`, of so many points."""
+    """One run with one metric, `loss`, of `points` points."""
     from aimstore.run import Run
 
     repo = job.open()

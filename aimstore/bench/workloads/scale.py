@@ -11,36 +11,36 @@ from aimstore.bench import synthetic
 from aimstore.bench.peers.loops.measure import losses, resident
 from aimstore.bench.sizes import size_of
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
-from aimstore.bench.workloads.common import load_libraries, timed, usual
-from aimstore.bench.workloads.query import EXACT, counted, taken
+from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
+from aimstore.bench.workloads.query import ALL_BY_INDEX, count_matches, iterate_matches
 
 if TYPE_CHECKING:
     from aimstore.repo import Repo
 
-_BLOCK = 100_000
-"""Different values; a longer metric repeats them with another sign, so that making them does not take the memory."""
+_DISTINCT_VALUES = 100_000
+"""Different values; a longer metric repeats them with another sign, so that the values themselves take little memory."""
 
 
 class Scale(Workload):
-    """Over runs: finished runs of 20 parameters, of which a repository of that size is made. Over points: one metric, written and
-    read in the same process."""
+    """By runs: a repository is made of finished runs with 20 parameters each. By points: one metric is written, and read in the
+    same process."""
 
     name = "scale"
     figures = (
-        Figure("index_us_per_run", "indexing", "µs/run", panel="by run"),
-        Figure("all_us_per_run", "a query that all match", "µs/run", panel="by run"),
-        Figure("open_ms", "open and count the runs", "ms", panel="in a fresh process"),
-        Figure("ten_ms", "a query that 10 match", "ms", panel="in a fresh process"),
-        Figure("ten_again_ms", "the same again", "ms", panel="in a fresh process"),
+        Figure("index_us_per_run", "index the runs", "µs/run"),
+        Figure("all_us_per_run", "a query that all match", "µs/run"),
+        Figure("open_ms", "open the repository and count its runs", "ms"),
+        Figure("ten_ms", "a query that 10 match, first", "ms"),
+        Figure("ten_repeated_ms", "a query that 10 match, repeated", "ms"),
         Figure("bytes_per_run", "stored in index and metadata", "B/run"),
-        Figure("query_mb", "memory that the queries took", "MB"),
-        Figure("points_per_s", "track, until in the log", "1/s", Better.MORE),
-        Figure("close_ms", "finalize", "ms", panel="one metric"),
-        Figure("read_ms", "read all", "ms", panel="one metric"),
-        Figure("tail_ms", "read the last 100", "ms", panel="one metric"),
-        Figure("sample_ms", "sample 1,000", "ms", panel="one metric"),
+        Figure("query_mb", "memory taken by the queries", "MB"),
+        Figure("points_per_s", "track, until in the engine's log", "1/s", Better.MORE),
+        Figure("close_ms", "finalize", "ms"),
+        Figure("read_ms", "read all points", "ms"),
+        Figure("tail_ms", "read the last 100 points", "ms"),
+        Figure("sample_ms", "sample 1,000 points", "ms"),
         Figure("bytes_per_unit", "stored per point", "B"),
-        Figure("write_mb", "memory that writing took", "MB"),
+        Figure("write_mb", "memory taken by writing", "MB"),
     )
     sizes = {"runs": (10, 100, 1_000, 10_000, 100_000), "points": (10**3, 10**4, 10**5, 10**6, 10**7), "params": 20}
     quick = {"runs": (10, 100), "points": (10**3, 10**4)}
@@ -72,17 +72,17 @@ class Scale(Workload):
         self._repo.close()
         stored = size_of(job.folder) - empty
         before, _ = resident()
-        opened, _ = timed(lambda: counted(self._repo, EXACT, runs))
+        opened, _ = timed(lambda: count_matches(self._repo, ALL_BY_INDEX, runs))
         ten = synthetic.matching(10)
-        first, _ = timed(lambda: taken(self._repo, ten, min(10, runs)))
-        again = usual(lambda: taken(self._repo, ten, min(10, runs)), 5)
-        every = usual(lambda: taken(self._repo, EXACT, runs), 3)
+        first, _ = timed(lambda: iterate_matches(self._repo, ten, min(10, runs)))
+        repeated = median_seconds(lambda: iterate_matches(self._repo, ten, min(10, runs)), 5)
+        every = median_seconds(lambda: iterate_matches(self._repo, ALL_BY_INDEX, runs), 3)
         found = {
             "index_us_per_run": seconds / runs * 1e6,
             "all_us_per_run": every / runs * 1e6,
             "open_ms": opened * 1e3,
             "ten_ms": first * 1e3,
-            "ten_again_ms": again * 1e3,
+            "ten_repeated_ms": repeated * 1e3,
             "query_mb": max(0.0, resident()[0] - before),
         }
         return {**found, "bytes_per_run": stored / runs} if stored > 0 else found
@@ -91,11 +91,11 @@ class Scale(Workload):
         from aimstore.run import Run
 
         points = job.sizes["length"]
-        values = losses(min(points, _BLOCK), job.seed)
+        values = losses(min(points, _DISTINCT_VALUES), job.seed)
         run = Run(repo=self._repo)
         before, _ = resident()
         begun = time.perf_counter()
-        for sign in chain.from_iterable(repeat((1.0, -1.0), -(-points // _BLOCK))):
+        for sign in chain.from_iterable(repeat((1.0, -1.0), -(-points // _DISTINCT_VALUES))):
             for value in values[: max(0, points)]:
                 run.track(sign * value, name="loss")
             points -= len(values)
@@ -111,8 +111,8 @@ class Scale(Workload):
             "points_per_s": job.sizes["length"] / written,
             "close_ms": took * 1e3,
             "read_ms": timed(metric.numpy)[0] * 1e3,
-            "tail_ms": usual(lambda: metric.tail(100), 5) * 1e3,
-            "sample_ms": usual(lambda: metric.sample(1_000), 5) * 1e3,
+            "tail_ms": median_seconds(lambda: metric.tail(100), 5) * 1e3,
+            "sample_ms": median_seconds(lambda: metric.sample(1_000), 5) * 1e3,
             "write_mb": memory,
         }
 

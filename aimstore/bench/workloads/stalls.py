@@ -1,4 +1,4 @@
-"""The workload `stalls`: how long the slowest calls of `track` take while all else goes on."""
+"""The workload `stalls`: how long the slowest calls of `track` take while other work goes on."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 class Stalls(Workload):
-    """Every call is timed. Chunks are sealed and the engine compacts as the sequences grow. Beside a reader and an indexing
-    process means: another thread reads the run that is being written, and another process begins, ends and indexes runs."""
+    """Every call is timed. Chunks are sealed and the engine compacts as the sequences grow. The reader is a thread that reads the
+    run that is being written; the indexing process begins, ends and indexes runs."""
 
     name = "stalls"
     figures = (*LATENCY, Figure("ms_over_10", "time in calls over 10 ms", "ms"))
@@ -33,8 +33,8 @@ class Stalls(Workload):
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
         return (
             Case("alone", f"{sizes['calls']:,} calls, alone"),
-            Case("busy", "beside a reader and an indexing process"),
-            Case("paced", "the same, one call a millisecond"),
+            Case("busy", f"{sizes['calls']:,} calls, beside a reader and an indexing process"),
+            Case("paced", "one call a millisecond, beside a reader and an indexing process"),
             Case("threads", f"{sizes['threads']} threads of one run"),
             Case("processes", f"{sizes['processes']} processes, a run each"),
             Case("arrays", f"{sizes['arrays']:,} arrays of 100 kB in a row"),
@@ -122,7 +122,7 @@ def _process(job: Job, calls: int) -> list[int]:
 
 @contextmanager
 def _reader(run: Run) -> Iterator[None]:
-    """A thread that reads what is being written, over and over."""
+    """A thread that keeps reading the run that is being written."""
     over = Event()
 
     def read() -> None:
@@ -143,7 +143,7 @@ def _reader(run: Run) -> Iterator[None]:
 
 @contextmanager
 def _indexing(job: Job) -> Iterator[None]:
-    """A process that begins, ends and indexes runs, over and over, as far as another process can."""
+    """A process that keeps beginning, ending and indexing runs; none with an engine that is not persistent."""
     if not capability_of(plugins(), job.backend, job.options).persistent:
         yield
         return

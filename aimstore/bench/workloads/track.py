@@ -1,4 +1,4 @@
-"""The workload `track`: values into one sequence, into many, objects, and what each call costs by itself."""
+"""The workload `track`: values into one sequence and into many, objects, and the latency of each call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Track(Workload):
-    """The clock stops when all is in the engine's log; the run is finalized after it."""
+    """The clock stops when all values are in the engine's log; the run is finalized later."""
 
     name = "track"
     figures = (CALLS, Figure("returned_per_s", "calls until they returned", "1/s", Better.MORE), *LATENCY)
@@ -30,7 +30,7 @@ class Track(Workload):
             Case("one", "one sequence"),
             Case("many", f"{sequences} sequences"),
             Case("objects", f"arrays of {sizes['object_bytes']:,} bytes"),
-            Case("latency", "each call alone"),
+            Case("latency", "each call timed"),
         )
 
     def setup(self, job: Job) -> None:
@@ -68,9 +68,9 @@ def _calls(job: Job) -> Iterator[tuple[Any, str, dict[str, Any] | None]]:
     elif job.case == "many":
         names = [f"metric_{i}" for i in range(sizes["names"])]
         contexts = [{"subset": f"part_{i}"} for i in range(sizes["contexts"])]
-        places = cycle([(name, context) for name in names for context in contexts])
+        targets = cycle([(name, context) for name in names for context in contexts])
         values = losses(sizes["calls"], job.seed)
-        yield from ((value, *place) for value, place in zip(values, places, strict=False))
+        yield from ((value, *target) for value, target in zip(values, targets, strict=False))
     elif job.case == "objects":
         import numpy as np
 

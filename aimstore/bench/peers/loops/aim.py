@@ -12,13 +12,9 @@ begun = time.perf_counter()
 from aim import Repo  # noqa: E402  # the clock above is what the import row is about
 from aim import Run as AnyRun  # noqa: E402
 
-IMPORTED = time.perf_counter() - begun
+IMPORT_SECONDS = time.perf_counter() - begun
 
 Run = partial(AnyRun, system_tracking_interval=None, capture_terminal_logs=False, log_system_params=False)
-
-
-def imports() -> dict[str, Any]:
-    return {"ms": IMPORTED * 1e3}
 
 
 def init(folder: str) -> dict[str, Any]:
@@ -26,32 +22,10 @@ def init(folder: str) -> dict[str, Any]:
     return {}
 
 
-def track(folder: str, calls: int) -> dict[str, Any]:
+def begin(folder: str) -> measure.Logging:
     """By default `track` writes to RocksDB before it returns, so that no flush is needed."""
-    values = measure.losses(calls)
     run = Run(repo=folder)
-    begun = time.perf_counter()
-    for value in values:
-        run.track(value, name="loss")
-    seconds = time.perf_counter() - begun
-    run.close()
-    return {"calls_per_s": calls / seconds, "returned_per_s": calls / seconds}
-
-
-def latency(folder: str, calls: int) -> dict[str, Any]:
-    values = measure.losses(calls)
-    run = Run(repo=folder)
-    taken = measure.latencies(lambda value: run.track(value, name="loss"), values)
-    run.close()
-    return measure.percentiles(taken)
-
-
-def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
-    values = measure.losses(calls)
-    run = Run(repo=folder)
-    taken = measure.paced_latencies(lambda value: run.track(value, name="loss"), values, interval)
-    run.close()
-    return measure.percentiles(taken)
+    return measure.Logging(lambda value: run.track(value, name="loss"), close=run.close)
 
 
 def index(folder: str) -> dict[str, Any]:
@@ -128,5 +102,5 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, index, reindex, query, read, lifecycle)
-    measure.main({"import": imports, **{each.__name__: each for each in workloads}})
+    loops = (init, index, reindex, query, read, lifecycle)
+    measure.main(measure.logging_loops(begin), *loops, import_seconds=IMPORT_SECONDS)

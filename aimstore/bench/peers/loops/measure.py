@@ -1,4 +1,4 @@
-"""What all loops share: the values, the clocks, what a process has used, and how a result leaves it.
+"""Shared by all loops: the values, the clocks, the usage of the process, and the output of the result.
 
 Loops of other tools run in other environments, so that this imports nothing but the standard library.
 """
@@ -17,6 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+Loop = Callable[..., dict[str, Any]]
+"""Called with the arguments of its row, and mostly a folder; returns figures."""
 
 PARAMETERS = {"lr": 0.001, "batch_size": 64, "optimizer": {"name": "adam", "betas": [0.9, 0.999]}}
 """What each short run has as its hyperparameters."""
@@ -118,10 +121,70 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  a Path for each would only cost time
 
 
-def main(workloads: dict[str, Callable[..., dict[str, Any]]]) -> None:
-    """Run the workload named by the first argument, with the second, a JSON object, as its arguments. The last line of the
-    output is its result, a JSON object, with what the process used in between."""
+@dataclass
+class Logging:
+    """A run of a tool that is open for logging.
+
+    Attributes:
+        log: logs one value of the metric `loss`.
+        settle: returns when all that was logged outlives the process; where `log` sees to that, nothing.
+        close: ends the run; where `settle` does, nothing.
+    """
+
+    log: Callable[[float], object]
+    settle: Callable[[], object] = lambda: None
+    close: Callable[[], object] = lambda: None
+
+
+def logging_loops(begin: Callable[[str], Logging]) -> dict[str, Loop]:
+    """The loops `track`, `latency` and `paced` of a tool, whose runs `begin` opens in a folder."""
+
+    def track(folder: str, calls: int) -> dict[str, Any]:
+        values = losses(calls)
+        run = begin(folder)
+        log = run.log
+        begun = time.perf_counter()
+        for value in values:
+            log(value)
+        returned = time.perf_counter() - begun
+        run.settle()
+        settled = time.perf_counter() - begun
+        run.close()
+        return {"calls_per_s": calls / settled, "returned_per_s": calls / returned}
+
+    def latency(folder: str, calls: int) -> dict[str, Any]:
+        run = begin(folder)
+        taken = latencies(run.log, losses(calls))
+        run.settle()
+        run.close()
+        return percentiles(taken)
+
+    def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
+        run = begin(folder)
+        taken = paced_latencies(run.log, losses(calls), interval)
+        run.settle()
+        run.close()
+        return percentiles(taken)
+
+    return {"track": track, "latency": latency, "paced": paced}
+
+
+def main(loops: dict[str, Loop], *functions: Loop, import_seconds: float = 0.0) -> None:
+    """Run the loop named by the first argument, with the second, a JSON object, as its arguments. The last line of the output is
+    its result, a JSON object, with what the process used in the meantime.
+
+    Args:
+        loops: by name.
+        functions: more loops, under their own names.
+        import_seconds: that importing the tool took, for the loop `import`.
+    """
+    every: dict[str, Loop] = {
+        "init": lambda folder: {},
+        "import": lambda: {"ms": import_seconds * 1e3},
+        **loops,
+        **{function.__name__: function for function in functions},
+    }
     arguments = json.loads(sys.argv[2])
     usage = Usage.begin()
-    result = workloads[sys.argv[1]](**arguments)
+    result = every[sys.argv[1]](**arguments)
     print(json.dumps({**usage.until_now(), **result}), flush=True)

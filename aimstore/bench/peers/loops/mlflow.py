@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,7 @@ os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 begun = time.perf_counter()
 import mlflow  # noqa: E402  # the clock above is what the import row is about
 
-IMPORTED = time.perf_counter() - begun
-
-
-def imports() -> dict[str, Any]:
-    return {"ms": IMPORTED * 1e3}
+IMPORT_SECONDS = time.perf_counter() - begun
 
 
 def init(folder: str) -> dict[str, Any]:
@@ -32,38 +29,13 @@ def _use(folder: str) -> None:
     mlflow.set_experiment("benchmark")
 
 
-def track(folder: str, calls: int) -> dict[str, Any]:
+def begin(folder: str) -> measure.Logging:
+    """A call returns when its value is committed."""
     _use(folder)
-    values = measure.losses(calls)
-    with mlflow.start_run():
-        mlflow.log_metric("warm", 0.0)
-        begun = time.perf_counter()
-        for step, value in enumerate(values):
-            mlflow.log_metric("loss", value, step=step)
-        seconds = time.perf_counter() - begun
-    return {"calls_per_s": calls / seconds, "returned_per_s": calls / seconds}
-
-
-def latency(folder: str, calls: int) -> dict[str, Any]:
-    _use(folder)
-    steps = iter(range(calls))
-    with mlflow.start_run():
-        mlflow.log_metric("warm", 0.0)
-        taken = measure.latencies(
-            lambda value: mlflow.log_metric("loss", value, step=next(steps)), measure.losses(calls)
-        )
-    return measure.percentiles(taken)
-
-
-def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
-    _use(folder)
-    steps = iter(range(calls))
-    with mlflow.start_run():
-        mlflow.log_metric("warm", 0.0)
-        taken = measure.paced_latencies(
-            lambda value: mlflow.log_metric("loss", value, step=next(steps)), measure.losses(calls), interval
-        )
-    return measure.percentiles(taken)
+    mlflow.start_run()
+    mlflow.log_metric("warm", 0.0)
+    steps = count()
+    return measure.Logging(lambda value: mlflow.log_metric("loss", value, step=next(steps)), close=mlflow.end_run)
 
 
 def query(folder: str, runs: int) -> dict[str, Any]:
@@ -93,5 +65,4 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, query, lifecycle)
-    measure.main({"import": imports, **{each.__name__: each for each in workloads}})
+    measure.main(measure.logging_loops(begin), init, query, lifecycle, import_seconds=IMPORT_SECONDS)

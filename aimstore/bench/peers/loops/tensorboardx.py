@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +12,14 @@ from . import measure
 begun = time.perf_counter()
 from tensorboardX import SummaryWriter  # noqa: E402  # the clock above is what the import row is about
 
-IMPORTED = time.perf_counter() - begun
+IMPORT_SECONDS = time.perf_counter() - begun
 
 
-def imports() -> dict[str, Any]:
-    return {"ms": IMPORTED * 1e3}
-
-
-def init(folder: str) -> dict[str, Any]:
-    return {}
-
-
-def track(folder: str, calls: int) -> dict[str, Any]:
+def begin(folder: str) -> measure.Logging:
     """`flush` hands all to the operating system."""
-    values = measure.losses(calls)
     writer = SummaryWriter(folder)
-    begun = time.perf_counter()
-    for step, value in enumerate(values):
-        writer.add_scalar("loss", value, step)
-    returned = time.perf_counter() - begun
-    writer.flush()
-    seconds = time.perf_counter() - begun
-    writer.close()
-    return {"calls_per_s": calls / seconds, "returned_per_s": calls / returned}
-
-
-def latency(folder: str, calls: int) -> dict[str, Any]:
-    with SummaryWriter(folder) as writer:
-        steps = iter(range(calls))
-        taken = measure.latencies(lambda value: writer.add_scalar("loss", value, next(steps)), measure.losses(calls))
-    return measure.percentiles(taken)
-
-
-def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
-    with SummaryWriter(folder) as writer:
-        steps = iter(range(calls))
-        taken = measure.paced_latencies(
-            lambda value: writer.add_scalar("loss", value, next(steps)), measure.losses(calls), interval
-        )
-    return measure.percentiles(taken)
+    steps = count()
+    return measure.Logging(lambda value: writer.add_scalar("loss", value, next(steps)), writer.flush, writer.close)
 
 
 def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:
@@ -67,5 +37,4 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, lifecycle)
-    measure.main({"import": imports, **{each.__name__: each for each in workloads}})
+    measure.main(measure.logging_loops(begin), lifecycle, import_seconds=IMPORT_SECONDS)

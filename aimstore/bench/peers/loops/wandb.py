@@ -13,15 +13,7 @@ from . import measure
 begun = time.perf_counter()
 import wandb  # noqa: E402  # the clock above is what the import row is about
 
-IMPORTED = time.perf_counter() - begun
-
-
-def imports() -> dict[str, Any]:
-    return {"ms": IMPORTED * 1e3}
-
-
-def init(folder: str) -> dict[str, Any]:
-    return {}
+IMPORT_SECONDS = time.perf_counter() - begun
 
 
 def _run(folder: str) -> Any:
@@ -29,30 +21,10 @@ def _run(folder: str) -> Any:
     return wandb.init(project="benchmark", dir=folder, mode="offline", config=measure.PARAMETERS, settings=settings)
 
 
-def track(folder: str, calls: int) -> dict[str, Any]:
+def begin(folder: str) -> measure.Logging:
     """`finish` waits for the service to have written all; there is no other way to know."""
-    values = measure.losses(calls)
     run = _run(folder)
-    begun = time.perf_counter()
-    for value in values:
-        run.log({"loss": value})
-    returned = time.perf_counter() - begun
-    run.finish()
-    return {"calls_per_s": calls / (time.perf_counter() - begun), "returned_per_s": calls / returned}
-
-
-def latency(folder: str, calls: int) -> dict[str, Any]:
-    run = _run(folder)
-    taken = measure.latencies(lambda value: run.log({"loss": value}), measure.losses(calls))
-    run.finish()
-    return measure.percentiles(taken)
-
-
-def paced(folder: str, calls: int, interval: float) -> dict[str, Any]:
-    run = _run(folder)
-    taken = measure.paced_latencies(lambda value: run.log({"loss": value}), measure.losses(calls), interval)
-    run.finish()
-    return measure.percentiles(taken)
+    return measure.Logging(lambda value: run.log({"loss": value}), run.finish)
 
 
 def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any]:
@@ -69,5 +41,4 @@ def lifecycle(folder: str, runs: int, metrics: int, steps: int) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    workloads = (init, track, latency, paced, lifecycle)
-    measure.main({"import": imports, **{each.__name__: each for each in workloads}})
+    measure.main(measure.logging_loops(begin), lifecycle, import_seconds=IMPORT_SECONDS)
