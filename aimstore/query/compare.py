@@ -18,8 +18,8 @@ _HASHED: Final = frozenset({bool, int, float, complex, str, bytes, type(None), d
 _LISTS: Final = (list, tuple, ListView)
 _DICTS: Final = (dict, DictView)
 _SETS: Final = (set, frozenset)
-_PER_COLLECTION: Final = 6
-"""Steps that beginning to compare two of them is worth."""
+_STEPS_PER_COLLECTION: Final = 6
+"""Steps that beginning to compare two collections is worth."""
 
 
 def equal(budget: Budget, left: Any, right: Any) -> bool:
@@ -37,23 +37,33 @@ def equal(budget: Budget, left: Any, right: Any) -> bool:
         return aware(left) == aware(right)
     if a in _HASHED and b in _HASHED:
         return bool(left == right)
-    if isinstance(left, _LISTS) and isinstance(right, _LISTS):
-        budget.spend(_PER_COLLECTION)
-        return size(left) == size(right) and all(
-            equal(budget, x, y) for x, y in zip(_elements(budget, left), _elements(budget, right), strict=True)
-        )
-    if isinstance(left, _DICTS) and isinstance(right, _DICTS):
-        budget.spend(_PER_COLLECTION)
-        if size(left) != size(right):
-            return False
-        return all(
-            has_key(right, key) and equal(budget, get_key(left, key), get_key(right, key))
-            for key in _elements(budget, left)
-        )
-    if isinstance(left, _SETS) and isinstance(right, _SETS):
-        budget.spend(len(left))
-        return bool(left == right)
+    for kinds, equal_collections in _COLLECTIONS:
+        if isinstance(left, kinds):
+            return isinstance(right, kinds) and equal_collections(budget, left, right)
     return False
+
+
+def _equal_lists(budget: Budget, left: Any, right: Any) -> bool:
+    budget.spend(_STEPS_PER_COLLECTION)
+    return size(left) == size(right) and all(
+        equal(budget, x, y) for x, y in zip(_elements(budget, left), _elements(budget, right), strict=True)
+    )
+
+
+def _equal_dicts(budget: Budget, left: Any, right: Any) -> bool:
+    budget.spend(_STEPS_PER_COLLECTION)
+    return size(left) == size(right) and all(
+        has_key(right, key) and equal(budget, get_key(left, key), get_key(right, key))
+        for key in _elements(budget, left)
+    )
+
+
+def _equal_sets(budget: Budget, left: Any, right: Any) -> bool:
+    budget.spend(len(left))
+    return bool(left == right)
+
+
+_COLLECTIONS: Final = ((_LISTS, _equal_lists), (_DICTS, _equal_dicts), (_SETS, _equal_sets))
 
 
 def unequal(budget: Budget, left: Any, right: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aimstore.query.arithmetic import absent, add
 from aimstore.query.compare import elements, get_key, size
-from aimstore.query.limits import MAX_ROUND_DIGITS, Budget, QueryLimitError
+from aimstore.query.limits import Budget, QueryLimitError
 from aimstore.query.patterns import search
 from aimstore.query.values import MISSING, PLAIN, DictView, ListView, wrap
 
@@ -71,8 +71,9 @@ def _abs(budget: Budget, value: Any) -> Any:
 def _round(budget: Budget, value: Any, ndigits: int | None = None) -> Any:
     if absent(value) or absent(ndigits):
         return MISSING
-    if isinstance(ndigits, int) and abs(ndigits) > MAX_ROUND_DIGITS:
-        raise QueryLimitError(f"round() to more than {MAX_ROUND_DIGITS} digits")
+    most = budget.limits.round_digits
+    if isinstance(ndigits, int) and abs(ndigits) > most:
+        raise QueryLimitError(f"round() to more than {most} digits")
     return round(value, ndigits)
 
 

@@ -1,39 +1,70 @@
-"""The bounds within which one evaluation of a query stays, whatever the expression or the data."""
+"""The limits of queries, and the budget of one evaluation, whatever the expression or the data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
-
-MAX_STEPS: Final = 1_000_000
-"""Steps of one evaluation: elements that loops, `in` and comparisons of lists visit, weighed by a loop's size."""
-
-MAX_INT_BITS: Final = 4_096
-"""Size of an integer that arithmetic may make."""
-
-MAX_TEXT: Final = 10_000
-"""Characters of a string that `+` and `*` may make."""
 
 CHARACTERS_PER_STEP: Final = 64
 """Copying or comparing this many characters counts as one step."""
 
-SLOT: Final = 8
+CHARACTERS_PER_SLOT: Final = 8
 """A slot of a list costs as much as this many characters."""
 
-MAX_ROUND_DIGITS: Final = 400
-"""`round(5, -10**9)` computes 10 to that power; floats have at most 324 decimal places."""
+
+@dataclass(frozen=True)
+class QueryLimits:
+    """What a query may cost. The defaults are safe for queries of strangers.
+
+    Attributes:
+        expression_characters: length of an expression.
+        expression_nodes: nodes of the syntax tree of an expression; a list of 10,000 run hashes fits.
+        nesting_levels: levels of the syntax tree of an expression.
+        chain_comparisons: comparisons in one chain, such as `0 < run.a < 1`.
+        chained_comparisons: comparisons in all chains of an expression: each becomes a function, and takes 10 kB to
+            compile.
+        hint_constants: elements of a list after `in` that an index is asked for.
+        evaluation_steps: steps of one evaluation: elements that loops, `in` and comparisons of lists visit, weighed by
+            the size of a loop's body.
+        integer_bits: size of an integer that an expression holds or arithmetic makes.
+        text_characters: length of a string that `+` and `*` make.
+        round_digits: digits that `round` takes: `round(5, -10**9)` computes 10 to that power, and floats have at most
+            324 decimal places.
+        pattern_characters: length of a regular expression.
+        pattern_instructions: instructions that RE2 makes of a regular expression.
+        pattern_bytes: memory that RE2 may use for one regular expression. The `re2` module keeps 128 of them.
+    """
+
+    expression_characters: int = 400_000
+    expression_nodes: int = 50_000
+    nesting_levels: int = 100
+    chain_comparisons: int = 100
+    chained_comparisons: int = 2_000
+    hint_constants: int = 10_000
+    evaluation_steps: int = 1_000_000
+    integer_bits: int = 4_096
+    text_characters: int = 10_000
+    round_digits: int = 400
+    pattern_characters: int = 1_000
+    pattern_instructions: int = 10_000
+    pattern_bytes: int = 1 << 20
+
+
+DEFAULT_LIMITS: Final = QueryLimits()
 
 
 class QueryLimitError(RuntimeError):
-    """An evaluation that went past one of the bounds; the cause of a `QueryRuntimeError`."""
+    """An evaluation that went past one of the limits; the cause of a `QueryRuntimeError`."""
 
 
 class Budget:
     """The steps left to one evaluation. Made anew for each; not shared between threads."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "limits")
 
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
+    def __init__(self, limits: QueryLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.left = limits.evaluation_steps
 
     def spend(self, steps: int) -> None:
         """Use `steps` up.
@@ -43,8 +74,9 @@ class Budget:
         """
         self.left -= steps
         if self.left < 0:
-            raise QueryLimitError(f"the query took more than {MAX_STEPS:,} steps for one run; loop over less")
+            most = self.limits.evaluation_steps
+            raise QueryLimitError(f"the query took more than {most:,} steps for one run; loop over less")
 
-    def copy(self, size: int) -> None:
-        """Use up what copying or comparing `size` characters costs."""
-        self.spend(size // CHARACTERS_PER_STEP + 1)
+    def copy(self, characters: int) -> None:
+        """Use up what copying or comparing that many characters costs."""
+        self.spend(characters // CHARACTERS_PER_STEP + 1)

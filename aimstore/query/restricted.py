@@ -1,6 +1,7 @@
-"""RestrictedPython's transformer, and on top of it ours: comparisons, arithmetic, calls and loops go through guards.
+"""From the checked syntax of a query to a function: comparisons, arithmetic, calls and loops go through guards.
 
-The only module that imports RestrictedPython; it is imported when the first query is compiled.
+RestrictedPython's transformer runs before ours, as a second wall behind the allow-list: nothing that the allow-list
+passes is known to need it. The only module that imports RestrictedPython, when the first query is compiled.
 """
 
 # ruff: noqa: N802  # methods are named after syntax nodes, as in ast.NodeVisitor
@@ -15,12 +16,10 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from aimstore.abc.query import Subject
 from aimstore.query.namespace import guard_name, make_globals
-from aimstore.query.syntax import fault
+from aimstore.query.syntax import fault, mark_of
 from aimstore.query.views import SUBJECTS
 
 _BUDGET: Final = "_budget_"
-_LEFT: Final = "_left_"
-_RIGHT: Final = "_right_"
 _NODES_PER_STEP: Final = 4
 _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.List: 8,
@@ -42,7 +41,7 @@ def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -
     try:
         result = compile_restricted_eval(tree, "<query>", policy=_POLICIES[subject])
     except _RefusedError as refused:
-        raise fault(refused.reason, expression, refused.node) from None
+        raise fault(refused.reason, expression, mark_of(refused.node)) from None
     # the code is one function expression; what it can reach are its arguments and the guards
     return eval(result.code, make_globals())  # type: ignore[arg-type, no-any-return]  # noqa: S307
 
@@ -70,7 +69,7 @@ class _Policy(RestrictingNodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         super().visit_Compare(node)
-        return ast.copy_location(_chain(node.left, list(zip(node.ops, node.comparators, strict=True))), node)
+        return ast.copy_location(_chain(node.left, node.ops, node.comparators), node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         super().visit_BinOp(node)
@@ -153,26 +152,26 @@ _POLICIES: Final[dict[Subject, type[_Policy]]] = {
 }
 
 
-def _chain(left: ast.expr, steps: list[tuple[ast.cmpop, ast.expr]]) -> ast.expr:
-    """`a < b < c` as Python has it: each operand evaluated once, in order, none after the first false comparison."""
-    (operator, right), *rest = steps
-    if not rest:
-        return _compared(operator, left, right)
-    first = _compared(operator, _load(_LEFT), _load(_RIGHT))
-    body = ast.BoolOp(ast.And(), [first, _chain(_load(_RIGHT), rest)])
-    return _call_function(_function([ast.arg(_LEFT), ast.arg(_RIGHT)], body), left, right)
+def _chain(left: ast.expr, operators: list[ast.cmpop], comparators: list[ast.expr]) -> ast.expr:
+    """A comparison, or a chain of them, whose operands become functions that `_chain_` calls as far as it needs them."""
+    if len(operators) == 1:
+        return _guarded(operators[0], left, _looked_up(operators[0], comparators[0]))
+    guards = ast.Tuple([_load(guard_name(type(operator))) for operator in operators], ast.Load())
+    rights = map(_looked_up, operators, comparators)
+    return _call("_chain_", _load(_BUDGET), guards, *(_function([], operand) for operand in (left, *rights)))
 
 
-def _compared(operator: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
+def _looked_up(operator: ast.cmpop, right: ast.expr) -> ast.expr:
+    """The right operand of a comparison; constants after `in` become a set, looked up in one step."""
     if isinstance(operator, (ast.In, ast.NotIn)) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
         constants = [element.value for element in right.elts if isinstance(element, ast.Constant)]
-        if len(constants) == len(right.elts):  # looked up in one step
-            right = ast.Constant(frozenset(constants))  # type: ignore[arg-type]
-    return _guarded(operator, left, right)
+        if len(constants) == len(right.elts):
+            return ast.Constant(frozenset(constants))  # type: ignore[arg-type]
+    return right
 
 
 def _guarded(operator: ast.AST, *operands: ast.expr) -> ast.expr:
-    return _call(guard_name(type(operator).__name__), _load(_BUDGET), *operands)
+    return _call(guard_name(type(operator)), _load(_BUDGET), *operands)
 
 
 def _load(name: str) -> ast.Name:
