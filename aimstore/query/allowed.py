@@ -246,13 +246,15 @@ class _Builder:
         return tree.MethodCall(mark_of(node), owner, method.attr, self._each(node.args))
 
     def _keywords(self, node: ast.Call, allowed: frozenset[str]) -> tuple[tuple[str, Node], ...]:
-        found = []
+        found: dict[str, Node] = {}
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg not in allowed:
                 what = "unpacking with **" if keyword.arg is None else f"the argument {keyword.arg!r} here"
                 self._refuse(keyword, f"a query cannot contain {what}")
-            found.append((keyword.arg, self.build(keyword.value)))
-        return tuple(found)
+            if keyword.arg in found:
+                self._refuse(keyword, f"the argument {keyword.arg!r} is given twice", "leave one of them out")
+            found[keyword.arg] = self.build(keyword.value)
+        return tuple(found.items())
 
     def _check_pattern(self, node: ast.Call) -> None:
         if len(node.args) != 1:

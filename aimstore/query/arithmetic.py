@@ -11,22 +11,24 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from aimstore.query.compare import aware
+from aimstore.query.costs import COSTS
 from aimstore.query.limits import Budget, QueryLimitError
 from aimstore.query.values import MISSING, OpaqueView
 
 _NUMBERS: Final = frozenset({bool, int, float, complex})
 _MOMENTS: Final = frozenset({datetime, date, timedelta})
-_WORD_BITS: Final = 64
 
 
 def _checked(symbol: str, compute: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any], Any]:
     """The function for one operator."""
+    cost = COSTS[symbol]
 
     def apply(budget: Budget, left: Any, right: Any) -> Any:
         a, b = type(left), type(right)
         if a in _NUMBERS and b in _NUMBERS:
             if isinstance(left, int) and isinstance(right, int):
                 _check_bits(budget, symbol, left, right)
+                budget.charge(cost(left, right))
             return compute(left, right)
         if absent(left) or absent(right):
             return MISSING
@@ -34,6 +36,7 @@ def _checked(symbol: str, compute: Callable[[Any, Any], Any]) -> Callable[[Budge
             return _of_moments(symbol, compute, left, right)
         if (symbol == "+" and a is b is str) or (symbol == "*" and {a, b} == {str, int}):
             _check_text(budget, _text_length(left, right))
+            budget.charge(cost(left, right))
             return compute(left, right)
         raise _impossible(symbol, left, right)
 
@@ -76,15 +79,12 @@ def _check_bits(budget: Budget, symbol: str, left: int, right: int) -> None:
     most = budget.limits.integer_bits
     if bits > most:
         raise QueryLimitError(f"the result of {symbol!r} has more than {most:,} bits")
-    if bits > _WORD_BITS:
-        budget.copy(bits // 8)
 
 
 def _check_text(budget: Budget, length: int) -> None:
     most = budget.limits.text_characters
     if length > most:
         raise QueryLimitError(f"the query makes a string of more than {most:,} characters")
-    budget.copy(length)
 
 
 add = _checked("+", operator.add)
@@ -98,17 +98,18 @@ power = _checked("**", operator.pow)
 
 def negative(budget: Budget, value: Any) -> Any:
     """`-value`."""
-    return _signed("-", operator.neg, value)
+    return _signed(budget, "-", operator.neg, value)
 
 
 def positive(budget: Budget, value: Any) -> Any:
     """`+value`."""
-    return _signed("+", operator.pos, value)
+    return _signed(budget, "+", operator.pos, value)
 
 
-def _signed(symbol: str, compute: Callable[[Any], Any], value: Any) -> Any:
-    if type(value) in _NUMBERS or type(value) is timedelta:
-        return compute(value)
+def _signed(budget: Budget, symbol: str, compute: Callable[[Any], Any], value: Any) -> Any:
     if absent(value):
         return MISSING
-    raise TypeError(f"cannot compute {symbol}{type(value).__name__}")
+    if type(value) not in _NUMBERS and type(value) is not timedelta:
+        raise TypeError(f"cannot compute {symbol}{type(value).__name__}")
+    budget.charge(COSTS[f"unary {symbol}"](value))
+    return compute(value)

@@ -93,10 +93,10 @@ class _PythonCompiledQuery(CompiledQuery):
         return predicate
 
     def matches(self, view: View) -> bool:
-        # two threads at once may both compile it, each from a tree of its own, and either result will do
-        predicate = self._predicate or self.prepare(parse(self.expression, self._limits))
-        names = view.names()
         try:
+            # two threads at once may both compile it, each from a tree of its own, and either result will do
+            predicate = self._predicate or self.prepare(parse(self.expression, self._limits))
+            names = view.names()
             return bool(predicate(*[names[name] for name in self._names], Budget(self._limits)))
         except Exception as error:  # whatever a user's expression does to a user's data
             cause = f"{type(error).__name__}: {error}"

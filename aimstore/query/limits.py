@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-CHARACTERS_PER_STEP: Final = 64
-"""Copying or comparing this many characters counts as one step."""
-
-CHARACTERS_PER_SLOT: Final = 8
-"""A slot of a list costs as much as this many characters."""
+from aimstore.query.costs import Cost
 
 
 @dataclass(frozen=True)
@@ -23,11 +19,12 @@ class QueryLimits:
         chain_comparisons: comparisons in one chain, such as `0 < run.a < 1`.
         chained_comparisons: comparisons in all chains of an expression: each becomes a function, and takes 10 kB to
             compile.
+        order_attributes: attributes of an order, as in `run.a, run.b desc`.
         hint_constants: elements of a list after `in` that an index is asked for.
-        evaluation_steps: steps of one evaluation: elements that loops, `in` and comparisons of lists visit, weighed by
-            the size of a loop's body.
+        evaluation_steps: time of one evaluation, in the steps of `aimstore.query.costs`; a million take about a second.
+        evaluation_bytes: memory that one evaluation allocates, all in all.
         integer_bits: size of an integer that an expression holds or arithmetic makes.
-        text_characters: length of a string that `+` and `*` make.
+        text_characters: length of a string that `+` and `*` make, or that `int`, `float` and `datetime` read.
         round_digits: digits that `round` takes: `round(5, -10**9)` computes 10 to that power, and floats have at most
             324 decimal places.
         pattern_characters: length of a regular expression.
@@ -40,8 +37,10 @@ class QueryLimits:
     nesting_levels: int = 100
     chain_comparisons: int = 100
     chained_comparisons: int = 2_000
+    order_attributes: int = 1_000
     hint_constants: int = 10_000
     evaluation_steps: int = 1_000_000
+    evaluation_bytes: int = 64_000_000
     integer_bits: int = 4_096
     text_characters: int = 10_000
     round_digits: int = 400
@@ -58,25 +57,28 @@ class QueryLimitError(RuntimeError):
 
 
 class Budget:
-    """The steps left to one evaluation. Made anew for each; not shared between threads."""
+    """The steps and bytes left to one evaluation. Made anew for each; not shared between threads."""
 
-    __slots__ = ("left", "limits")
+    __slots__ = ("bytes", "limits", "steps")
 
     def __init__(self, limits: QueryLimits = DEFAULT_LIMITS) -> None:
         self.limits = limits
-        self.left = limits.evaluation_steps
+        self.steps = limits.evaluation_steps
+        self.bytes = limits.evaluation_bytes
 
-    def spend(self, steps: int) -> None:
-        """Use `steps` up.
+    def charge(self, cost: Cost) -> None:
+        """Use up what is about to be spent.
 
         Raises:
-            QueryLimitError: fewer are left.
+            QueryLimitError: less is left.
         """
-        self.left -= steps
-        if self.left < 0:
+        self.steps -= cost.steps
+        self.bytes -= cost.bytes
+        if self.steps < 0:
             most = self.limits.evaluation_steps
             raise QueryLimitError(f"the query took more than {most:,} steps for one run; loop over less")
-
-    def copy(self, characters: int) -> None:
-        """Use up what copying or comparing that many characters costs."""
-        self.spend(characters // CHARACTERS_PER_STEP + 1)
+        if self.bytes < 0:
+            most = self.limits.evaluation_bytes
+            raise QueryLimitError(
+                f"the query took more than {most:,} bytes of memory for one run; make less text or lists"
+            )

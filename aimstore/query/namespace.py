@@ -8,8 +8,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from aimstore.query import arithmetic, compare, syntax
-from aimstore.query.functions import FUNCTIONS, call_method, iterate
-from aimstore.query.limits import CHARACTERS_PER_SLOT, Budget
+from aimstore.query.costs import COSTS
+from aimstore.query.functions import FUNCTIONS, call_method, iterate_weighed
+from aimstore.query.limits import Budget
 from aimstore.query.tree import Comparison, Operation, Sign
 from aimstore.query.values import MISSING, BaseView, ListView, wrap
 
@@ -22,30 +23,32 @@ FIELDS: Final[dict[type, frozenset[str]]] = {
 """Attributes of plain values; those of views are the views' own affair."""
 
 
+_item_cost: Final = COSTS["index"]
+
+
 def get_attribute(value: Any, name: str) -> Any:
     """`value.name`, or `MISSING`."""
     if isinstance(value, BaseView):
         return value.attribute(name)
     if name in FIELDS.get(type(value), ()):
         return getattr(value, name)
-    return compare.get_key(value, name) if type(value) is dict else MISSING
+    return wrap(value.get(name, MISSING)) if type(value) is dict else MISSING
 
 
 def get_item(budget: Budget, value: Any, key: Any) -> Any:
     """`value[key]`, or `MISSING`; a path of keys may be a tuple or several indices."""
     if isinstance(value, BaseView):
-        if type(key) is slice and isinstance(value, ListView):
-            budget.copy(CHARACTERS_PER_SLOT * value.size())
-        return value.item(key)
+        if type(key) is not slice or isinstance(value, ListView):
+            budget.charge(_item_cost(value, key))
+        return value.item(budget, key)
     if type(value) is dict:
-        return compare.get_key(value, key)
-    if type(value) in (str, list, tuple):
-        if type(key) is slice:
-            budget.copy(len(value) if type(value) is str else CHARACTERS_PER_SLOT * len(value))
-            return wrap(value[key])
-        if type(key) is int and -len(value) <= key < len(value):
-            return wrap(value[key])
-    return MISSING
+        return compare.get_key(budget, value, key)
+    if type(value) not in (str, list, tuple):
+        return MISSING
+    if type(key) is slice:
+        budget.charge(_item_cost(value, key))
+        return wrap(value[key])
+    return wrap(value[key]) if type(key) is int and -len(value) <= key < len(value) else MISSING
 
 
 def compare_chain(budget: Budget, comparisons: tuple[Callable[..., Any], ...], *operands: Callable[[], Any]) -> bool:
@@ -99,7 +102,7 @@ def make_globals() -> dict[str, Any]:
         "_getattr_": get_attribute,
         "_getitem_": get_item,
         "_method_": call_method,
-        "_iterate_": iterate,
+        "_iterate_": iterate_weighed,
         **guards,
         **FUNCTIONS,
     }

@@ -19,7 +19,7 @@ from aimstore.query.limits import Budget, QueryLimits
 from aimstore.query.namespace import get_attribute, get_item
 from aimstore.query.ranks import LAST_RANK, rank
 from aimstore.query.reads import attributes_read
-from aimstore.query.syntax import blank, fault, parse, position, without_strings
+from aimstore.query.syntax import fault, parse, position, without_strings
 from aimstore.query.tree import Field, Node, Path, Signed
 from aimstore.query.values import MISSING
 from aimstore.types import TreePath
@@ -37,7 +37,14 @@ def parse_order(text: str, subject: Subject, limits: QueryLimits) -> Order:
     """
     if not isinstance(text, str):
         raise TypeError(f"an order is a string such as 'run.created_at desc', not {type(text).__name__}")
-    keys = tuple(_order_key(text, start, stop, subject, limits) for start, stop in _parts(text))
+    most = limits.expression_characters
+    if len(text) > most:
+        raise QuerySyntaxError(f"an order may have {most:,} characters, not {len(text):,}", text[:80])
+    parts = list(_parts(text))
+    most = limits.order_attributes
+    if len(parts) > most:
+        raise QuerySyntaxError(f"an order may have {most:,} attributes, not {len(parts):,}", text)
+    keys = tuple(_order_key(text, start, stop, subject, limits) for start, stop in parts)
     return _AttributeOrder(text, keys, limits)
 
 
@@ -114,6 +121,7 @@ def _parts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _order_key(text: str, start: int, stop: int, subject: Subject, limits: QueryLimits) -> _OrderKey:
+    """The attribute between two commas, parsed by itself; positions of faults are those in `text`."""
     path = text[start:stop]
     found = _DIRECTION.search(path)
     if found:
@@ -121,25 +129,33 @@ def _order_key(text: str, start: int, stop: int, subject: Subject, limits: Query
     if not path.strip():
         raise QuerySyntaxError("an attribute is missing", text, *position(text, start), _HINT)
     try:
-        syntax = parse(blank(text[:start]) + path, limits)  # so that positions are those in `text`
+        return _parsed(path, subject, limits, descending=found is not None and found[1].lower() == "desc")
     except QuerySyntaxError as error:
-        raise QuerySyntaxError(error.reason, text, error.line, error.column, _HINT) from None
-    node = build_tree(syntax, text, subject, limits)
+        line, column = position(text, start)
+        column = error.column + (column - 1 if error.line == 1 else 0)
+        raise QuerySyntaxError(error.reason, text, error.line + line - 1, column, error.hint) from None
+
+
+def _parsed(path: str, subject: Subject, limits: QueryLimits, *, descending: bool) -> _OrderKey:
+    try:
+        syntax = parse(path, limits)
+    except QuerySyntaxError as error:
+        raise QuerySyntaxError(error.reason, path, error.line, error.column, _HINT) from None
+    node = build_tree(syntax, path, subject, limits)
     if not isinstance(node, Path):
-        raise _not_a_path(node, text)
-    descending = found is not None and found[1].lower() == "desc"
-    return _OrderKey(path.strip(), node.subject, _links(node, text), descending, attributes_read(node))
+        raise _not_a_path(node, path)
+    return _OrderKey(path.strip(), node.subject, _links(node, path), descending, attributes_read(node))
 
 
-def _not_a_path(node: Node, text: str) -> QuerySyntaxError:
+def _not_a_path(node: Node, path: str) -> QuerySyntaxError:
     if isinstance(node, Signed) and node.sign == "-":
         hint = 'write "desc" after it for the other way round'
-        return fault("results are ordered by attributes", text, node.at, hint)
-    return fault("results are ordered by attributes, not by what is computed", text, node.at, _HINT)
+        return fault("results are ordered by attributes", path, node.at, hint)
+    return fault("results are ordered by attributes, not by what is computed", path, node.at, _HINT)
 
 
-def _links(path: Path, text: str) -> tuple[Field | _Key, ...]:
+def _links(node: Path, path: str) -> tuple[Field | _Key, ...]:
     try:
-        return tuple(link if isinstance(link, Field) else _Key(literal(link.key)) for link in path.links)
+        return tuple(link if isinstance(link, Field) else _Key(literal(link.key)) for link in node.links)
     except NotLiteralError as error:
-        raise fault("the key of an order is a constant", text, error.node.at) from None
+        raise fault("the key of an order is a constant", path, error.node.at) from None

@@ -8,12 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from aimstore.query.costs import COSTS, Cost
 from aimstore.query.limits import Budget, QueryLimits
 
 _CACHED_PATTERNS: Final = 64
-
-_WORK_PER_STEP: Final = 256
-"""Bytes of text times instructions that count as one step; at worst 1.3 µs."""
 
 _BACKSPACE: Final = "\b"
 
@@ -41,11 +39,13 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
     if type(pattern) is not str:
         raise TypeError(f"matches() takes a pattern as a string, not {type(pattern).__name__}")
     known = _compiled.cache_info().misses
-    regex, cost = _compiled(pattern, budget.limits)
+    budget.charge(COSTS["compile a pattern"](pattern))
+    regex, instructions = _compiled(pattern, budget.limits)
     if _compiled.cache_info().misses != known:
-        budget.spend(cost)
+        budget.charge(Cost(instructions))
+    budget.charge(COSTS["str.matches"](text))
     encoded = text.encode("utf-8", "replace")  # what cannot be encoded is a lone surrogate
-    budget.spend(len(encoded) * cost // _WORK_PER_STEP + 1)
+    budget.charge(COSTS["search with a pattern"](len(encoded), instructions))
     return regex.search(encoded) is not None
 
 

@@ -15,12 +15,14 @@ from RestrictedPython.compile import compile_restricted_eval
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from aimstore.abc.query import Subject
+from aimstore.errors import QuerySyntaxError
 from aimstore.query.namespace import guard_name, make_globals
 from aimstore.query.syntax import fault, mark_of
 from aimstore.query.views import SUBJECTS
 
 _BUDGET: Final = "_budget_"
 _NODES_PER_STEP: Final = 4
+_BYTES_PER_NODE: Final = 10
 _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.List: 8,
     ast.Tuple: 8,
@@ -29,19 +31,24 @@ _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.ListComp: 24,
     ast.GeneratorExp: 24,
 }
-"""Nodes that the objects made by a display count for: one in about 10 bytes, so that a loop that keeps them ends in time."""
+"""Nodes that the objects made by a display count for: one for each 10 bytes, or so."""
 
 
 def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
     """A function of the names in `SUBJECTS[subject]` and a budget, which evaluates a checked tree; the tree is used up.
 
     Raises:
-        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, refuses something.
+        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, or Python's compiler refuses
+            something.
     """
     try:
         result = compile_restricted_eval(tree, "<query>", policy=_POLICIES[subject])
     except _RefusedError as refused:
         raise fault(refused.reason, expression, mark_of(refused.node)) from None
+    except (RecursionError, MemoryError):
+        raise QuerySyntaxError("the query is nested too deeply", expression, hint="split it up") from None
+    except (SyntaxError, ValueError) as error:  # what Python's parser passes, and its compiler does not
+        raise QuerySyntaxError(f"not a query: {error}", expression) from None
     # the code is one function expression; what it can reach are its arguments and the guards
     return eval(result.code, make_globals())  # type: ignore[arg-type, no-any-return]  # noqa: S307
 
@@ -97,18 +104,18 @@ class _Policy(RestrictingNodeTransformer):
         return node
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
-        weight = self._weight(node)
+        size = self._round_size(node)
         super().visit_ListComp(node)
-        return _weighed(node, weight)
+        return _weighed(node, size)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
-        weight = self._weight(node)
+        size = self._round_size(node)
         super().visit_GeneratorExp(node)
-        return _weighed(node, weight)
+        return _weighed(node, size)
 
-    def _weight(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
-        """Steps that one round of a loop costs."""
-        return (self._sizes[loop] - _OBJECTS[type(loop)]) // _NODES_PER_STEP + 1
+    def _round_size(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
+        """Nodes that one round of a loop evaluates."""
+        return self._sizes[loop] - _OBJECTS[type(loop)]
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
         # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
@@ -129,9 +136,10 @@ def _sizes(tree: ast.AST) -> dict[ast.AST, int]:
     return sizes
 
 
-def _weighed(loop: ast.ListComp | ast.GeneratorExp, weight: int) -> ast.expr:
+def _weighed(loop: ast.ListComp | ast.GeneratorExp, size: int) -> ast.expr:
+    cost = (ast.Constant(size // _NODES_PER_STEP + 1), ast.Constant(size * _BYTES_PER_NODE))
     for clause in loop.generators:
-        clause.iter = _call("_iterate_", _load(_BUDGET), clause.iter, ast.Constant(weight))
+        clause.iter = _call("_iterate_", _load(_BUDGET), clause.iter, *cost)
     return loop
 
 

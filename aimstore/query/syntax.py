@@ -55,6 +55,9 @@ _FOREIGN: Final = (
 _one_at_a_time: Final = threading.Lock()
 """Filters of warnings are the process's, not the thread's."""
 
+_WARNS: Final = re.compile(r"\\|[0-9a-fA-FjJ_.](?:and|else|for|if|in|is|not|or)")
+"""Where Python's parser may warn: `'\\d'`, and `1or 2`."""
+
 _ASSIGNMENT: Final = re.compile(r"(?<![=!<>:])=(?!=)")
 
 
@@ -82,7 +85,7 @@ def parse(expression: str, limits: QueryLimits) -> ast.Expression:
 
 
 def _ast_of(text: str) -> ast.Expression:
-    if "\\" not in text:
+    if not _WARNS.search(text):
         return ast.parse(text, "<query>", "eval")
     with _one_at_a_time, warnings.catch_warnings():
         # `'\d'` is the pattern that it looks like; Python warns of it, in the name of the program that asks
