@@ -150,16 +150,24 @@ def _true(path: bytes) -> list[KeyRange]:
 
 
 def intersection(these: list[KeyRange], those: list[KeyRange]) -> list[KeyRange]:
-    """The keys that lie in both; both in order."""
+    """The keys that lie in both; in each list the ranges are in order and apart from each other, as `ranges` gives them."""
     found = []
-    for one in these:
-        for other in those:
-            start = max(one.start, other.start)
-            stops = [stop for stop in (one.stop, other.stop) if stop is not None]
-            stop = min(stops, default=None)
-            if stop is None or start < stop:
-                found.append(KeyRange(start, stop))
+    one, other = 0, 0
+    while one < len(these) and other < len(those):
+        start = max(these[one].start, those[other].start)
+        first_ends = _ends_before(these[one], those[other])
+        stop = these[one].stop if first_ends else those[other].stop
+        if stop is None or start < stop:
+            found.append(KeyRange(start, stop))
+        if first_ends:
+            one += 1
+        else:
+            other += 1
     return found
+
+
+def _ends_before(one: KeyRange, other: KeyRange) -> bool:
+    return one.stop is not None and (other.stop is None or one.stop < other.stop)
 
 
 def run_key(run: str) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, or_, select, true
+from sqlalchemy import BindParameter, Column, ColumnElement, Connection, and_, bindparam, false, func, select, true
 
 from aimstore.abc import Term
 from aimstore.encoding.moments import to_microseconds
@@ -181,7 +181,8 @@ def _moment(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
     if term.operator == "true":
         return column.is_not(None)
     if term.operator == "in":
-        return or_(false(), *(column == to_microseconds(each) for each in term.value if isinstance(each, datetime)))
+        moments = [to_microseconds(each) for each in term.value if isinstance(each, datetime)]
+        return None if len(moments) > MANY else column.in_(moments) if moments else false()
     if term.operator not in _COMPARE:
         return None
     return _COMPARE[term.operator](column, to_microseconds(term.value)) if isinstance(term.value, datetime) else false()

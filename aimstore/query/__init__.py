@@ -1,8 +1,8 @@
 """The built-in query language: `PythonQuery`, and the views that it evaluates over."""
 
+from aimstore.query.descriptions import describe
 from aimstore.query.engine import PythonQuery
-from aimstore.query.limits import QueryLimitError
-from aimstore.query.planner import describe
+from aimstore.query.limits import QueryLimitError, QueryLimits
 from aimstore.query.values import MISSING, Loadable
 from aimstore.query.views import (
     METRIC_PROPERTIES,
@@ -28,6 +28,7 @@ __all__ = [
     "MetricView",
     "PythonQuery",
     "QueryLimitError",
+    "QueryLimits",
     "RunSource",
     "RunView",
     "SequenceSource",

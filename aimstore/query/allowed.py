@@ -1,20 +1,21 @@
-"""The allow-list: which syntax a query may contain, and which names. Everything else is refused with a hint."""
+"""The allow-list: makes the tree of a query of the syntax that a query may contain. All other syntax is refused."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Any, Final, Literal, NoReturn, cast
 
 from aimstore.abc.query import Subject
-from aimstore.errors import nearest
+from aimstore.query import tree
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
-from aimstore.query.limits import MAX_INT_BITS
+from aimstore.query.limits import QueryLimits
 from aimstore.query.patterns import PatternError, check_pattern
-from aimstore.query.syntax import fault, fault_between
-from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
+from aimstore.query.remedies import unknown_attribute, unknown_method, unknown_name
+from aimstore.query.syntax import COMPARISONS, OPERATIONS, SIGNS, fault, fault_between, mark_of
+from aimstore.query.tree import Node
+from aimstore.query.views import CLOSED, SUBJECTS
 
-_REFUSED_ATTRIBUTES: Final = frozenset({"format", "format_map", "mro"})
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {
     ast.BitAnd: ("&", 'use "and"'),
     ast.BitOr: ("|", 'use "or"'),
@@ -34,192 +35,226 @@ _REFUSED_NODES: Final[dict[str, str]] = {
     "Yield": "yield",
     "YieldFrom": "yield",
 }
-_OTHER_LANGUAGES: Final = {"null": "None", "nil": "None", "true": "True", "false": "False"}
-_PATTERNS: Final = """for regular expressions use matches(), as in run.name.matches(r"^exp-\\d+$")"""
-_INSTEAD: Final = {"contains": 'use "in", as in "exp" in run.name'} | dict.fromkeys(
-    ("re", "re2", "regex", "match", "search", "fullmatch", "findall", "rlike", "ilike"), _PATTERNS
+_REFUSED_ATTRIBUTES: Final = frozenset({"format", "format_map", "mro"})
+_INSPECTION: Final = frozenset(
+    {
+        *("ag_await", "ag_code", "ag_frame", "co_code", "cr_await", "cr_code", "cr_frame", "cr_origin"),
+        *("f_back", "f_builtins", "f_code", "f_generator", "f_globals", "f_locals", "f_trace"),
+        *("gi_code", "gi_frame", "gi_yieldfrom", "tb_frame", "tb_next"),
+    }
 )
-"""What to write for names of other libraries and languages."""
+"""Attributes of Python's frames, code and generators. No value of a query is any of these."""
 
 
-class AllowList:
-    """Checks one tree; `check` raises at the first thing that is not allowed."""
+def build_tree(syntax: ast.Expression, expression: str, subject: Subject, limits: QueryLimits) -> Node:
+    """The tree of a query, or of an attribute in an order.
 
-    def __init__(self, expression: str, subject: Subject) -> None:
+    Args:
+        syntax: what `parse` gives.
+        expression: the text that faults are shown in.
+        subject: what the query selects.
+        limits: what the query may cost.
+
+    Raises:
+        QuerySyntaxError: the syntax holds something that a query may not contain.
+    """
+    return _Builder(expression, subject, limits).build(syntax.body)
+
+
+def check_condition(node: Node, expression: str) -> None:
+    """Return if `node` may be a whole query.
+
+    Raises:
+        QuerySyntaxError: it is a collection.
+    """
+    if isinstance(node, (tree.Display, tree.DictDisplay)):
+        hint = 'join conditions with "and" or "or"'
+        raise fault("a collection is not a condition", expression, node.at, hint)
+
+
+class _Builder:
+    """Builds one tree; raises at the first thing that is not allowed."""
+
+    def __init__(self, expression: str, subject: Subject, limits: QueryLimits) -> None:
         self._expression = expression
         self._subject = subject
         self._subjects = frozenset(SUBJECTS[subject])
+        self._limits = limits
         self._variables: list[str] = []
 
-    def check(self, tree: ast.Expression) -> None:
-        """Raises:
-        QuerySyntaxError: the tree holds something that a query may not.
-        """
-        if isinstance(tree.body, (ast.Tuple, ast.List, ast.Set, ast.Dict)):
-            self._refuse(tree.body, "a collection is not a condition", 'join conditions with "and" or "or"')
-        self._visit(tree.body)
-
-    def _refuse(self, node: ast.AST, reason: str, hint: str = "") -> NoReturn:
-        raise fault(reason, self._expression, node, hint)
-
-    def _visit(self, node: ast.AST) -> None:
-        handler = getattr(self, f"_visit_{type(node).__name__.lower()}", None)
+    def build(self, node: ast.AST) -> Node:
+        handler = getattr(self, f"_build_{type(node).__name__.lower()}", None)
         if handler is None:
             what = _REFUSED_NODES.get(type(node).__name__, f"this ({type(node).__name__})")
             hint = "did you mean ==?" if isinstance(node, ast.NamedExpr) else ""
             self._refuse(node, f"a query cannot contain {what}", hint)
-        handler(node)
+        return cast(Node, handler(node))
 
-    def _each(self, nodes: Iterable[ast.AST | None]) -> None:
-        for node in nodes:
-            if node is not None:
-                self._visit(node)
+    def _each(self, nodes: Iterable[ast.AST]) -> tuple[Node, ...]:
+        return tuple(map(self.build, nodes))
 
-    def _visit_constant(self, node: ast.Constant) -> None:
-        if node.value is not None and type(node.value) not in (bool, int, float, complex, str, bytes):
+    def _refuse(self, node: ast.AST, reason: str, hint: str = "") -> NoReturn:
+        raise fault(reason, self._expression, mark_of(node), hint)
+
+    # Values
+
+    def _build_constant(self, node: ast.Constant) -> Node:
+        value: Any = node.value
+        if value is not None and type(value) not in (bool, int, float, complex, str, bytes):
             self._refuse(node, "a query cannot contain '...'")
-        if type(node.value) is int and node.value.bit_length() > MAX_INT_BITS:
-            self._refuse(node, f"a number may have {MAX_INT_BITS:,} bits")
+        if type(value) is int and value.bit_length() > self._limits.integer_bits:
+            self._refuse(node, f"a number may have {self._limits.integer_bits:,} bits")
+        return tree.Constant(mark_of(node), value)
 
-    def _visit_boolop(self, node: ast.BoolOp) -> None:
-        self._each(node.values)
+    def _build_tuple(self, node: ast.Tuple) -> Node:
+        return self._display("tuple", node)
 
-    def _visit_unaryop(self, node: ast.UnaryOp) -> None:
+    def _build_list(self, node: ast.List) -> Node:
+        return self._display("list", node)
+
+    def _build_set(self, node: ast.Set) -> Node:
+        return self._display("set", node)
+
+    def _display(self, kind: Literal["list", "tuple", "set"], node: ast.Tuple | ast.List | ast.Set) -> Node:
+        return tree.Display(mark_of(node), kind, self._each(node.elts))
+
+    def _build_dict(self, node: ast.Dict) -> Node:
+        keys = [key for key in node.keys if key is not None]
+        if len(keys) < len(node.keys):
+            self._refuse(node, "a query cannot contain unpacking with **")
+        return tree.DictDisplay(mark_of(node), tuple(zip(self._each(keys), self._each(node.values), strict=True)))
+
+    # Conditions and arithmetic
+
+    def _build_boolop(self, node: ast.BoolOp) -> Node:
+        word: Literal["and", "or"] = "and" if isinstance(node.op, ast.And) else "or"
+        return tree.Junction(mark_of(node), word, self._each(node.values))
+
+    def _build_unaryop(self, node: ast.UnaryOp) -> Node:
         if isinstance(node.op, ast.Invert):
             self._refuse(node, "a query cannot contain '~'", 'use "not"')
-        self._visit(node.operand)
+        operand = self.build(node.operand)
+        if isinstance(node.op, ast.Not):
+            return tree.Negation(mark_of(node), operand)
+        return tree.Signed(mark_of(node), SIGNS[type(node.op)], operand)
 
-    def _visit_binop(self, node: ast.BinOp) -> None:
+    def _build_binop(self, node: ast.BinOp) -> Node:
         refused = _REFUSED_OPERATORS.get(type(node.op))
         if refused:
             symbol, hint = refused
             raise fault_between(
                 f"a query cannot contain {symbol!r}", self._expression, node.left, node.right, symbol, hint
             )
-        self._each((node.left, node.right))
+        return tree.Arithmetic(mark_of(node), OPERATIONS[type(node.op)], self.build(node.left), self.build(node.right))
 
-    def _visit_compare(self, node: ast.Compare) -> None:
+    def _build_compare(self, node: ast.Compare) -> Node:
         operands = [node.left, *node.comparators]
         for operator, left, right in zip(node.ops, operands, node.comparators, strict=False):
             if isinstance(operator, (ast.Is, ast.IsNot)) and not (_is_singleton(left) or _is_singleton(right)):
                 reason = '"is" compares with None, True or False only'
                 raise fault_between(reason, self._expression, left, right, "is", 'use "=="')
-        self._each(operands)
+        operators = tuple(COMPARISONS[type(operator)] for operator in node.ops)
+        return tree.Compare(mark_of(node), operators, self._each(operands))
 
-    def _visit_ifexp(self, node: ast.IfExp) -> None:
-        self._each((node.test, node.body, node.orelse))
+    def _build_ifexp(self, node: ast.IfExp) -> Node:
+        test, chosen, otherwise = self._each((node.test, node.body, node.orelse))
+        return tree.Conditional(mark_of(node), chosen, test, otherwise)
 
-    def _visit_tuple(self, node: ast.Tuple) -> None:
-        self._each(node.elts)
+    # Names, attributes and indices
 
-    def _visit_list(self, node: ast.List) -> None:
-        self._each(node.elts)
-
-    def _visit_set(self, node: ast.Set) -> None:
-        self._each(node.elts)
-
-    def _visit_dict(self, node: ast.Dict) -> None:
-        if None in node.keys:
-            self._refuse(node, "a query cannot contain unpacking with **")
-        self._each((*node.keys, *node.values))
-
-    def _visit_name(self, node: ast.Name) -> None:
+    def _build_name(self, node: ast.Name) -> Node:
         name = node.id
         if name in self._variables:
-            return
+            return tree.Variable(mark_of(node), name)
         if name in self._subjects:
             self._refuse(node, f"{name!r} alone is not a value", f"name one of its attributes, as in {name}.name")
         if name in FUNCTIONS:
             self._refuse(node, f"{name!r} is a function", f"call it: {name}(…)")
-        self._unknown_name(node)
+        return self._refuse(node, *unknown_name(name, self._subject, self._variables))
 
-    def _unknown_name(self, node: ast.Name) -> NoReturn:
-        name = node.id
-        reason = f"unknown name {name!r}"
-        if name in CLOSED:
-            self._refuse(node, f"a query for {self._subject}s has no {name!r}", self._instead_of(name))
-        if name.lower() in _OTHER_LANGUAGES:
-            self._refuse(node, reason, f"did you mean {_OTHER_LANGUAGES[name.lower()]}?")
-        if name in RUN_PROPERTIES:
-            self._refuse(node, reason, f"did you mean run.{name}?")
-        if name in _INSTEAD:
-            self._refuse(node, reason, _INSTEAD[name])
-        if name in METHODS:
-            self._refuse(node, reason, f"write it after a value, as in run.x.{name}(…)")
-        if near := nearest(name, [*self._subjects, *FUNCTIONS, *self._variables]):
-            self._refuse(node, reason, f"did you mean {near[0]}?")
-        known = ", ".join((*sorted(self._subjects), *FUNCTIONS))
-        self._refuse(node, reason, f"put a string in quotes, an attribute after 'run.'; known names are {known}")
-
-    def _instead_of(self, subject: str) -> str:
-        """What to write where a query names a subject that is not its own."""
-        if self._subject != "run":
-            return f"did you mean {self._subject}?"
-        return f"use query_{subject}s" + (", or run.metrics['name'].last" if subject == "metric" else "")
-
-    def _visit_attribute(self, node: ast.Attribute) -> None:
+    def _build_attribute(self, node: ast.Attribute) -> Node:
         name = node.attr
         self._check_attribute_name(node)
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
-        if owner in CLOSED and owner in self._subjects and name not in CLOSED[owner]:
-            near = nearest(name, CLOSED[owner])
-            hint = f"did you mean {owner}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
-            self._refuse(node, f"a {owner} has no attribute {name!r}", hint)
-        self._base(node.value)
+        if owner in CLOSED and owner in self._subjects:
+            if name not in CLOSED[owner]:
+                self._refuse(node, *unknown_attribute(name, owner))
+            if name == "run":
+                return tree.Path(mark_of(node), "run", ())
+        above = self._owner(node.value)
+        if name in _INSPECTION or name.endswith("__roles__"):
+            self._refuse(node, f"{name!r} is a restricted name", _read_with_index(name))
+        return self._linked(node, above, tree.Field(name))
 
     def _check_attribute_name(self, node: ast.Attribute) -> None:
         name = node.attr
         if name.startswith("_") or name in _REFUSED_ATTRIBUTES:
-            hint = f"a parameter of that name is read with an index: [{name!r}]"
-            self._refuse(node, f"a query cannot read the attribute {name!r}", hint)
+            self._refuse(node, f"a query cannot read the attribute {name!r}", _read_with_index(name))
 
-    def _visit_subscript(self, node: ast.Subscript) -> None:
-        self._base(node.value)
-        self._visit(node.slice)
+    def _build_subscript(self, node: ast.Subscript) -> Node:
+        owner = self._owner(node.value)
+        return self._linked(node, owner, tree.Index(self.build(node.slice)))
 
-    def _visit_slice(self, node: ast.Slice) -> None:
-        self._each((node.lower, node.upper, node.step))
+    def _linked(self, node: ast.expr, owner: Node, link: tree.Link) -> Node:
+        """What `link` leads to from `owner`."""
+        if isinstance(owner, tree.Path):
+            return tree.Path(mark_of(node), owner.subject, (*owner.links, link))
+        if isinstance(owner, tree.Access):
+            return tree.Access(mark_of(node), owner.value, (*owner.links, link))
+        return tree.Access(mark_of(node), owner, (link,))
 
-    def _base(self, node: ast.expr) -> None:
-        """What stands before a dot or bracket; only here may `run` and `metric` stand."""
-        if not (isinstance(node, ast.Name) and node.id in self._subjects):
-            self._visit(node)
+    def _build_slice(self, node: ast.Slice) -> Node:
+        lower, upper, step = (
+            None if bound is None else self.build(bound) for bound in (node.lower, node.upper, node.step)
+        )
+        return tree.Slice(mark_of(node), (lower, upper, step))
 
-    def _visit_call(self, node: ast.Call) -> None:
-        keywords: frozenset[str] = frozenset()
-        consumes = False
+    def _owner(self, node: ast.expr) -> Node:
+        """What stands before a dot or bracket; only here may a subject stand by itself."""
+        if isinstance(node, ast.Name) and node.id in self._subjects:
+            return tree.Path(mark_of(node), cast(Subject, node.id), ())
+        return self.build(node)
+
+    # Calls
+
+    def _build_call(self, node: ast.Call) -> Node:
         if isinstance(node.func, ast.Name):
-            name = node.func.id
-            if name in self._subjects or name in self._variables:
-                self._refuse(node.func, f"{name!r} is not a function")
-            if name not in FUNCTIONS:
-                self._unknown_name(node.func)
-            keywords = KEYWORDS.get(name, keywords)
-            consumes = name in CONSUMERS
-        elif isinstance(node.func, ast.Attribute):
-            method = node.func.attr
-            self._check_attribute_name(node.func)
-            if method not in METHODS:
-                near = nearest(method, METHODS)
-                hint = f"did you mean {near[0]}()?" if near else f"methods are {', '.join(sorted(METHODS))}"
-                if method in RUN_PROPERTIES | SEQUENCE_PROPERTIES:
-                    hint = "leave the parentheses out"
-                hint = _INSTEAD.get(method, hint)
-                self._refuse(node.func, f"a query cannot call a method {method!r}", hint)
-            if method == "matches":
-                self._check_pattern(node)
-            self._base(node.func.value)
-        else:
-            self._refuse(node.func, "only functions and methods can be called")
+            return self._function_call(node, node.func)
+        if isinstance(node.func, ast.Attribute):
+            return self._method_call(node, node.func)
+        return self._refuse(node.func, "only functions and methods can be called")
+
+    def _function_call(self, node: ast.Call, function: ast.Name) -> Node:
+        name = function.id
+        if name in self._subjects or name in self._variables:
+            self._refuse(function, f"{name!r} is not a function")
+        if name not in FUNCTIONS:
+            self._refuse(function, *unknown_name(name, self._subject, self._variables))
+        keywords = self._keywords(node, KEYWORDS.get(name, frozenset()))
+        if name in CONSUMERS and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+            return tree.Call(mark_of(node), name, (self._loop(node.args[0]),), keywords)
+        return tree.Call(mark_of(node), name, self._each(node.args), keywords)
+
+    def _method_call(self, node: ast.Call, method: ast.Attribute) -> Node:
+        self._check_attribute_name(method)
+        if method.attr not in METHODS:
+            self._refuse(method, *unknown_method(method.attr))
+        if method.attr == "matches":
+            self._check_pattern(node)
+        owner = self._owner(method.value)
+        self._keywords(node, frozenset())
+        return tree.MethodCall(mark_of(node), owner, method.attr, self._each(node.args))
+
+    def _keywords(self, node: ast.Call, allowed: frozenset[str]) -> tuple[tuple[str, Node], ...]:
+        found: dict[str, Node] = {}
         for keyword in node.keywords:
-            if keyword.arg not in keywords:
+            if keyword.arg is None or keyword.arg not in allowed:
                 what = "unpacking with **" if keyword.arg is None else f"the argument {keyword.arg!r} here"
                 self._refuse(keyword, f"a query cannot contain {what}")
-            self._visit(keyword.value)
-        if consumes and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
-            self._loop(node.args[0])
-        else:
-            self._each(node.args)
+            if keyword.arg in found:
+                self._refuse(keyword, f"the argument {keyword.arg!r} is given twice", "leave one of them out")
+            found[keyword.arg] = self.build(keyword.value)
+        return tuple(found.items())
 
     def _check_pattern(self, node: ast.Call) -> None:
         if len(node.args) != 1:
@@ -227,36 +262,47 @@ class AllowList:
         match node.args[0]:
             case ast.Constant(str() as pattern):
                 try:
-                    check_pattern(pattern)
+                    check_pattern(pattern, self._limits)
                 except PatternError as error:
                     self._refuse(node.args[0], str(error))
             case ast.Constant():
                 self._refuse(node.args[0], "matches() takes a pattern as a string")
 
-    def _visit_generatorexp(self, node: ast.GeneratorExp) -> None:
+    # Loops
+
+    def _build_generatorexp(self, node: ast.GeneratorExp) -> Node:
         self._refuse(node, "a generator is not a value", f"put it into {', '.join(sorted(CONSUMERS))}, or into [ ]")
 
-    def _visit_listcomp(self, node: ast.ListComp) -> None:
-        self._loop(node)
+    def _build_listcomp(self, node: ast.ListComp) -> Node:
+        return self._loop(node)
 
-    def _loop(self, node: ast.ListComp | ast.GeneratorExp) -> None:
+    def _loop(self, node: ast.ListComp | ast.GeneratorExp) -> Node:
         outside = len(self._variables)
-        for clause in node.generators:
-            if clause.is_async:
-                self._refuse(clause.target, "a query cannot contain async")
-            self._visit(clause.iter)
-            self._bind(clause.target)
-            self._each(clause.ifs)
-        self._visit(node.elt)
+        clauses = tuple(map(self._clause, node.generators))
+        element = self.build(node.elt)
         del self._variables[outside:]
+        return tree.Loop(mark_of(node), element, clauses)
 
-    def _bind(self, target: ast.expr) -> None:
-        for name in target.elts if isinstance(target, ast.Tuple) else [target]:
-            if not isinstance(name, ast.Name):
-                self._refuse(name, "a loop variable must be a name")
-            if name.id.startswith("_") or name.id in FUNCTIONS or name.id in {*self._subjects, "metric"}:
-                self._refuse(name, f"a loop variable cannot be called {name.id!r}")
-            self._variables.append(name.id)
+    def _clause(self, node: ast.comprehension) -> tree.Clause:
+        if node.is_async:
+            self._refuse(node.target, "a query cannot contain async")
+        iterable = self.build(node.iter)
+        targets = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
+        variables = tuple(map(self._variable, targets))
+        self._variables += variables
+        return tree.Clause(variables, iterable, self._each(node.ifs))
+
+    def _variable(self, node: ast.expr) -> str:
+        if not isinstance(node, ast.Name):
+            self._refuse(node, "a loop variable must be a name")
+        name = node.id
+        if name.startswith("_") or name in FUNCTIONS or name in {*self._subjects, "metric"}:
+            self._refuse(node, f"a loop variable cannot be called {name!r}")
+        return name
+
+
+def _read_with_index(name: str) -> str:
+    return f"a parameter of that name is read with an index: [{name!r}]"
 
 
 def _is_singleton(node: ast.expr) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from aimstore.query.limits import CHARACTERS_PER_STEP, Budget
+from aimstore.query.costs import COLLECTION, COSTS, ELEMENT
+from aimstore.query.limits import Budget
 from aimstore.query.values import MISSING, BaseView, DictView, ListView, OpaqueView, wrap
 
 _NUMBERS: Final = frozenset({bool, int, float})
@@ -18,42 +19,73 @@ _HASHED: Final = frozenset({bool, int, float, complex, str, bytes, type(None), d
 _LISTS: Final = (list, tuple, ListView)
 _DICTS: Final = (dict, DictView)
 _SETS: Final = (set, frozenset)
-_PER_COLLECTION: Final = 6
-"""Steps that beginning to compare two of them is worth."""
+_ORDERED: Final = frozenset({str, bytes, datetime, date, timedelta})
+"""Types whose values are ordered among themselves, besides numbers and lists."""
+
+_equality_cost: Final = COSTS["=="]
+_order_cost: Final = COSTS["<"]
+_membership_cost: Final = COSTS["in"]
+_key_cost: Final = COSTS["dict.get"]
 
 
 def equal(budget: Budget, left: Any, right: Any) -> bool:
     """`left == right`. Lists equal tuples with equal elements; a datetime without time zone is in UTC."""
+    verdict = _equal_unless_nested(budget, left, right)
+    return _equal_elements(budget, left, right) if verdict is None else verdict
+
+
+def _equal_unless_nested(budget: Budget, left: Any, right: Any) -> bool | None:
+    """Whether two values are equal; None where both are lists or both are dicts, so that their elements decide."""
     a, b = type(left), type(right)
-    if a is str and b is str:
-        if len(left) > CHARACTERS_PER_STEP:
-            budget.copy(len(left))
-        return bool(left == right)
     if a in _NUMBERS and b in _NUMBERS:
+        if a is int:
+            budget.charge(_equality_cost(left, right))
         return bool(left == right)
     if left is MISSING or right is MISSING:
         return left is None or right is None
     if a is datetime and b is datetime:
         return aware(left) == aware(right)
-    if a in _HASHED and b in _HASHED:
+    if (a in _HASHED and b in _HASHED) or (a in _SETS and b in _SETS):
+        budget.charge(_equality_cost(left, right))
         return bool(left == right)
-    if isinstance(left, _LISTS) and isinstance(right, _LISTS):
-        budget.spend(_PER_COLLECTION)
-        return size(left) == size(right) and all(
-            equal(budget, x, y) for x, y in zip(_elements(budget, left), _elements(budget, right), strict=True)
-        )
-    if isinstance(left, _DICTS) and isinstance(right, _DICTS):
-        budget.spend(_PER_COLLECTION)
-        if size(left) != size(right):
-            return False
-        return all(
-            has_key(right, key) and equal(budget, get_key(left, key), get_key(right, key))
-            for key in _elements(budget, left)
-        )
-    if isinstance(left, _SETS) and isinstance(right, _SETS):
-        budget.spend(len(left))
-        return bool(left == right)
+    if (isinstance(left, _LISTS) and isinstance(right, _LISTS)) or (
+        isinstance(left, _DICTS) and isinstance(right, _DICTS)
+    ):
+        return None
     return False
+
+
+def _equal_elements(budget: Budget, left: Any, right: Any) -> bool:
+    """Whether two lists or two dicts are equal, however deep they are."""
+    levels = [iter(((left, right),))]
+    while levels:
+        for x, y in levels[-1]:
+            verdict = _equal_unless_nested(budget, x, y)
+            if verdict is None:
+                budget.charge(COLLECTION)
+                if not _same_shape(budget, x, y):
+                    return False
+                levels.append(_pairs(budget, x, y))
+                break
+            if not verdict:
+                return False
+        else:
+            levels.pop()
+    return True
+
+
+def _same_shape(budget: Budget, left: Any, right: Any) -> bool:
+    """Whether two lists have as many elements, or two dicts the same keys."""
+    if size(left) != size(right):
+        return False
+    return not isinstance(left, _DICTS) or all(has_key(budget, right, key) for key in _elements(budget, left))
+
+
+def _pairs(budget: Budget, left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
+    """What is to be compared of two collections of the same shape."""
+    if not isinstance(left, _DICTS):
+        return zip(_elements(budget, left), _elements(budget, right), strict=True)
+    return ((get_key(budget, left, key), get_key(budget, right, key)) for key in _elements(budget, left))
 
 
 def unequal(budget: Budget, left: Any, right: Any) -> bool:
@@ -69,26 +101,48 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any],
     """The function for one of < <= > >=; numbers, strings, dates, durations and lists are ordered among themselves."""
 
     def ordered(budget: Budget, left: Any, right: Any) -> bool:
+        if isinstance(left, _LISTS) and isinstance(right, _LISTS):
+            left, right = _first_difference(budget, left, right)
         a, b = type(left), type(right)
         if a in _NUMBERS and b in _NUMBERS:
+            if a is int:
+                budget.charge(_order_cost(left, right))
             return bool(compare(left, right))
-        if a is not b and not (isinstance(left, _LISTS) and isinstance(right, _LISTS)):
+        if a is not b or a not in _ORDERED:
             return False
-        if a is str or a is bytes:
-            budget.copy(len(left))
-            return bool(compare(left, right))
         if a is datetime:
             return bool(compare(aware(left), aware(right)))
-        if a is date or a is timedelta:
-            return bool(compare(left, right))
-        if isinstance(left, _LISTS):
-            for x, y in zip(_elements(budget, left), _elements(budget, right), strict=False):
-                if not equal(budget, x, y):
-                    return ordered(budget, x, y)
-            return bool(compare(size(left), size(right)))
-        return False
+        budget.charge(_order_cost(left, right))
+        return bool(compare(left, right))
 
     return ordered
+
+
+def _first_difference(budget: Budget, left: Any, right: Any) -> tuple[Any, Any]:
+    """What orders two lists, however deep they are: the first elements that differ, or else their sizes."""
+    levels = [_Level(budget, left, right)]
+    while levels:
+        level = levels[-1]
+        for x, y in level.pairs:
+            if isinstance(x, _LISTS) and isinstance(y, _LISTS):
+                levels.append(_Level(budget, x, y))
+                break
+            if not equal(budget, x, y):
+                return x, y
+        else:
+            if level.sizes[0] != level.sizes[1]:
+                return level.sizes
+            levels.pop()
+    return 0, 0
+
+
+class _Level:
+    """Two lists of which elements are being compared."""
+
+    def __init__(self, budget: Budget, left: Any, right: Any) -> None:
+        budget.charge(COLLECTION)
+        self.pairs = zip(_elements(budget, left), _elements(budget, right), strict=False)
+        self.sizes = size(left), size(right)
 
 
 less = _ordered(operator.lt)
@@ -102,16 +156,16 @@ def contains(budget: Budget, item: Any, container: Any) -> bool:
     kind = type(container)
     if item is MISSING or isinstance(item, OpaqueView):
         return False
-    if kind is str or kind is bytes:
-        budget.copy(len(container))
-        return type(item) is kind and item in container
     if isinstance(container, _LISTS):
         return any(equal(budget, item, element) for element in _elements(budget, container))
-    if isinstance(container, _DICTS):
-        return has_key(container, item)
+    budget.charge(_membership_cost(item, container))
+    if kind is str or kind is bytes:
+        return type(item) is kind and item in container
     if isinstance(container, _SETS):
         return type(item) in _HASHED and item in container
-    return isinstance(container, BaseView) and container.has(item)
+    if isinstance(container, BaseView):
+        return container.has(budget, item)
+    return kind is dict and has_key(budget, container, item)
 
 
 def not_contains(budget: Budget, item: Any, container: Any) -> bool:
@@ -159,21 +213,23 @@ def elements(value: Any) -> Iterable[Any]:
     raise TypeError(f"cannot loop over a value of type {type(value).__name__}")
 
 
-def has_key(mapping: Any, key: Any) -> bool:
+def has_key(budget: Budget, mapping: Any, key: Any) -> bool:
     """Whether a dict, or a view of one, has `key`."""
-    return mapping.has(key) if isinstance(mapping, DictView) else type(key) in _HASHED and key in mapping
+    budget.charge(_key_cost(key))
+    return mapping.has(budget, key) if isinstance(mapping, DictView) else type(key) in _HASHED and key in mapping
 
 
-def get_key(mapping: Any, key: Any) -> Any:
+def get_key(budget: Budget, mapping: Any, key: Any) -> Any:
     """The value of `key` in a dict or a view of one, or `MISSING`."""
+    budget.charge(_key_cost(key))
     if isinstance(mapping, DictView):
-        return mapping.item(key)
+        return mapping.item(budget, key)
     return wrap(mapping.get(key, MISSING)) if type(key) in _HASHED else MISSING
 
 
 def _elements(budget: Budget, value: Any) -> Iterator[Any]:
     for element in elements(value):
-        budget.spend(1)
+        budget.charge(ELEMENT)
         yield element
 
 

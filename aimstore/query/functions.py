@@ -5,6 +5,7 @@ They are never values in a query: the syntax check lets their names stand only w
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from types import GeneratorType
@@ -12,17 +13,25 @@ from typing import Any, Final
 
 from aimstore.query.arithmetic import absent, add
 from aimstore.query.compare import elements, get_key, size
-from aimstore.query.limits import MAX_ROUND_DIGITS, Budget, QueryLimitError
+from aimstore.query.costs import COSTS, ELEMENT, Cost
+from aimstore.query.limits import Budget, QueryLimitError
 from aimstore.query.patterns import search
 from aimstore.query.values import MISSING, PLAIN, DictView, ListView, wrap
 
+_KEPT_ELEMENT: Final = COSTS["list"](1)
 
-def iterate(budget: Budget, value: Any, weight: int = 1) -> Iterator[Any]:
-    """The elements of `value`, each costing `weight` steps."""
-    # a generator expression spends its own steps
+
+def iterate(budget: Budget, value: Any, cost: Cost = ELEMENT) -> Iterator[Any]:
+    """The elements of `value`, each of which costs `cost`."""
+    # a generator expression charges for its own rounds
     for element in value if type(value) is GeneratorType else elements(value):
-        budget.spend(weight)
+        budget.charge(cost)
         yield wrap(element)
+
+
+def iterate_weighed(budget: Budget, value: Any, steps: int, size: int) -> Iterator[Any]:
+    """The elements of `value` for a loop each of whose rounds costs that many steps and bytes."""
+    return iterate(budget, value, Cost(steps, size))
 
 
 def _is_defined(budget: Budget, value: Any) -> bool:
@@ -41,14 +50,23 @@ def _len(budget: Budget, value: Any) -> Any:
     return MISSING if absent(value) else size(value)
 
 
-def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+def _extreme(name: str, is_better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    cost = COSTS[name]
+
     def extreme(budget: Budget, first: Any, *rest: Any) -> Any:
         if not rest and absent(first):
             return MISSING
-        values = [first, *rest] if rest else list(iterate(budget, first))
+        values = [first, *rest] if rest else list(iterate(budget, first, _KEPT_ELEMENT))
         if any(absent(value) for value in values):
             return MISSING
-        return choose(values)
+        if not values:
+            raise ValueError(f"{name}() of an empty collection")
+        best = values[0]
+        for value in values[1:]:
+            budget.charge(cost(value, best))
+            if is_better(value, best):
+                best = value
+        return best
 
     return extreme
 
@@ -65,28 +83,43 @@ def _sum(budget: Budget, values: Any) -> Any:
 
 
 def _abs(budget: Budget, value: Any) -> Any:
-    return MISSING if absent(value) else abs(value)
+    if absent(value):
+        return MISSING
+    budget.charge(COSTS["abs"](value))
+    return abs(value)
 
 
 def _round(budget: Budget, value: Any, ndigits: int | None = None) -> Any:
     if absent(value) or absent(ndigits):
         return MISSING
-    if isinstance(ndigits, int) and abs(ndigits) > MAX_ROUND_DIGITS:
-        raise QueryLimitError(f"round() to more than {MAX_ROUND_DIGITS} digits")
+    most = budget.limits.round_digits
+    if isinstance(ndigits, int) and abs(ndigits) > most:
+        raise QueryLimitError(f"round() to more than {most} digits")
+    budget.charge(COSTS["round"](value, ndigits))
     return round(value, ndigits)
 
 
 def _convert(to: type) -> Callable[[Budget, Any], Any]:
+    cost = COSTS[to.__name__]
+
     def convert(budget: Budget, value: Any) -> Any:
         if absent(value):
             return MISSING
         if type(value) not in PLAIN:
             raise TypeError(f"{to.__name__}() takes a number or string")
-        if type(value) is str or type(value) is bytes:
-            budget.copy(len(value))
+        if to is not str:
+            _check_length(budget, to.__name__, value)
+        budget.charge(cost(value))
         return to(value)
 
     return convert
+
+
+def _check_length(budget: Budget, name: str, text: Any) -> None:
+    """Refuse to read a number or moment from a text that is too long: the error would repeat all of it."""
+    most = budget.limits.text_characters
+    if type(text) in (str, bytes) and len(text) > most:
+        raise QueryLimitError(f"{name}() reads at most {most:,} characters")
 
 
 def _bool(budget: Budget, value: Any) -> bool:
@@ -98,6 +131,8 @@ def _datetime(budget: Budget, *parts: Any) -> Any:
     if any(absent(part) for part in parts):
         return MISSING
     if len(parts) == 1 and type(parts[0]) is str:
+        _check_length(budget, "datetime", parts[0])
+        budget.charge(COSTS["datetime"](parts[0]))
         moment = datetime.fromisoformat(parts[0])
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     if not all(type(part) is int for part in parts) or len(parts) > 7:
@@ -108,6 +143,7 @@ def _datetime(budget: Budget, *parts: Any) -> Any:
 def _timedelta(budget: Budget, *parts: Any, **units: Any) -> Any:
     if any(absent(part) for part in (*parts, *units.values())):
         return MISSING
+    budget.charge(COSTS["timedelta"](*parts, *units.values()))
     return timedelta(*parts, **units)
 
 
@@ -121,8 +157,8 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "int": _convert(int),
     "is_defined": _is_defined,
     "len": _len,
-    "max": _extreme(max),
-    "min": _extreme(min),
+    "max": _extreme("max", operator.gt),
+    "min": _extreme("min", operator.lt),
     "round": _round,
     "str": _convert(str),
     "sum": _sum,
@@ -141,47 +177,56 @@ KEYWORDS: Final = {
 
 
 def _text_method(name: str) -> Callable[..., Any]:
-    method = getattr(str, name)
+    method, cost = getattr(str, name), COSTS[f"str.{name}"]
 
     def call(budget: Budget, text: str, *arguments: Any) -> Any:
-        budget.copy(len(text))
-        result = method(text, *(_as_tuple(argument) for argument in arguments))
-        if type(result) is list:
-            budget.spend(len(result))
-        return wrap(result)
+        given = tuple(_as_tuple(budget, argument) for argument in arguments)
+        budget.charge(cost(text, *given))
+        return wrap(method(text, *given))
 
     return call
 
 
-def _as_tuple(argument: Any) -> Any:
+def _split(budget: Budget, text: str, *arguments: Any) -> Any:
+    budget.charge(COSTS["count pieces"](text, *arguments))
+    budget.charge(COSTS["str.split"](text, *arguments))
+    return wrap(text.split(*arguments))
+
+
+def _as_tuple(budget: Budget, argument: Any) -> Any:
     """`startswith` takes several prefixes as a tuple only."""
-    return tuple(elements(argument)) if isinstance(argument, (list, ListView)) else argument
+    if not isinstance(argument, (list, ListView)):
+        return argument
+    budget.charge(COSTS["list"](size(argument)))
+    return tuple(elements(argument))
 
 
 def _keys(budget: Budget, mapping: Any) -> tuple[Any, ...]:
-    return tuple(iterate(budget, mapping))
+    budget.charge(COSTS["dict.keys"](size(mapping)))
+    return tuple([wrap(key) for key in elements(mapping)])
 
 
 def _items(budget: Budget, mapping: Any) -> tuple[Any, ...]:
-    return tuple((key, get_key(mapping, key)) for key in iterate(budget, mapping))
+    budget.charge(COSTS["dict.items"](size(mapping)))
+    return tuple([(wrap(key), get_key(budget, mapping, key)) for key in elements(mapping)])
 
 
 def _values(budget: Budget, mapping: Any) -> tuple[Any, ...]:
-    return tuple(value for _, value in _items(budget, mapping))
+    return tuple([value for _, value in _items(budget, mapping)])
 
 
 def _get(budget: Budget, mapping: Any, key: Any, default: Any = MISSING) -> Any:
-    value = get_key(mapping, key)
+    value = get_key(budget, mapping, key)
     return default if value is MISSING else value
 
 
 _TEXT_METHODS: Final = (
     *("casefold", "count", "endswith", "find", "isalnum", "isalpha", "isdigit", "islower", "isupper", "lower"),
-    *("lstrip", "removeprefix", "removesuffix", "rstrip", "split", "startswith", "strip", "upper"),
+    *("lstrip", "removeprefix", "removesuffix", "rstrip", "startswith", "strip", "upper"),
 )
 _MAPPING: Final[dict[str, Callable[..., Any]]] = {"get": _get, "items": _items, "keys": _keys, "values": _values}
 _METHODS: Final[dict[type, dict[str, Callable[..., Any]]]] = {
-    str: {name: _text_method(name) for name in _TEXT_METHODS} | {"matches": search},
+    str: {name: _text_method(name) for name in _TEXT_METHODS} | {"matches": search, "split": _split},
     dict: _MAPPING,
     DictView: _MAPPING,
     datetime: {

@@ -1,50 +1,84 @@
-"""The bounds within which one evaluation of a query stays, whatever the expression or the data."""
+"""The limits of queries, and the budget of one evaluation, whatever the expression or the data."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-MAX_STEPS: Final = 1_000_000
-"""Steps of one evaluation: elements that loops, `in` and comparisons of lists visit, weighed by a loop's size."""
+from aimstore.query.costs import Cost
 
-MAX_INT_BITS: Final = 4_096
-"""Size of an integer that arithmetic may make."""
 
-MAX_TEXT: Final = 10_000
-"""Characters of a string that `+` and `*` may make."""
+@dataclass(frozen=True)
+class QueryLimits:
+    """What a query may cost. The defaults are safe for queries of strangers.
 
-CHARACTERS_PER_STEP: Final = 64
-"""Copying or comparing this many characters counts as one step."""
+    Attributes:
+        expression_characters: length of an expression.
+        expression_nodes: nodes of the syntax tree of an expression; a list of 10,000 run hashes fits.
+        nesting_levels: levels of the syntax tree of an expression.
+        chain_comparisons: comparisons in one chain, such as `0 < run.a < 1`.
+        chained_comparisons: comparisons in all chains of an expression: each becomes a function, and takes 10 kB to
+            compile.
+        order_attributes: attributes of an order, as in `run.a, run.b desc`.
+        hint_constants: elements of a list after `in` that an index is asked for.
+        evaluation_steps: time of one evaluation, in the steps of `aimstore.query.costs`; a million take about a second.
+        evaluation_bytes: memory that one evaluation allocates, all in all.
+        integer_bits: size of an integer that an expression holds or arithmetic makes.
+        text_characters: length of a string that `+` and `*` make, or that `int`, `float` and `datetime` read.
+        round_digits: digits that `round` takes: `round(5, -10**9)` computes 10 to that power, and floats have at most
+            324 decimal places.
+        pattern_characters: length of a regular expression.
+        pattern_instructions: instructions that RE2 makes of a regular expression.
+        pattern_bytes: memory that RE2 may use for one regular expression. The `re2` module keeps 128 of them.
+    """
 
-SLOT: Final = 8
-"""A slot of a list costs as much as this many characters."""
+    expression_characters: int = 400_000
+    expression_nodes: int = 50_000
+    nesting_levels: int = 100
+    chain_comparisons: int = 100
+    chained_comparisons: int = 2_000
+    order_attributes: int = 1_000
+    hint_constants: int = 10_000
+    evaluation_steps: int = 1_000_000
+    evaluation_bytes: int = 64_000_000
+    integer_bits: int = 4_096
+    text_characters: int = 10_000
+    round_digits: int = 400
+    pattern_characters: int = 1_000
+    pattern_instructions: int = 10_000
+    pattern_bytes: int = 1 << 20
 
-MAX_ROUND_DIGITS: Final = 400
-"""`round(5, -10**9)` computes 10 to that power; floats have at most 324 decimal places."""
+
+DEFAULT_LIMITS: Final = QueryLimits()
 
 
 class QueryLimitError(RuntimeError):
-    """An evaluation that went past one of the bounds; the cause of a `QueryRuntimeError`."""
+    """An evaluation that went past one of the limits; the cause of a `QueryRuntimeError`."""
 
 
 class Budget:
-    """The steps left to one evaluation. Made anew for each; not shared between threads."""
+    """The steps and bytes left to one evaluation. Made anew for each; not shared between threads."""
 
-    __slots__ = ("left",)
+    __slots__ = ("bytes", "limits", "steps")
 
-    def __init__(self) -> None:
-        self.left = MAX_STEPS
+    def __init__(self, limits: QueryLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self.steps = limits.evaluation_steps
+        self.bytes = limits.evaluation_bytes
 
-    def spend(self, steps: int) -> None:
-        """Use `steps` up.
+    def charge(self, cost: Cost) -> None:
+        """Use up what is about to be spent.
 
         Raises:
-            QueryLimitError: fewer are left.
+            QueryLimitError: less is left.
         """
-        self.left -= steps
-        if self.left < 0:
-            raise QueryLimitError(f"the query took more than {MAX_STEPS:,} steps for one run; loop over less")
-
-    def copy(self, size: int) -> None:
-        """Use up what copying or comparing `size` characters costs."""
-        self.spend(size // CHARACTERS_PER_STEP + 1)
+        self.steps -= cost.steps
+        self.bytes -= cost.bytes
+        if self.steps < 0:
+            most = self.limits.evaluation_steps
+            raise QueryLimitError(f"the query took more than {most:,} steps for one run; loop over less")
+        if self.bytes < 0:
+            most = self.limits.evaluation_bytes
+            raise QueryLimitError(
+                f"the query took more than {most:,} bytes of memory for one run; make less text or lists"
+            )

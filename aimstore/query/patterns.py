@@ -8,22 +8,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
-from aimstore.query.limits import Budget
+from aimstore.query.costs import COSTS, Cost
+from aimstore.query.limits import Budget, QueryLimits
 
-MAX_PATTERN: Final = 1_000
-"""Characters of a pattern."""
-
-MAX_PROGRAM: Final = 10_000
-"""Instructions that RE2 makes of a pattern."""
-
-MAX_MEMORY: Final = 1 << 20
-"""Bytes that RE2 may use for one pattern. The `re2` module keeps 128 of them."""
-
-KEPT: Final = 64
-"""Compiled patterns that are kept here."""
-
-_PER_STEP: Final = 256
-"""Characters times instructions that count as one step; at worst 1.3 µs."""
+_CACHED_PATTERNS: Final = 64
 
 _BACKSPACE: Final = "\b"
 
@@ -32,13 +20,13 @@ class PatternError(ValueError):
     """A pattern that is none, or too large."""
 
 
-def check_pattern(pattern: str) -> None:
+def check_pattern(pattern: str, limits: QueryLimits) -> None:
     """Return if `pattern` is one that `search` takes.
 
     Raises:
         PatternError: it is not, in RE2's words.
     """
-    _compiled(pattern)
+    _compiled(pattern, limits)
 
 
 def search(budget: Budget, text: str, pattern: Any) -> bool:
@@ -51,25 +39,27 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
     if type(pattern) is not str:
         raise TypeError(f"matches() takes a pattern as a string, not {type(pattern).__name__}")
     known = _compiled.cache_info().misses
-    regex, cost = _compiled(pattern)
+    budget.charge(COSTS["compile a pattern"](pattern))
+    regex, instructions = _compiled(pattern, budget.limits)
     if _compiled.cache_info().misses != known:
-        budget.spend(cost)
+        budget.charge(Cost(instructions))
+    budget.charge(COSTS["str.matches"](text))
     encoded = text.encode("utf-8", "replace")  # what cannot be encoded is a lone surrogate
-    budget.spend(len(encoded) * cost // _PER_STEP + 1)
+    budget.charge(COSTS["search with a pattern"](len(encoded), instructions))
     return regex.search(encoded) is not None
 
 
-@lru_cache(KEPT)
-def _compiled(pattern: str) -> tuple[Any, int]:
+@lru_cache(_CACHED_PATTERNS)
+def _compiled(pattern: str, limits: QueryLimits) -> tuple[Any, int]:
     """The compiled pattern, and the number of its instructions."""
-    if len(pattern) > MAX_PATTERN:
-        raise PatternError(f"a pattern may have {MAX_PATTERN:,} characters, not {len(pattern):,}")
+    if len(pattern) > limits.pattern_characters:
+        raise PatternError(f"a pattern may have {limits.pattern_characters:,} characters, not {len(pattern):,}")
     if _BACKSPACE in pattern:
         raise PatternError(r"the pattern holds a backspace; for \b write an r before the quotes: r'\b…'")
     import re2
 
     options = re2.Options()
-    options.max_mem = MAX_MEMORY
+    options.max_mem = limits.pattern_bytes
     options.log_errors = False
     options.never_capture = True
     try:
@@ -78,9 +68,10 @@ def _compiled(pattern: str) -> tuple[Any, int]:
         raise PatternError("the pattern is no valid text") from None
     except re2.error as error:
         raise PatternError(f"not a regular expression: {_words(error)}") from None
-    if regex.programsize > MAX_PROGRAM:
-        raise PatternError(f"the pattern is too large: {regex.programsize:,} instructions, not {MAX_PROGRAM:,} at most")
-    return regex, regex.programsize
+    instructions, most = regex.programsize, limits.pattern_instructions
+    if instructions > most:
+        raise PatternError(f"the pattern is too large: {instructions:,} instructions, not {most:,} at most")
+    return regex, instructions
 
 
 def _words(error: Exception) -> str:

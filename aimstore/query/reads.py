@@ -1,92 +1,72 @@
-"""Which attributes an expression reads, as far as its syntax tells."""
+"""Which attributes a query reads, as far as its tree tells."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Collection, Iterable
-from typing import TypeAlias
-
-from aimstore.abc.query import Subject
-from aimstore.query.views import CLOSED, RUN_PROPERTIES, SUBJECTS
+from aimstore.query.tree import Access, Constant, Display, Field, Link, MethodCall, Node, Path
+from aimstore.query.views import RUN_PROPERTIES
 from aimstore.types import TreePath
 
-_Link: TypeAlias = ast.Attribute | ast.Subscript
 
-
-def attributes_read(tree: ast.Expression, subject: Subject) -> frozenset[TreePath] | None:
-    """Paths that start with a name that queries for `subject` have; all that is read lies at or below one of them.
+def attributes_read(node: Node) -> frozenset[TreePath] | None:
+    """Paths that start with a name that the query has; all that it reads lies at or below one of them.
 
     `("run", p)` with a structured property `p` is always that property, never the user's attribute of the same name:
     where the user's one is read (`run["name"]`), or the first key is computed, the path is `("run",)`, which stands for
-    all of the user's tree. None where the syntax does not tell, as in `any(m.run.archived for m in run.metrics)`.
+    all of the user's tree. None where the tree does not tell, as in `any(m.run.archived for m in run.metrics)`.
     """
-    reader = _Reader(SUBJECTS[subject])
-    reader.visit(tree.body)
+    reader = _Reader()
+    reader.visit(node)
     return frozenset(reader.paths) if reader.known else None
 
 
 class _Reader:
-    def __init__(self, subjects: Collection[str]) -> None:
-        self.subjects = subjects
+    def __init__(self) -> None:
         self.paths: set[TreePath] = set()
         self.known = True
 
-    def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # a method's name is no attribute
-            self._visit_all((node.func.value, *node.args, *node.keywords))
-        elif isinstance(node, (ast.Attribute, ast.Subscript)):
-            self._visit_chain(node)
-        else:
-            self._visit_all(ast.iter_child_nodes(node))
+    def visit(self, node: Node) -> None:
+        children = node.children()
+        if isinstance(node, Path):
+            self._read(node)
+        elif isinstance(node, Access):
+            self.known &= not any(map(_is_run, node.links))  # maybe a metric's run, reached through some value
+        elif isinstance(node, MethodCall) and isinstance(node.owner, Path) and not node.owner.links:
+            children = iter(node.arguments)  # no subject has methods
+        for child in children:
+            self.visit(child)
 
-    def _visit_all(self, nodes: Iterable[ast.AST]) -> None:
-        for node in nodes:
-            self.visit(node)
-
-    def _visit_chain(self, node: _Link) -> None:
-        links: list[_Link] = []
-        root: ast.expr = node
-        while isinstance(root, (ast.Attribute, ast.Subscript)):
-            links.insert(0, root)
-            root = root.value
-        self._visit_all(link.slice for link in links if isinstance(link, ast.Subscript))
-        subject = root.id if isinstance(root, ast.Name) and root.id in self.subjects else ""
-        if subject in CLOSED and _is_run(links[0]):
-            subject, links = "run", links[1:]
-            self.known &= bool(links)  # the run as a value may be read anywhere
-        if any(_is_run(link) for link in links):  # maybe a metric's run, reached through some value
+    def _read(self, path: Path) -> None:
+        # a run as a value may be read anywhere; so may a metric's run, reached through some value
+        if not path.links or any(map(_is_run, path.links)):
             self.known = False
-        if subject:
-            self.paths.add(_path(subject, links))
-        else:
-            self.visit(root)
+        self.paths.add(_tree_path(path))
 
 
-def _is_run(link: _Link) -> bool:
-    return isinstance(link, ast.Attribute) and link.attr == "run"
+def _is_run(link: Link) -> bool:
+    return isinstance(link, Field) and link.name == "run"
 
 
-def _path(subject: str, links: list[_Link]) -> TreePath:
-    path: list[str | int] = [subject]
-    for link in links:
-        first = subject == "run" and len(path) == 1
-        if isinstance(link, ast.Attribute):
-            path.append(link.attr)
-            if first and link.attr in RUN_PROPERTIES:
+def _tree_path(path: Path) -> TreePath:
+    parts: list[str | int] = [path.subject]
+    for link in path.links:
+        first = path.subject == "run" and len(parts) == 1
+        if isinstance(link, Field):
+            parts.append(link.name)
+            if first and link.name in RUN_PROPERTIES:
                 break
             continue
-        keys = _constant_keys(link.slice)
+        keys = _constant_keys(link.key)
         if keys is None or (first and keys[0] in RUN_PROPERTIES):
             break
-        path.extend(keys)
-    return tuple(path)
+        parts.extend(keys)
+    return tuple(parts)
 
 
-def _constant_keys(node: ast.expr) -> list[str | int] | None:
+def _constant_keys(node: Node) -> list[str | int] | None:
     """The keys of an index, or None where they are computed."""
     keys: list[str | int] = []
-    for part in node.elts if isinstance(node, ast.Tuple) else [node]:
-        if not isinstance(part, ast.Constant) or not isinstance(part.value, (str, int)):
+    for part in node.elements if isinstance(node, Display) and node.kind == "tuple" else [node]:
+        if not isinstance(part, Constant) or not isinstance(part.value, (str, int)):
             return None
         keys.append(part.value)
     return keys or None

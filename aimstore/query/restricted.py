@@ -1,6 +1,7 @@
-"""RestrictedPython's transformer, and on top of it ours: comparisons, arithmetic, calls and loops go through guards.
+"""From the checked syntax of a query to a function: comparisons, arithmetic, calls and loops go through guards.
 
-The only module that imports RestrictedPython; it is imported when the first query is compiled.
+RestrictedPython's transformer runs before ours, as a second wall behind the allow-list: nothing that the allow-list
+passes is known to need it. The only module that imports RestrictedPython, when the first query is compiled.
 """
 
 # ruff: noqa: N802  # methods are named after syntax nodes, as in ast.NodeVisitor
@@ -14,14 +15,14 @@ from RestrictedPython.compile import compile_restricted_eval
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from aimstore.abc.query import Subject
+from aimstore.errors import QuerySyntaxError
 from aimstore.query.namespace import guard_name, make_globals
-from aimstore.query.syntax import fault
+from aimstore.query.syntax import fault, mark_of
 from aimstore.query.views import SUBJECTS
 
 _BUDGET: Final = "_budget_"
-_LEFT: Final = "_left_"
-_RIGHT: Final = "_right_"
 _NODES_PER_STEP: Final = 4
+_BYTES_PER_NODE: Final = 10
 _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.List: 8,
     ast.Tuple: 8,
@@ -30,19 +31,24 @@ _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.ListComp: 24,
     ast.GeneratorExp: 24,
 }
-"""Nodes that the objects made by a display count for: one in about 10 bytes, so that a loop that keeps them ends in time."""
+"""Nodes that the objects made by a display count for: one for each 10 bytes, or so."""
 
 
 def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
     """A function of the names in `SUBJECTS[subject]` and a budget, which evaluates a checked tree; the tree is used up.
 
     Raises:
-        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, refuses something.
+        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, or Python's compiler refuses
+            something.
     """
     try:
         result = compile_restricted_eval(tree, "<query>", policy=_POLICIES[subject])
     except _RefusedError as refused:
-        raise fault(refused.reason, expression, refused.node) from None
+        raise fault(refused.reason, expression, mark_of(refused.node)) from None
+    except (RecursionError, MemoryError):
+        raise QuerySyntaxError("the query is nested too deeply", expression, hint="split it up") from None
+    except (SyntaxError, ValueError) as error:  # what Python's parser passes, and its compiler does not
+        raise QuerySyntaxError(f"not a query: {error}", expression) from None
     # the code is one function expression; what it can reach are its arguments and the guards
     return eval(result.code, make_globals())  # type: ignore[arg-type, no-any-return]  # noqa: S307
 
@@ -70,7 +76,7 @@ class _Policy(RestrictingNodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         super().visit_Compare(node)
-        return ast.copy_location(_chain(node.left, list(zip(node.ops, node.comparators, strict=True))), node)
+        return ast.copy_location(_chain(node.left, node.ops, node.comparators), node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         super().visit_BinOp(node)
@@ -98,18 +104,18 @@ class _Policy(RestrictingNodeTransformer):
         return node
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
-        weight = self._weight(node)
+        size = self._round_size(node)
         super().visit_ListComp(node)
-        return _weighed(node, weight)
+        return _weighed(node, size)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.expr:
-        weight = self._weight(node)
+        size = self._round_size(node)
         super().visit_GeneratorExp(node)
-        return _weighed(node, weight)
+        return _weighed(node, size)
 
-    def _weight(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
-        """Steps that one round of a loop costs."""
-        return (self._sizes[loop] - _OBJECTS[type(loop)]) // _NODES_PER_STEP + 1
+    def _round_size(self, loop: ast.ListComp | ast.GeneratorExp) -> int:
+        """Nodes that one round of a loop evaluates."""
+        return self._sizes[loop] - _OBJECTS[type(loop)]
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
         # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
@@ -130,9 +136,10 @@ def _sizes(tree: ast.AST) -> dict[ast.AST, int]:
     return sizes
 
 
-def _weighed(loop: ast.ListComp | ast.GeneratorExp, weight: int) -> ast.expr:
+def _weighed(loop: ast.ListComp | ast.GeneratorExp, size: int) -> ast.expr:
+    cost = (ast.Constant(size // _NODES_PER_STEP + 1), ast.Constant(size * _BYTES_PER_NODE))
     for clause in loop.generators:
-        clause.iter = _call("_iterate_", _load(_BUDGET), clause.iter, ast.Constant(weight))
+        clause.iter = _call("_iterate_", _load(_BUDGET), clause.iter, *cost)
     return loop
 
 
@@ -153,26 +160,26 @@ _POLICIES: Final[dict[Subject, type[_Policy]]] = {
 }
 
 
-def _chain(left: ast.expr, steps: list[tuple[ast.cmpop, ast.expr]]) -> ast.expr:
-    """`a < b < c` as Python has it: each operand evaluated once, in order, none after the first false comparison."""
-    (operator, right), *rest = steps
-    if not rest:
-        return _compared(operator, left, right)
-    first = _compared(operator, _load(_LEFT), _load(_RIGHT))
-    body = ast.BoolOp(ast.And(), [first, _chain(_load(_RIGHT), rest)])
-    return _call_function(_function([ast.arg(_LEFT), ast.arg(_RIGHT)], body), left, right)
+def _chain(left: ast.expr, operators: list[ast.cmpop], comparators: list[ast.expr]) -> ast.expr:
+    """A comparison, or a chain of them, whose operands become functions that `_chain_` calls as far as it needs them."""
+    if len(operators) == 1:
+        return _guarded(operators[0], left, _looked_up(operators[0], comparators[0]))
+    guards = ast.Tuple([_load(guard_name(type(operator))) for operator in operators], ast.Load())
+    rights = map(_looked_up, operators, comparators)
+    return _call("_chain_", _load(_BUDGET), guards, *(_function([], operand) for operand in (left, *rights)))
 
 
-def _compared(operator: ast.cmpop, left: ast.expr, right: ast.expr) -> ast.expr:
+def _looked_up(operator: ast.cmpop, right: ast.expr) -> ast.expr:
+    """The right operand of a comparison; constants after `in` become a set, looked up in one step."""
     if isinstance(operator, (ast.In, ast.NotIn)) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
         constants = [element.value for element in right.elts if isinstance(element, ast.Constant)]
-        if len(constants) == len(right.elts):  # looked up in one step
-            right = ast.Constant(frozenset(constants))  # type: ignore[arg-type]
-    return _guarded(operator, left, right)
+        if len(constants) == len(right.elts):
+            return ast.Constant(frozenset(constants))  # type: ignore[arg-type]
+    return right
 
 
 def _guarded(operator: ast.AST, *operands: ast.expr) -> ast.expr:
-    return _call(guard_name(type(operator).__name__), _load(_BUDGET), *operands)
+    return _call(guard_name(type(operator)), _load(_BUDGET), *operands)
 
 
 def _load(name: str) -> ast.Name:

@@ -1,4 +1,4 @@
-"""From the text of a query to its syntax tree, and from a place in it to line, column and a hint."""
+"""From the text of a query to Python's syntax tree, and from a mark in it to line, column and a hint."""
 
 from __future__ import annotations
 
@@ -9,18 +9,32 @@ import warnings
 from typing import Final
 
 from aimstore.errors import QuerySyntaxError
+from aimstore.query.limits import QueryLimits
+from aimstore.query.tree import Comparison, Mark, Operation, Sign
 
-MAX_LENGTH: Final = 400_000
-"""Characters of an expression."""
-
-MAX_NODES: Final = 50_000
-"""Nodes of its syntax tree; a list of 10,000 run hashes fits."""
-
-MAX_DEPTH: Final = 100
-"""Levels of its syntax tree, and comparisons in a chain."""
-
-MAX_CHAINED: Final = 2_000
-"""Comparisons in chains, all in all: each becomes a function, and takes 10 kB to compile."""
+COMPARISONS: Final[dict[type[ast.cmpop], Comparison]] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+}
+OPERATIONS: Final[dict[type[ast.operator], Operation]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.Pow: "**",
+}
+SIGNS: Final[dict[type[ast.unaryop], Sign]] = {ast.UAdd: "+", ast.USub: "-"}
+"""The symbols of operators, by Python's node."""
 
 _STRING: Final = re.compile(r"""("{3}|'{3}).*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL)
 """Also without its end: looking for that from each quote anew would take time with the square of the length."""
@@ -41,17 +55,21 @@ _FOREIGN: Final = (
 _one_at_a_time: Final = threading.Lock()
 """Filters of warnings are the process's, not the thread's."""
 
+_WARNS: Final = re.compile(r"\\|[0-9a-fA-FjJ_.](?:and|else|for|if|in|is|not|or)")
+"""Where Python's parser may warn: `'\\d'`, and `1or 2`."""
+
 _ASSIGNMENT: Final = re.compile(r"(?<![=!<>:])=(?!=)")
 
 
-def parse(expression: str) -> ast.Expression:
+def parse(expression: str, limits: QueryLimits) -> ast.Expression:
     """The syntax tree, with positions as in `expression` (but see `fault`).
 
     Raises:
         QuerySyntaxError: it is not one Python expression, or is too long or too deep.
     """
-    if len(expression) > MAX_LENGTH:
-        raise QuerySyntaxError(f"a query may have {MAX_LENGTH:,} characters, not {len(expression):,}", expression[:80])
+    most = limits.expression_characters
+    if len(expression) > most:
+        raise QuerySyntaxError(f"a query may have {most:,} characters, not {len(expression):,}", expression[:80])
     try:
         # brackets let an expression run over several lines; two kinds, so that an unbalanced one is found out
         _ast_of(f"[\n{expression}\n]")
@@ -61,13 +79,13 @@ def parse(expression: str) -> ast.Expression:
     except ValueError as error:
         raise QuerySyntaxError(f"a query must be plain text: {error}", expression) from None
     except (RecursionError, MemoryError):
-        raise QuerySyntaxError(f"a query may be nested {MAX_DEPTH} levels deep", expression) from None
-    _check_size(tree, expression)
+        raise QuerySyntaxError(_too_deep(limits), expression) from None
+    _check_size(tree, expression, limits)
     return tree
 
 
 def _ast_of(text: str) -> ast.Expression:
-    if "\\" not in text:
+    if not _WARNS.search(text):
         return ast.parse(text, "<query>", "eval")
     with _one_at_a_time, warnings.catch_warnings():
         # `'\d'` is the pattern that it looks like; Python warns of it, in the name of the program that asks
@@ -76,13 +94,18 @@ def _ast_of(text: str) -> ast.Expression:
         return ast.parse(text, "<query>", "eval")
 
 
-def fault(reason: str, expression: str, node: ast.AST, hint: str = "") -> QuerySyntaxError:
-    """The error for a node of the tree of `expression`."""
-    line, offset = getattr(node, "lineno", 2), getattr(node, "col_offset", 0)
+def mark_of(node: ast.AST) -> Mark:
+    """Where a fault in `node` is shown."""
+    line, byte = getattr(node, "lineno", 2), getattr(node, "col_offset", 0)
     if isinstance(node, ast.Attribute):  # its name, not what stands before the dot
-        line, offset = node.end_lineno or line, (node.end_col_offset or 0) - len(node.attr.encode())
-    line = max(line - 1, 1)  # the bracket that `parse` adds stands on a line of its own
-    return QuerySyntaxError(reason, expression, line, column(expression, line, max(offset, 0)), hint)
+        line, byte = node.end_lineno or line, (node.end_col_offset or 0) - len(node.attr.encode())
+    return Mark(line, byte)
+
+
+def fault(reason: str, expression: str, at: Mark, hint: str = "") -> QuerySyntaxError:
+    """The error for a part of `expression`."""
+    line = max(at.line - 1, 1)  # the bracket that `parse` adds stands on a line of its own
+    return QuerySyntaxError(reason, expression, line, column(expression, line, max(at.byte, 0)), hint)
 
 
 def fault_between(
@@ -108,7 +131,7 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
     found = [(match, hint) for pattern, hint in _FOREIGN if (match := pattern.search(masked))]
     if found:
         match, hint = min(found, key=lambda each: each[0].start())
-        return QuerySyntaxError("not a query", expression, *place(expression, match.start()), hint)
+        return QuerySyntaxError("not a query", expression, *position(expression, match.start()), hint)
     try:
         _ast_of(expression.strip())
     except SyntaxError as error:
@@ -118,9 +141,9 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
     assignment = _ASSIGNMENT.search(masked)
     if assignment and ("==" in reason or reason == "invalid syntax"):
         hint = "did you mean ==?"
-        return QuerySyntaxError("a query cannot assign", expression, *place(expression, assignment.start()), hint)
+        return QuerySyntaxError("a query cannot assign", expression, *position(expression, assignment.start()), hint)
     if start < 1:  # so Python says that it wanted more
-        return QuerySyntaxError("the query ends too early", expression, *place(expression, len(expression.rstrip())))
+        return QuerySyntaxError("the query ends too early", expression, *position(expression, len(expression.rstrip())))
     if line == 1:
         start += len(expression) - len(expression.lstrip())
     lines = expression.splitlines() or [""]
@@ -138,29 +161,33 @@ def blank(text: str) -> str:
     return re.sub(r"[^\n]", " ", text)
 
 
-def place(expression: str, index: int) -> tuple[int, int]:
+def position(expression: str, index: int) -> tuple[int, int]:
     """1-based line and column of a character."""
     before = expression[:index]
     return before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1
 
 
-def _check_size(tree: ast.Expression, expression: str) -> None:
+def _check_size(tree: ast.Expression, expression: str, limits: QueryLimits) -> None:
     """Refuse a tree too large or deep for the recursive steps that follow."""
+    whole = mark_of(tree.body)
     count, level = 0, [tree.body]
-    for _ in range(MAX_DEPTH):
+    for _ in range(limits.nesting_levels):
         count += len(level)
         level = [child for node in level for child in ast.iter_child_nodes(node)]  # type: ignore[misc]
         if not level:
             break
     if level:
-        raise fault(f"a query may be nested {MAX_DEPTH} levels deep", expression, tree.body)
-    chained = 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and len(node.ops) > 1:
-            if len(node.ops) > MAX_DEPTH:
-                raise fault(f"a chain may have {MAX_DEPTH} comparisons", expression, node)
-            chained += len(node.ops)
-    if chained > MAX_CHAINED:
-        raise fault(f"a query may have {MAX_CHAINED:,} comparisons in chains", expression, tree.body, 'use "and"')
-    if count > MAX_NODES:
-        raise fault(f"a query may have {MAX_NODES:,} parts, not {count:,}", expression, tree.body)
+        raise fault(_too_deep(limits), expression, whole)
+    chains = [node for node in ast.walk(tree) if isinstance(node, ast.Compare) and len(node.ops) > 1]
+    for chain in chains:
+        if len(chain.ops) > limits.chain_comparisons:
+            raise fault(f"a chain may have {limits.chain_comparisons} comparisons", expression, mark_of(chain))
+    if sum(len(chain.ops) for chain in chains) > limits.chained_comparisons:
+        reason = f"a query may have {limits.chained_comparisons:,} comparisons in chains"
+        raise fault(reason, expression, whole, 'use "and"')
+    if count > limits.expression_nodes:
+        raise fault(f"a query may have {limits.expression_nodes:,} parts, not {count:,}", expression, whole)
+
+
+def _too_deep(limits: QueryLimits) -> str:
+    return f"a query may be nested {limits.nesting_levels} levels deep"

@@ -1,7 +1,7 @@
 """The read-only values that a query handles: stored dicts and lists in views, NumPy scalars as numbers, `MISSING`.
 
 A query reaches a value only through the functions of `namespace.py`, which call `attribute`, `item`, `has`, `elements`
-and `size` of a view. No view hands out what it wraps.
+and `size` of a view. No view hands out what it wraps. `item` and `has` take the evaluation's budget first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
+
+from aimstore.query.limits import Budget
 
 
 class Loadable(ABC):
@@ -36,11 +38,11 @@ class BaseView:
         """The value of `.name`, or `MISSING`."""
         return MISSING
 
-    def item(self, key: Any) -> Any:
+    def item(self, budget: Budget, key: Any) -> Any:
         """The value of `[key]`, or `MISSING`."""
         return MISSING
 
-    def has(self, key: Any) -> bool:
+    def has(self, budget: Budget, key: Any) -> bool:
         """Whether `key in self`."""
         return False
 
@@ -120,12 +122,12 @@ class DictView(BaseView):
     def attribute(self, name: str) -> Any:
         return wrap(self._mapping.get(name, MISSING))
 
-    def item(self, key: Any) -> Any:
+    def item(self, budget: Budget, key: Any) -> Any:
         if type(key) is tuple:
-            return descend(self, key)
+            return descend(budget, self, key)
         return wrap(self._mapping.get(key, MISSING)) if type(key) in (str, int) else MISSING
 
-    def has(self, key: Any) -> bool:
+    def has(self, budget: Budget, key: Any) -> bool:
         return type(key) in (str, int) and key in self._mapping
 
     def elements(self) -> Iterator[Any]:
@@ -150,9 +152,9 @@ class ListView(BaseView):
     def __iter__(self) -> Iterator[Any]:  # for `for a, b in pairs`
         return map(wrap, self._items)
 
-    def item(self, key: Any) -> Any:
+    def item(self, budget: Budget, key: Any) -> Any:
         if type(key) is tuple:
-            return descend(self, key)
+            return descend(budget, self, key)
         if type(key) is slice:
             return ListView(self._items[key])
         if type(key) is int and -len(self._items) <= key < len(self._items):
@@ -166,11 +168,11 @@ class ListView(BaseView):
         return len(self._items)
 
 
-def descend(view: BaseView, keys: tuple[Any, ...]) -> Any:
+def descend(budget: Budget, view: BaseView, keys: tuple[Any, ...]) -> Any:
     """The value at the end of a path of keys, or `MISSING`."""
     value: Any = view
     for key in keys:
-        value = value.item(key) if isinstance(value, BaseView) else MISSING
+        value = value.item(budget, key) if isinstance(value, BaseView) else MISSING
     return value
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
 from aimstore.abc.query import Subject
 from aimstore.query.compare import equal
+from aimstore.query.costs import COSTS
 from aimstore.query.limits import Budget
 from aimstore.query.values import MISSING, BaseView, DictView, descend, wrap
 
@@ -45,6 +47,9 @@ SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
 
 CLOSED: Final = {"metric": METRIC_PROPERTIES, "sequence": SEQUENCE_PROPERTIES}
 """Names whose attributes are all known beforehand; a run has whatever was stored."""
+
+
+_index_cost: Final = COSTS["index of sequences"]
 
 
 class MetricSource(Protocol):
@@ -100,10 +105,11 @@ class RunSource(Protocol):
 class RunView(BaseView):
     """`run` in a query. Reads nothing of its source until asked."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_metrics", "_source")
 
     def __init__(self, source: RunSource) -> None:
         self._source = source
+        self._metrics: MetricsView | None = None
 
     def names(self) -> dict[str, Any]:
         return {"run": self}
@@ -113,32 +119,34 @@ class RunView(BaseView):
             if name == "hash":
                 return self._source.hash
             if name == "metrics":
-                return MetricsView(self._source.metrics, self)
+                self._metrics = self._metrics or MetricsView(self._source.metrics, self)
+                return self._metrics
             return wrap(self._source.properties.get(name))
         return wrap(self._source.attributes.get(name, MISSING))
 
-    def item(self, key: Any) -> Any:
+    def item(self, budget: Budget, key: Any) -> Any:
         if type(key) is tuple:
-            return descend(self, key)
+            return descend(budget, self, key)
         return wrap(self._source.attributes.get(key, MISSING)) if type(key) in (str, int) else MISSING
 
-    def has(self, key: Any) -> bool:
+    def has(self, budget: Budget, key: Any) -> bool:
         return type(key) in (str, int) and key in self._source.attributes
 
 
 class MetricsView(BaseView):
     """`run.metrics`: looked up by name, or by name and context; a loop over it yields metrics."""
 
-    __slots__ = ("_run", "_sources")
+    __slots__ = ("_by_name", "_run", "_sources")
 
     def __init__(self, sources: Sequence[MetricSource], run: RunView) -> None:
         self._sources = sources
         self._run = run
+        self._by_name: dict[str, list[MetricSource]] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._sources)
 
-    def item(self, key: Any) -> Any:
+    def item(self, budget: Budget, key: Any) -> Any:
         """The metric of a name, or of a name and context, or `MISSING`.
 
         A name alone means the metric without context, or else the only one of that name.
@@ -147,8 +155,7 @@ class MetricsView(BaseView):
             LookupError: a name alone, of several metrics that all have contexts.
         """
         name, context = key if type(key) is tuple and len(key) == 2 else (key, None)
-        named = [source for source in self._sources if source.name == name]
-        budget = Budget()
+        named = self._named(budget, name)
         for source in named:
             if equal(budget, DictView(source.context), {} if context is None else context):
                 return MetricView(source, self._run)
@@ -156,13 +163,22 @@ class MetricsView(BaseView):
             return MISSING
         if len(named) == 1:
             return MetricView(named[0], self._run)
-        raise LookupError(
-            f"the run has {len(named)} metrics named {name!r}; give the context too, "
-            f"as in run.metrics[{name!r}, {dict(named[0].context)!r}]"
-        )
+        example = f"run.metrics[{name!r}, {reprlib.repr(dict(named[0].context))}]"
+        raise LookupError(f"the run has {len(named)} metrics named {name!r}; give the context too, as in {example}")
 
-    def has(self, key: Any) -> bool:
-        return any(source.name == key for source in self._sources)
+    def has(self, budget: Budget, key: Any) -> bool:
+        return bool(self._named(budget, key))
+
+    def _named(self, budget: Budget, name: Any) -> list[MetricSource]:
+        if type(name) is not str:
+            return []
+        if self._by_name is None:
+            budget.charge(_index_cost(len(self._sources)))
+            found: dict[str, list[MetricSource]] = {}
+            for source in self._sources:
+                found.setdefault(source.name, []).append(source)
+            self._by_name = found
+        return self._by_name.get(name, [])
 
     def elements(self) -> Iterator[Any]:
         return (MetricView(source, self._run) for source in self._sources)

@@ -11,7 +11,7 @@ import pytest
 
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError, UnsupportedError
 from aimstore.query import MISSING, MetricView, PythonQuery, RunView
-from aimstore.query.ordering import rank
+from aimstore.query.ranks import rank
 
 IN_ORDER = [
     [-math.inf, -(2**70), -1, False, 0.5, True, 2**53, 2**53 + 1, math.inf],

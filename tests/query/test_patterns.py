@@ -11,8 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
-from aimstore.query import PythonQuery
-from aimstore.query.patterns import MAX_PATTERN
+from aimstore.query import PythonQuery, QueryLimits
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_text_that_is_not_ascii_or_not_unicode(matches: Callable[..., bool]) -> 
         (r"run.a == 1 and run.b.matches(r'(?=a)')", 30, "(?="),
         (r"run.a.matches(r'(a)\1')", 15, "invalid escape sequence"),
         ("run.a.matches('a{2000}')", 15, "repetition"),
-        (f"run.a.matches('{'a' * (MAX_PATTERN + 1)}')", 15, "characters"),
+        (f"run.a.matches('{'a' * (QueryLimits().pattern_characters + 1)}')", 15, "characters"),
         (r"run.a.matches(r'(\pL{0,20}a){20}')", 15, "too large"),
         ("run.a.matches('\\bword')", 15, "backspace"),
         ("run.a.matches('\\ud800')", 15, "no valid text"),

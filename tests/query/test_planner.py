@@ -15,9 +15,8 @@ from RestrictedPython.transformer import INSPECT_ATTRIBUTES
 
 from aimstore.abc import AllOf, Among, AnyOf, Term
 from aimstore.errors import QuerySyntaxError
-from aimstore.query import PythonQuery, RunView
-from aimstore.query.operands import ARRAY_FACTS, PROPERTIES
-from aimstore.query.planner import MAX_CONSTANTS, describe
+from aimstore.query import PythonQuery, QueryLimits, RunView, describe
+from aimstore.query.references import ARRAY_FACTS, PROPERTIES
 from aimstore.query.values import MISSING, wrap
 from aimstore.query.views import STORED_PROPERTIES
 
@@ -269,10 +268,10 @@ def test_the_empty_query_is_answered_without_a_look_at_the_runs():
 
 def test_a_long_list_is_a_hint_up_to_a_limit():
     def compiled(count: int) -> Any:
-        return PythonQuery().compile(f"run.a in {list(range(count))}")
+        return PythonQuery(QueryLimits(hint_constants=20)).compile(f"run.a in {list(range(count))}")
 
-    assert compiled(MAX_CONSTANTS).exact
-    assert compiled(MAX_CONSTANTS + 1).hints is None
+    assert compiled(20).exact
+    assert compiled(21).hints is None
 
 
 def test_computing_constants_is_bounded():

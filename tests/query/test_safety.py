@@ -24,7 +24,7 @@ from aimstore.query import (
     values,
     views,
 )
-from aimstore.query.functions import FUNCTIONS, METHODS, call_method
+from aimstore.query.functions import FUNCTIONS, METHODS, call_method, iterate
 from aimstore.query.limits import Budget
 from aimstore.repository import catalog_of, context_of
 from aimstore.repository.selection import Pushdown, Selection
@@ -131,7 +131,7 @@ def reach(start, names, keys, depth):
                     found.append(call_method(Budget(), value, method, *arguments))
         if steps < 3:
             with contextlib.suppress(TypeError):  # not a collection
-                found += itertools.islice(namespace.iterate(Budget(), value), 20)
+                found += itertools.islice(iterate(Budget(), value), 20)
         waiting += [(each, steps + 1) for each in found if each is not MISSING]
     return kinds
 
@@ -181,7 +181,8 @@ def test_the_compiled_function_has_no_builtins_and_only_guards():
 
 def test_what_a_query_gets_cannot_change_the_record(record):
     view = RunView(record)
-    for value in (view.attribute("hparams"), view.item("hparams").item("layers"), view.attribute("metrics")):
+    hparams = view.item(Budget(), "hparams")
+    for value in (hparams, hparams.item(Budget(), "layers"), view.attribute("metrics")):
         for name in ("__setitem__", "append", "update", "pop", "__delitem__"):
             assert not hasattr(value, name)
 

@@ -1,0 +1,70 @@
+"""What to write instead of a name that a query may not contain, or that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from aimstore.abc.query import Subject
+from aimstore.errors import nearest
+from aimstore.query.functions import FUNCTIONS, METHODS
+from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
+
+_OTHER_LANGUAGES: Final = {"null": "None", "nil": "None", "true": "True", "false": "False"}
+_PATTERNS: Final = """for regular expressions use matches(), as in run.name.matches(r"^exp-\\d+$")"""
+_INSTEAD: Final = {"contains": 'use "in", as in "exp" in run.name'} | dict.fromkeys(
+    ("re", "re2", "regex", "match", "search", "fullmatch", "findall", "rlike", "ilike"), _PATTERNS
+)
+"""What to write for names of other libraries and languages."""
+
+
+def unknown_name(name: str, subject: Subject, variables: Iterable[str]) -> tuple[str, str]:
+    """The reason and the hint for a name that no query for `subject` has.
+
+    Args:
+        name: as it was written.
+        subject: what the query selects.
+        variables: names that loops bind where it stands.
+    """
+    reason = f"unknown name {name!r}"
+    if name in CLOSED:
+        return f"a query for {subject}s has no {name!r}", _instead_of_subject(name, subject)
+    if name.lower() in _OTHER_LANGUAGES:
+        return reason, f"did you mean {_OTHER_LANGUAGES[name.lower()]}?"
+    if name in RUN_PROPERTIES:
+        return reason, f"did you mean run.{name}?"
+    if name in _INSTEAD:
+        return reason, _INSTEAD[name]
+    if name in METHODS:
+        return reason, f"write it after a value, as in run.x.{name}(…)"
+    subjects = sorted(SUBJECTS[subject])
+    if near := nearest(name, [*subjects, *FUNCTIONS, *variables]):
+        return reason, f"did you mean {near[0]}?"
+    known = ", ".join((*subjects, *FUNCTIONS))
+    return reason, f"put a string in quotes, an attribute after 'run.'; known names are {known}"
+
+
+def _instead_of_subject(other: str, subject: Subject) -> str:
+    """What to write where a query names a subject that is not its own."""
+    if subject != "run":
+        return f"did you mean {subject}?"
+    return f"use query_{other}s" + (", or run.metrics['name'].last" if other == "metric" else "")
+
+
+def unknown_method(name: str) -> tuple[str, str]:
+    """The reason and the hint for a method that no value has."""
+    reason = f"a query cannot call a method {name!r}"
+    if name in _INSTEAD:
+        return reason, _INSTEAD[name]
+    if name in RUN_PROPERTIES | SEQUENCE_PROPERTIES:
+        return reason, "leave the parentheses out"
+    if near := nearest(name, METHODS):
+        return reason, f"did you mean {near[0]}()?"
+    return reason, f"methods are {', '.join(sorted(METHODS))}"
+
+
+def unknown_attribute(name: str, owner: str) -> tuple[str, str]:
+    """The reason and the hint for an attribute that `metric` or `sequence` does not have."""
+    near = nearest(name, CLOSED[owner])
+    hint = f"did you mean {owner}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
+    return f"a {owner} has no attribute {name!r}", hint
