@@ -8,6 +8,7 @@ Data are the elements in C order. There is never an object in it, so that readin
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 from typing import Any, Final, cast
@@ -16,10 +17,15 @@ import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
+from aimstore.encoding.extensions import no_extension
+from aimstore.encoding.tensors import holds_masked, on_this_side
 from aimstore.errors import CorruptionError, EncodingError
 
 _KINDS: Final = "biufcmMSUV"
 _DTYPE: Final = re.compile(rf"[<>|][{_KINDS}][0-9]{{1,9}}(\[[0-9]*[A-Za-z]{{1,7}}\])?")
+MAX_EMPTY_ROWS: Final = 4096
+"""Rows or elements of an array that takes no bytes, so that nobody walks through more of them than were stored."""
+
 _TEXT: Final = "|U"
 _BYTES: Final = "|S"
 
@@ -32,12 +38,31 @@ def array_payload(value: Any) -> bytes:
     """
     if isinstance(value, np.ma.MaskedArray):
         raise EncodingError("a masked array; store its data and its mask")
+    value = as_array(value)
+    if not value.nbytes and _rows(value.shape) > MAX_EMPTY_ROWS:
+        raise EncodingError(f"an array of shape {value.shape!r:.80} without any bytes; {MAX_EMPTY_ROWS} rows at most")
+    return cast(bytes, msgpack.packb([_descr(value.dtype), value.shape, value.tobytes()]))
+
+
+def as_array(value: Any) -> npt.NDArray[Any]:
+    """`value` as a NumPy array: of a tensor that needs its gradient only the numbers, of bfloat16 and the float types of 8
+    bits, which NumPy lacks, float32.
+
+    Raises:
+        EncodingError: it does not convert, or has masked elements.
+    """
+    if holds_masked(value):
+        raise EncodingError(
+            "an array with masked elements; fill them: array.filled(0), or leave them out: array.compressed()"
+        )
     if not isinstance(value, np.ndarray):
         try:
-            value = np.asarray(value)
+            value = np.asarray(on_this_side(value))
         except Exception as error:  # the other library's own, whatever it is
             raise EncodingError(f"its conversion to a NumPy array failed: {error}") from error
-    return cast(bytes, msgpack.packb([_descr(value.dtype), value.shape, value.tobytes()]))
+    if value.dtype.kind == "V" and value.dtype.name.startswith(("bfloat", "float")):  # of the package ml_dtypes
+        value = value.astype(np.float32)
+    return cast("npt.NDArray[Any]", value)
 
 
 def scalar_payload(value: np.generic) -> bytes:
@@ -51,18 +76,27 @@ def scalar_payload(value: np.generic) -> bytes:
 
 def load_array(payload: bytes) -> npt.NDArray[Any]:
     """The array of a payload: C order, writable, its own memory. Raises `CorruptionError`, or what a parser raises."""
-    descr, shape, data = msgpack.unpackb(payload)
-    return _array(descr, tuple(shape), bytearray(data))
+    descr, shape, data = _unpacked(payload, 3)
+    if type(shape) is not list:
+        raise CorruptionError(f"not the shape of an array: {shape!r:.80}")
+    return _array(descr, tuple(shape), data, bytearray)
 
 
 def load_scalar(payload: bytes) -> np.generic:
     """The scalar of a payload, of the type that was stored. Raises as `load_array`."""
-    descr, data = msgpack.unpackb(payload)
+    descr, data = _unpacked(payload, 2)
     if descr == _TEXT and isinstance(data, str):
         return np.str_(data)
     if descr == _BYTES and isinstance(data, bytes):
         return np.bytes_(data)
-    return cast(np.generic, _array(descr, (), bytes(data))[()])  # read-only, so that a record hashes
+    return cast(np.generic, _array(descr, (), data, bytes)[()])  # read-only, so that a record hashes
+
+
+def _unpacked(payload: bytes, count: int) -> list[Any]:
+    parts = msgpack.unpackb(payload, ext_hook=no_extension)
+    if type(parts) is not list or len(parts) != count:
+        raise CorruptionError(f"not the {count} parts of an array or scalar: {parts!r:.80}")
+    return parts
 
 
 def _descr(dtype: np.dtype[Any]) -> Any:
@@ -75,11 +109,20 @@ def _descr(dtype: np.dtype[Any]) -> Any:
     return descr
 
 
-def _array(descr: Any, shape: tuple[Any, ...], data: bytes | bytearray) -> npt.NDArray[Any]:
+def _array(descr: Any, shape: tuple[Any, ...], data: Any, kind: type[bytes | bytearray]) -> npt.NDArray[Any]:
+    if type(data) is not bytes:
+        raise CorruptionError(f"the data of an array are no bytes: {data!r:.80}")
     dtype = np.lib.format.descr_to_dtype(_checked(descr))
     if not all(type(size) is int and size >= 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(data):
-        raise CorruptionError(f"{len(data)} bytes are not an array of {dtype} with shape {shape!r:.80}")
-    return np.ndarray(shape, dtype, data)
+        raise CorruptionError(f"{len(data)} bytes are not an array of {dtype!s:.80} with shape {shape!r:.80}")
+    if not data and _rows(shape) > MAX_EMPTY_ROWS:
+        raise CorruptionError(f"an array of shape {shape!r:.80} without any bytes")
+    return np.ndarray(shape, dtype, kind(data))
+
+
+def _rows(shape: tuple[int, ...]) -> int:
+    """The elements or rows that an array without bytes has all the same."""
+    return math.prod(itertools.takewhile(bool, shape))
 
 
 def _checked(descr: Any) -> Any:

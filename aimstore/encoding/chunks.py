@@ -40,8 +40,8 @@ from aimstore.errors import CorruptionError, EncodingError
 NO_EPOCH: Final = -(2**63)
 """Stands for a missing epoch in a column where others have one."""
 
-MAX_COUNT: Final = 1 << 20
-"""Records of one chunk at most."""
+MAX_COUNT: Final = 1 << 16
+"""Records of one chunk at most: one of constant columns takes 56 bytes, and not more than 2 MB when it is read."""
 
 COLUMNS: Final = ("steps", "times", "epochs", "values")
 

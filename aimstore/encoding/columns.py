@@ -34,7 +34,7 @@ class Form(IntEnum):
     """First element, then differences: see `_DELTA`, followed by (difference - base) of 0 to 32 bits each, packed from
     the lowest bit up, from 16 bits on in planes."""
     PATCHED = 4
-    """As DELTA, with exceptions: indexes (uint16, or uint32 above 65,536 records), then their (difference - base)."""
+    """As DELTA, with exceptions: indexes (uint16), then their (difference - base)."""
     RAW = 5
     """The elements."""
     PLANES = 6
@@ -52,6 +52,7 @@ _RANGE: Final = struct.Struct("<qq")
 _DELTA: Final = struct.Struct("<qqBBxxI")
 """First element, base, bits of each difference, bytes of each exception, number of exceptions."""
 
+_INDEX: Final = np.dtype("<u2")
 _BITS: Final = (0, 1, 2, 4, 8, 16, 32)
 _PLANES_FROM: Final = 256  # elements; of fewer a compressor makes nothing
 _DISTINCT: Final = 0.8  # part of the elements that must differ for planes to pay
@@ -60,7 +61,7 @@ _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def encode_ints(column: Ints) -> tuple[Form, bytes]:
-    """The form and bytes of an int64 column of at least one element. Differences may wrap around."""
+    """The form and bytes of an int64 column of 1 to 65,536 elements. Differences may wrap around."""
     count = len(column)
     if count == 1:
         return Form.CONSTANT, column.tobytes()
@@ -141,7 +142,7 @@ def column_size(form: int, data: bytes, offset: int, count: int) -> int:
         width: int
         patches: int
         _, _, bits, width, patches = _DELTA.unpack_from(data, offset)
-        return _DELTA.size + _packed_size(bits, count - 1) + patches * (_index_type(count).itemsize + width)
+        return _DELTA.size + _packed_size(bits, count - 1) + patches * (_INDEX.itemsize + width)
     try:
         return _SIZES[form] + _ELEMENT_SIZES.get(form, 0) * count
     except KeyError:
@@ -188,7 +189,6 @@ def _from_planes(data: bytes, offset: int, count: int, dtype: np.dtype[Any]) -> 
 
 
 def _encode_deltas(first: int, deltas: Ints, least: int, greatest: int) -> tuple[Form, bytes]:
-    index_size = _index_type(len(deltas) + 1).itemsize
     sample = np.sort(deltas[:: max(1, len(deltas) // 256)])
     plans = []
     for base in {least, int(sample[len(sample) // 64])}:  # the second leaves a few low outliers to be exceptions
@@ -198,7 +198,7 @@ def _encode_deltas(first: int, deltas: Ints, least: int, greatest: int) -> tuple
         for bits in _BITS:
             above = (1 << bits) - 1
             patches = int(np.count_nonzero(small > above if bits < 16 else offsets > np.uint64(above)))
-            size = _packed_size(bits, len(deltas)) + patches * (index_size + width)
+            size = _packed_size(bits, len(deltas)) + patches * (_INDEX.itemsize + width)
             plans.append((size, patches, bits, base, width))
             if not patches:
                 break
@@ -211,7 +211,7 @@ def _encode_deltas(first: int, deltas: Ints, least: int, greatest: int) -> tuple
     indexes = np.flatnonzero(offsets > mask)
     head = _DELTA.pack(first, base, bits, width, patches)
     exceptions = offsets[indexes].astype(f"<u{width}")
-    return Form.PATCHED, head + packed + indexes.astype(_index_type(len(deltas) + 1)).tobytes() + exceptions.tobytes()
+    return Form.PATCHED, head + packed + indexes.astype(_INDEX).tobytes() + exceptions.tobytes()
 
 
 def _decode_deltas(data: bytes, offset: int, count: int) -> Ints:
@@ -222,9 +222,8 @@ def _decode_deltas(data: bytes, offset: int, count: int) -> Ints:
     deltas[:] = _unpack(data, offset, count - 1, bits)
     if patches:
         offset += _packed_size(bits, count - 1)
-        index_type = _index_type(count)
-        indexes = np.frombuffer(data, index_type, patches, offset)
-        deltas[indexes] = np.frombuffer(data, f"<u{width}", patches, offset + patches * index_type.itemsize).view(
+        indexes = np.frombuffer(data, _INDEX, patches, offset)
+        deltas[indexes] = np.frombuffer(data, f"<u{width}", patches, offset + patches * _INDEX.itemsize).view(
             f"<i{width}" if width == _ELEMENT else f"<u{width}"
         )
     if base:
@@ -272,10 +271,6 @@ _UNPACKED: Final = {bits: _unpacked(bits) for bits in (1, 2, 4)}
 
 def _packed_size(bits: int, count: int) -> int:
     return (bits * count + 7) // 8
-
-
-def _index_type(count: int) -> np.dtype[Any]:
-    return np.dtype("<u2" if count <= 1 << 16 else "<u4")
 
 
 def _width(greatest: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgpack  # type: ignore[import-untyped]
 from msgpack import ExtType
 
+from aimstore.encoding.tensors import scalar_of
 from aimstore.errors import CorruptionError, EncodingError
 
 
@@ -72,15 +73,8 @@ def encode_leaf(value: Any, to_object: ToObject | None) -> Any:
         return exact(value)
     if to_object is not None and (found := _encode_object(value, to_object)) is not None:
         return found
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic):
-        from aimstore.encoding.arrays import scalar_payload
-
-        return ExtType(Code.SCALAR, scalar_payload(value))
     if hasattr(kind, "__array__"):
-        from aimstore.encoding.arrays import array_payload
-
-        return ExtType(Code.ARRAY, array_payload(value))
+        return _encode_array(value, to_object)
     if isinstance(value, (dict, list, tuple)):
         return CONTAINER
     for base, encode in _BASES:
@@ -92,6 +86,20 @@ def encode_leaf(value: Any, to_object: ToObject | None) -> Any:
     )
 
 
+def _encode_array(value: Any, to_object: ToObject | None) -> Any:
+    scalar = scalar_of(value)
+    if scalar is not None and scalar is not value:
+        return encode_leaf(scalar, to_object)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        from aimstore.encoding.arrays import scalar_payload
+
+        return ExtType(Code.SCALAR, scalar_payload(value))
+    from aimstore.encoding.arrays import array_payload
+
+    return ExtType(Code.ARRAY, array_payload(value))
+
+
 def decode_leaf(code: int, payload: bytes, from_object: FromObject | None) -> Any:
     """The value of an extension, tuples excepted. Raises `CorruptionError`, or what a parser raises."""
     if code in (Code.SCALAR, Code.ARRAY):
@@ -99,13 +107,28 @@ def decode_leaf(code: int, payload: bytes, from_object: FromObject | None) -> An
 
         return load_scalar(payload) if code == Code.SCALAR else load_array(payload)
     if code == Code.OBJECT:
-        found = Opaque(*msgpack.unpackb(payload))
-        if type(found.type_name) is not str or type(found.data) is not bytes:
-            raise CorruptionError("a stored object without type name or bytes")
+        found = Opaque(*parts_of(payload, str, bytes))
         return found if from_object is None else from_object(found)
     if decode := _DECODERS.get(code):
         return decode(payload)
     raise CorruptionError(f"extension code {code}, which no version up to this one writes")
+
+
+def parts_of(payload: bytes, *kinds: type) -> list[Any]:
+    """The elements of a payload that is a msgpack array, one of each of these types.
+
+    Raises:
+        CorruptionError: it is no such array.
+        ValueError: it is no msgpack.
+    """
+    parts = msgpack.unpackb(payload, ext_hook=no_extension)
+    if type(parts) is not list or tuple(map(type, parts)) != kinds:
+        raise CorruptionError(f"the payload of an extension has other parts: {parts!r:.80}")
+    return parts
+
+
+def no_extension(code: int, payload: bytes) -> Any:
+    raise CorruptionError(f"extension code {code} inside the payload of another")
 
 
 def _encode_object(value: Any, to_object: ToObject) -> Any:
@@ -187,11 +210,14 @@ _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
     str: _text,
 }
 
+KEY_TYPES: Final = frozenset({bool, int, float, complex, str, bytes, type(None), datetime, date, time, timedelta})
+"""Types of keys of dicts, besides NumPy's scalars and tuples of all of these."""
+
 _DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
     Code.INT: lambda payload: int.from_bytes(payload, "big", signed=True),
     Code.DATETIME: lambda payload: datetime.fromisoformat(payload.decode("ascii")),
     Code.DATE: lambda payload: date.fromisoformat(payload.decode("ascii")),
     Code.TIME: lambda payload: time.fromisoformat(payload.decode("ascii")),
-    Code.TIMEDELTA: lambda payload: timedelta(*msgpack.unpackb(payload)),
+    Code.TIMEDELTA: lambda payload: timedelta(*parts_of(payload, int, int, int)),
     Code.COMPLEX: lambda payload: complex(*_COMPLEX.unpack(payload)),
 }

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from aimstore.encoding.keys import format_path, normalise_part
-from aimstore.encoding.records import MAX_DEPTH, ToObject, decode_record, encode_record
+from aimstore.encoding.nesting import MAX_DEPTH, too_deep
+from aimstore.encoding.records import ToObject, decode_record, encode_record
 from aimstore.errors import CorruptionError, EncodingError
 from aimstore.types import TreePath
 
@@ -18,19 +19,18 @@ def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -
     tuple is one record, and so is a dict for which `to_object` gives an object.
 
     Raises:
-        EncodingError: a key is neither str nor int, dicts are nested too deeply, or a leaf cannot be encoded; the
-            message names the path.
+        EncodingError: a key is neither str nor int, the value is nested more than `MAX_DEPTH` levels deep with the parts
+            of its path, or a leaf cannot be encoded; the message names the path.
     """
     leaves: list[tuple[TreePath, bytes]] = []
-    deepest = len(path) + MAX_DEPTH
     waiting: list[tuple[TreePath, Any]] = [(path, value)]
     while waiting:
         place, item = waiting.pop()
         if not isinstance(item, dict) or not item or _is_object(item, to_object):
             leaves.append((place, encode_record(item, place, to_object)))
             continue
-        if len(place) >= deepest:
-            raise EncodingError(f"{format_path(place)}: nested more than {MAX_DEPTH} deep, or contains itself")
+        if len(place) >= MAX_DEPTH:
+            raise EncodingError(f"{format_path(place)}: {too_deep()}")
         waiting.extend([((*place, _part(key, place)), child) for key, child in item.items()][::-1])
     return leaves
 
@@ -43,10 +43,12 @@ def fold(items: Iterable[tuple[TreePath, bytes]], decode: Callable[[bytes], Any]
         decode: what to make of a record; one that puts it off makes the tree lazy.
 
     Raises:
-        CorruptionError: a record is damaged, or there are leaves below one that is no dict.
+        CorruptionError: a record is damaged, there are leaves below one that is no dict, or a path is too long.
     """
     holder: dict[Any, Any] = {}  # of the tree's own value under None, which is no part of a path
     for path, data in items:
+        if len(path) > MAX_DEPTH:
+            raise CorruptionError(f"{format_path(path)}: a path of {len(path)} parts")
         *above, last = (None, *path)
         node = holder
         for part in above:

@@ -71,4 +71,8 @@ def decode_outline(data: bytes) -> Outline:
     if crc32(memoryview(data)[checked:], crc32(data[: _HEAD.size])) != _CRC.unpack_from(data, _HEAD.size)[0]:
         raise CorruptionError("a stored outline is damaged: its checksum differs")
     count, first_step, first, last_step, last = _ENDS.unpack_from(data, checked)
-    return Outline(count, first_step, first, last_step, last, np.frombuffer(data, STRETCH, offset=_START))
+    stretches = np.frombuffer(data, STRETCH, offset=_START)
+    counts = stretches["count"].tolist()
+    if min(counts) < 1 or sum(counts) != count or first_step > last_step:
+        raise CorruptionError(f"a stored outline of {count} records has stretches of {sum(counts)}")
+    return Outline(count, first_step, first, last_step, last, stretches)

@@ -6,55 +6,56 @@ that NumPy's scalars stay what they are. `bytearray` and `memoryview` read back 
 
 from __future__ import annotations
 
-import struct
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import msgpack  # type: ignore[import-untyped]
 from msgpack import ExtType
 
-from aimstore.encoding.extensions import (
-    CONTAINER,
-    Code,
-    FromObject,
-    Opaque,
-    ToObject,
-    decode_leaf,
-    encode_leaf,
-)
+from aimstore.encoding.extensions import CONTAINER, Code, FromObject, Opaque, ToObject, encode_leaf
 from aimstore.encoding.keys import format_path
-from aimstore.errors import CorruptionError, EncodingError
+from aimstore.encoding.nesting import MAX_DEPTH, MAX_TUPLE_DEPTH, WRAPPED_DEPTH, is_deeper, too_deep
+from aimstore.encoding.reading import HASHED, MAX_SAME_HASH, RecordReader, has_same_hashes
+from aimstore.errors import EncodingError
 from aimstore.types import TreePath
 
-__all__ = ["MAX_DEPTH", "FromObject", "Opaque", "ToObject", "decode_record", "encode_record"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_TUPLE_DEPTH",
+    "WRAPPED_DEPTH",
+    "FromObject",
+    "Opaque",
+    "ToObject",
+    "decode_record",
+    "encode_record",
+]
 
-MAX_DEPTH: Final = 200
-"""Containers within containers that can always be stored; plain lists and dicts happen to work up to 511 deep."""
 
-MAX_TUPLE_DEPTH: Final = 32
-"""Tuples within tuples: reading each costs 40 kB of the thread's stack."""
-
-_TOO_DEEP: Final = f"nested more than {MAX_DEPTH} deep, or contains itself"
-
-
-def encode_record(value: Any, path: TreePath = (), to_object: ToObject | None = None) -> bytes:
+def encode_record(
+    value: Any, path: TreePath = (), to_object: ToObject | None = None, *, deepest: int = MAX_DEPTH
+) -> bytes:
     """The bytes of one value.
 
     Args:
         value: None, bool, int, float, complex, str, bytes, date, time, datetime, timedelta, NumPy scalar or array,
             whatever has `__array__`, `Opaque`, and dicts, lists and tuples of these. Keys of dicts: whatever of
             these can be hashed, but no objects of registered types.
-        path: where the value belongs, for the messages of errors.
+        path: where the value belongs, for the messages of errors. Its parts count as levels of nesting.
         to_object: encodes objects of registered types.
+        deepest: levels of nesting, `WRAPPED_DEPTH` for a record that is made of what was stored.
 
     Raises:
         EncodingError: the value, or something in it, cannot be stored; the message names its path.
     """
     try:
-        return cast(bytes, _pack(value, default=partial(_encode_simple, to_object)))
+        data = cast(bytes, _pack(value, default=_Simple(to_object)))
     except (TypeError, ValueError, OverflowError, BufferError, RuntimeError):
         # something that only walking the value in Python can store, or can find the place of
-        return _Walk(path, to_object).encode(value)
+        return _Walk(path, to_object, deepest).encode(value)
+    levels = deepest - len(path)
+    if len(data) > levels and is_deeper(value, levels):
+        raise EncodingError(f"{format_path(path)}: {too_deep(deepest)}")
+    return data
 
 
 def decode_record(data: bytes, from_object: FromObject | None = None) -> Any:
@@ -67,21 +68,31 @@ def decode_record(data: bytes, from_object: FromObject | None = None) -> Any:
     Raises:
         CorruptionError: these are not the bytes of a record.
     """
-    try:
-        return _unpack(data, from_object, 0)
-    except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
-        raise CorruptionError(f"a stored record cannot be read: {error}") from error
+    return RecordReader(from_object).read(data)
 
 
 _pack = partial(msgpack.packb, strict_types=True)
 
 
-def _encode_simple(to_object: ToObject | None, value: Any) -> Any:
-    """msgpack's hook for what it cannot pack. What may be a dict's key and not hash again is left to the walk."""
-    encoded = encode_leaf(value, to_object)
-    if encoded is CONTAINER or (_no_key(encoded) and type(value).__hash__ is not None):
-        raise TypeError
-    return encoded
+class _Simple:
+    """msgpack's hook for what it cannot pack. What may be a dict's key and not hash again is left to the walk, and so are more
+    extensions than may share a hash."""
+
+    __slots__ = ("count", "to_object")
+
+    def __init__(self, to_object: ToObject | None) -> None:
+        self.to_object = to_object
+        self.count = 0
+
+    def __call__(self, value: Any) -> Any:
+        encoded = encode_leaf(value, self.to_object)
+        if encoded is CONTAINER or (_no_key(encoded) and type(value).__hash__ is not None):
+            raise TypeError
+        if type(encoded) is ExtType and encoded.code in HASHED:
+            self.count += 1
+            if self.count > MAX_SAME_HASH:
+                raise TypeError
+        return encoded
 
 
 def _no_key(encoded: Any) -> bool:
@@ -91,9 +102,10 @@ def _no_key(encoded: Any) -> bool:
 class _Walk:
     """Turns one value into what msgpack can pack, and knows where it is."""
 
-    def __init__(self, root: TreePath, to_object: ToObject | None) -> None:
+    def __init__(self, root: TreePath, to_object: ToObject | None, deepest: int) -> None:
         self.root = root
         self.to_object = to_object
+        self.deepest = deepest
         self.path: list[Any] = []
         self.tuples = 0
         self.in_key = False
@@ -104,7 +116,7 @@ class _Walk:
         except EncodingError as error:
             raise EncodingError(f"{self._place()}: {error}") from error.__cause__
         except RecursionError:
-            raise EncodingError(f"{self._place()}: {_TOO_DEEP}") from None
+            raise EncodingError(f"{self._place()}: {too_deep(self.deepest)}") from None
         except ValueError as error:  # above 4 GiB
             raise EncodingError(f"{self._place()}: {error}") from error
 
@@ -117,8 +129,8 @@ class _Walk:
             raise EncodingError(f"{type(value).__qualname__} as key of a dict; use text or numbers")
         if encoded is not CONTAINER:
             return encoded
-        if len(self.path) >= MAX_DEPTH:
-            raise EncodingError(_TOO_DEEP)
+        if len(self.root) + len(self.path) >= self.deepest:
+            raise EncodingError(too_deep(self.deepest))
         if isinstance(value, dict):
             return self._dict(value)
         if isinstance(value, list):
@@ -140,6 +152,8 @@ class _Walk:
         return prepared
 
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        if len(value) > MAX_SAME_HASH and has_same_hashes(value):
+            raise EncodingError(f"a dict with more than {MAX_SAME_HASH} keys of one hash")
         prepared = {}
         self.path.append(None)
         for key, item in value.items():
@@ -150,18 +164,3 @@ class _Walk:
             prepared[encoded] = self.prepare(item)
         self.path.pop()
         return prepared
-
-
-def _unpack(data: bytes, from_object: FromObject | None, depth: int) -> Any:
-    if depth > MAX_TUPLE_DEPTH:
-        raise CorruptionError("a stored record has too many tuples within tuples")
-    return msgpack.unpackb(data, ext_hook=partial(_decode, from_object, depth), strict_map_key=False)
-
-
-def _decode(from_object: FromObject | None, depth: int, code: int, payload: bytes) -> Any:
-    if code != Code.TUPLE:
-        return decode_leaf(code, payload, from_object)
-    items = _unpack(payload, from_object, depth + 1)
-    if type(items) is not list:
-        raise CorruptionError("a stored tuple without elements")
-    return tuple(items)

@@ -10,8 +10,8 @@ from threading import RLock
 from typing import Any, Final
 
 from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, WriteBatch
-from aimstore.encoding.records import decode_record, encode_record
-from aimstore.errors import CorruptionError
+from aimstore.encoding.records import WRAPPED_DEPTH, decode_record, encode_record
+from aimstore.errors import CorruptionError, EncodingError
 from aimstore.index.candidates import find_candidates
 from aimstore.index.limits import INDEX_LIMITS, IndexLimits
 from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
@@ -24,8 +24,8 @@ logger = logging.getLogger("aimstore")
 _MAX_KEY_BYTES: Final = 0xFFFF
 """Bytes of the longest key where the engine sets no limit."""
 
-_Batch = dict[str, dict[str, Any] | None]
-"""Records to write by run; None removes the run's record."""
+_Batch = dict[str, tuple[dict[str, Any], bytes] | None]
+"""Entries to write by run, with their bytes; None removes the run's entry."""
 
 
 class ContainerIndexer(Indexer):
@@ -53,9 +53,13 @@ class ContainerIndexer(Indexer):
 
     def index(self, run: str, meta: Container) -> None:
         record = pack(meta)
+        try:  # here, so that a run whose record cannot be packed leaves the others of its batch alone
+            data = encode_record(record, deepest=WRAPPED_DEPTH)
+        except EncodingError as error:
+            raise CorruptionError(f"run {run} cannot be indexed: {error}") from error
         with self._writing, self.batch():
             assert self._batch is not None
-            self._batch[run] = record
+            self._batch[run] = record, data
 
     def remove(self, run: str) -> None:
         if self._backend.exists(INDEX_PATH):
@@ -79,21 +83,19 @@ class ContainerIndexer(Indexer):
                 self._commit(batch)
 
     def _commit(self, batch: _Batch) -> None:
-        packed = {run: None if record is None else encode_record(record) for run, record in batch.items()}
         max_key = self._backend.capability.max_key_size or _MAX_KEY_BYTES
-        posted = {run: set() if record is None else postings(record, max_key) for run, record in batch.items()}
+        posted = {run: set() if packed is None else postings(packed[0], max_key) for run, packed in batch.items()}
 
         def make(index: Container) -> WriteBatch:
             writes = WriteBatch()
-            for run, old in zip(batch, index.get_many(map(run_key, batch)), strict=True):
+            for (run, packed), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
                 _replace(writes, run, _old_postings(index, run, old, max_key), posted[run])
-                data = packed[run]
                 listed = ALL + bytes.fromhex(run)
-                if data is None:
+                if packed is None:
                     writes.delete(run_key(run))
                     writes.delete(listed)
                 else:
-                    writes.put(run_key(run), data)
+                    writes.put(run_key(run), packed[1])
                     writes.put(listed, b"")
             return writes
 

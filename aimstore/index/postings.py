@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from aimstore.abc import KeyRange, Term
 from aimstore.encoding.keys import decode_path, encode_path
+from aimstore.errors import CorruptionError
 from aimstore.index import ordered
 from aimstore.index.ordered import UnorderedError
-from aimstore.types import TreePath
+from aimstore.types import TreePath, is_run_hash
 
 RUNS: Final = encode_path(("runs",))
 ALL: Final = encode_path(("all",))
@@ -176,17 +177,29 @@ def run_key(run: str) -> bytes:
 
 
 def run_of(key: bytes) -> str:
-    """The run whose packed record lies under `key`."""
-    return str(decode_path(key)[1])
+    """The run whose packed record lies under `key`.
+
+    Raises:
+        CorruptionError: it is no such key; what it names must not become part of a path.
+    """
+    path = decode_path(key)
+    if len(path) != 2 or not is_run_hash(path[1]):
+        raise CorruptionError(f"not the key of a packed record: {path!r:.80}")
+    return str(path[1])
 
 
 SEQUENCES: Final = POSTINGS + encode_path(("seqs",))
 
 
 def next_name(key: bytes) -> tuple[str, bytes]:
-    """The name of the sequence whose posting `key` is, and a bound above all of its postings."""
-    end = key.index(b"\x00", len(SEQUENCES)) + 1
-    (name,) = decode_path(key[len(SEQUENCES) : end])
+    """The name of the sequence whose posting `key` is, and a bound above all of its postings.
+
+    Raises:
+        CorruptionError: it is no such key.
+    """
+    end = key.find(b"\x00", len(SEQUENCES)) + 1
+    name = decode_path(key[len(SEQUENCES) : end])
     stop = KeyRange.prefix(key[:end]).stop
-    assert stop is not None
-    return str(name), stop
+    if len(name) != 1 or stop is None:
+        raise CorruptionError(f"not a posting of a sequence: {key!r:.80}")
+    return str(name[0]), stop

@@ -23,7 +23,7 @@ from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError
 from aimstore.index.ordered import encode_value
 from aimstore.plugins.objects import with_objects
-from aimstore.storage.layout import ATTRS, SequenceInfo, Summary, read_properties, read_sequences
+from aimstore.storage.layout import ATTRS, SequenceInfo, read_properties, read_sequences, sequence_info
 from aimstore.types import TreePath
 
 _PLACEHOLDER: Final = encode_record(None)
@@ -77,7 +77,11 @@ class RunRecord:
     @cached_property
     def sequences(self) -> tuple[SequenceInfo, ...]:
         """What is known of each sequence, by id."""
-        return tuple(_sequence(*fields) for fields in self._sequences)
+        where = f"the packed record of run {self.hash}"
+        try:
+            return tuple(sequence_info(*fields, where=where) for fields in self._sequences)
+        except TypeError as error:
+            raise CorruptionError(f"{where} is damaged: {error}") from error
 
 
 class LazyLeaf:
@@ -117,12 +121,6 @@ def pack(meta: Container) -> dict[str, Any]:
         "seqs": sequences,
         "lazy": lazy,
     }
-
-
-def _sequence(
-    sequence_id: int, name: str, context: dict[str, Any], kind: str, summary: list[Any] | None
-) -> SequenceInfo:
-    return SequenceInfo(sequence_id, name, context, kind, None if summary is None else Summary(*summary))
 
 
 def _copy(value: Any) -> Any:

@@ -182,7 +182,7 @@ def _moment(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
         return column.is_not(None)
     if term.operator == "in":
         moments = [to_microseconds(each) for each in term.value if isinstance(each, datetime)]
-        return None if len(moments) > MANY else column.in_(moments) if moments else false()
+        return None if len(moments) > IN_SIZE else column.in_(moments) if moments else false()
     if term.operator not in _COMPARE:
         return None
     return _COMPARE[term.operator](column, to_microseconds(term.value)) if isinstance(term.value, datetime) else false()

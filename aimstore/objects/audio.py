@@ -7,12 +7,21 @@ import re
 import wave
 from base64 import b64encode
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.errors import UnsupportedError
-from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text, described, encoded_bytes
+from aimstore.objects import wav
+from aimstore.objects.stored import (
+    FieldsCodec,
+    StoredObject,
+    checked_array,
+    checked_text,
+    described,
+    encoded_bytes,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,35 +92,28 @@ class Audio(StoredObject):
             name, data = "wav", _wav(_samples(source), rate)
         self._set(format=name, rate=rate, caption=caption, data=data)
 
+    def _check(self) -> None:
+        if not _FORMAT.fullmatch(self.format) or (self.format == "wav" and not wav.fits(self.data)):
+            raise ValueError(f"no sound of format {self.format!r:.40}: {self.data[:12]!r}")
+        _checked_rate(self.rate)
+
     def numpy(self) -> npt.NDArray[Any]:
         """The samples of a WAV, a new array at each call: (n,) where there is one channel, else (n, channels). int16 for 16 bits,
-        which is what arrays are stored as; uint8 for 8, int32 for 24 (in -2**23..2**23-1) and 32.
+        which is what arrays are stored as; uint8 for 8, int32 for 24 (in -2**23..2**23-1) and 32; float32 or float64 for floats.
 
         Raises:
-            UnsupportedError: it is of another format, or a WAV of floats or compressed samples.
+            UnsupportedError: it is of another format, or a WAV of compressed samples.
         """
-        import numpy as np
-
         if self.format != "wav":
             raise UnsupportedError(
                 f"numpy() reads WAV; decode the attribute data with a library that reads {self.format}"
             )
         try:
-            with wave.open(BytesIO(self.data)) as reader:
-                channels, width = reader.getnchannels(), reader.getsampwidth()
-                frames = reader.readframes(reader.getnframes())
-        except (wave.Error, EOFError) as error:
+            return wav.samples(self.data)
+        except ValueError as error:
             raise UnsupportedError(
-                f"numpy() reads WAV with samples of 8 to 32 bits; this one is no such: {error}"
+                f"numpy() reads WAV with samples of 8 to 32 bits, or floats; this one is no such: {error}"
             ) from error
-        frames = frames[: len(frames) // (channels * width) * channels * width]  # the file may be cut short
-        if width == 3:
-            padded = np.zeros((len(frames) // 3, 4), np.uint8)
-            padded[:, 1:] = np.frombuffer(frames, np.uint8).reshape(-1, 3)
-            samples = padded.view("<i4")[:, 0] >> 8
-        else:
-            samples = np.frombuffer(frames, {1: "u1", 2: "<i2", 4: "<i4"}[width]).copy()
-        return samples if channels == 1 else samples.reshape(-1, channels)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the sound to a file, as it is, whatever the name of the file."""
@@ -119,7 +121,8 @@ class Audio(StoredObject):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a player."""
-        return f'<audio controls src="data:audio/{self.format};base64,{b64encode(self.data).decode("ascii")}"></audio>'
+        source = f"data:audio/{self.format};base64,{b64encode(self.data).decode('ascii')}"
+        return f'<audio controls src="{escape(source)}"></audio>'
 
     def __repr__(self) -> str:
         what = self.format if self.rate is None else f"{self.format} {self.rate:,} Hz"
@@ -142,14 +145,13 @@ def _checked_rate(rate: Any) -> int | None:
 
 def _recognized(data: bytes, given: Any) -> str:
     """The format of an encoded sound: the one given, or what its first bytes tell."""
-    wav = data[:4] == b"RIFF" and data[8:12] == b"WAVE"
     if given is not None:
         if not isinstance(given, str) or not _FORMAT.fullmatch(given):
             raise ValueError(f'the format of an audio is a name such as "mp3", not {given!r:.60}')
-        if given == "wav" and not wav:
+        if given == "wav" and not wav.fits(data):
             raise ValueError(f"no WAV file: it begins with {data[:12]!r}")
         return str(given)
-    if wav:
+    if wav.fits(data):
         return "wav"
     for signature, name in _SIGNATURES.items():
         if data.startswith(signature):
@@ -163,11 +165,10 @@ def _recognized(data: bytes, given: Any) -> str:
 
 
 def _rate_of(data: bytes, given: int | None) -> int | None:
-    """The rate of a WAV file; of one that `wave` cannot read, the one given."""
+    """The rate of a WAV file; of one whose header cannot be read, the one given."""
     try:
-        with wave.open(BytesIO(data)) as reader:
-            rate: int = reader.getframerate()
-    except (wave.Error, EOFError):
+        rate = _checked_rate(wav.header(data).rate)
+    except ValueError:
         return given
     if given not in (None, rate):
         raise ValueError(f"the WAV file says that its rate is {rate}, not {given}; leave the rate out")
@@ -183,15 +184,16 @@ def _samples(source: Any) -> npt.NDArray[np.int16]:
             "an audio is made of a NumPy array, or the path or bytes of a sound file, "
             f"not of {source!r:.60} ({type(source).__name__})"
         )
-    array = np.asarray(source)
+    array = checked_array(source, "an audio")
+    shape = array.shape
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.ndim != 2 or 0 in array.shape or array.shape[1] > MAX_CHANNELS:
         raise ValueError(
             f"samples have the shape (n,) or (n, channels) with up to {MAX_CHANNELS} channels, none of them 0, not "
-            f"{np.shape(source)}; channels that come first are put last by array.T"
+            f"{shape}; channels that come first are put last by array.T"
         )
-    if array.dtype == np.int16:
+    if array.dtype.newbyteorder("=") == np.int16:
         return array
     if array.dtype.kind != "f":
         raise TypeError(f"samples are int16, or floats in -1..1, not {array.dtype}; scale them to one of these")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from aimstore.objects.stored import FieldsCodec, StoredObject
+from aimstore.objects.stored import FieldsCodec, StoredObject, checked_array
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,27 +17,32 @@ if TYPE_CHECKING:
 class Distribution(StoredObject):
     """A histogram: counts between edges.
 
-        Distribution(layer.weight, bins=100)                 # of samples, which are not stored
+        Distribution(layer.weight, bins=100)                 # of samples, which are not stored; NaN and infinite ones are counted
         Distribution.from_histogram(*np.histogram(samples))  # one that is there already
 
     Attributes:
         counts: array of n numbers, read-only.
         edges: array of n + 1 numbers, increasing, read-only. A value belongs to bin i where edges[i] <= value < edges[i + 1]; the
             last bin has its right edge too.
+        nan: samples that are NaN, which are in no bin.
+        inf: samples that are infinite, likewise.
     """
 
     counts: npt.NDArray[Any]
     edges: npt.NDArray[Any]
+    nan: int
+    inf: int
 
     def __init__(self, samples: Any, bins: int = 64) -> None:
         """
         Args:
-            samples: numbers, in an array of any shape or a list; whatever `numpy.asarray` takes.
-            bins: how many, of equal width, from the least sample to the greatest.
+            samples: numbers, in an array or tensor of any shape or a list; whatever `numpy.asarray` takes.
+            bins: how many, of equal width, from the least finite sample to the greatest, or a little further where these are
+                so near to each other that there are not as many numbers between them. Where no sample is finite, from 0 to 1.
 
         Raises:
-            TypeError: these are no real numbers, or `bins` is no int.
-            ValueError: there are none, some are NaN or infinite, or `bins` is below 1.
+            TypeError: these are no real numbers, some are masked, or `bins` is no int.
+            ValueError: there are none, or `bins` is below 1.
         """
         import numpy as np
 
@@ -44,40 +51,36 @@ class Distribution(StoredObject):
         if bins.__index__() < 1:
             raise ValueError(f"a distribution has 1 bin or more, not {bins}")
         values = _numbers(samples, "samples").reshape(-1)
+        if not len(values):
+            raise ValueError("there are no samples")
         if values.dtype.kind in "bf":
             values = values.astype(np.float64)
-        bad = len(values) - np.count_nonzero(np.isfinite(values))
-        if bad or not len(values):
-            what = f"{bad:,} of {len(values):,} samples are NaN or infinite" if bad else "there are no samples"
-            raise ValueError(f"{what}; a distribution is made of finite ones: samples[numpy.isfinite(samples)]")
-        with np.errstate(over="ignore", invalid="ignore"):
-            wide = not np.isfinite(float(values.max()) - float(values.min()))
-        if wide:
-            raise ValueError("the samples span more than a float64 can hold; scale them")
-        counts, edges = np.histogram(values, bins.__index__())
-        self._freeze(counts, edges)
+        nan, finite = int(np.count_nonzero(np.isnan(values))), values[np.isfinite(values)]
+        counts, edges = _histogram(finite, bins.__index__())
+        self._freeze(counts, edges, nan, len(values) - nan - len(finite))
 
     @classmethod
-    def from_histogram(cls, counts: Any, edges: Any) -> Self:
+    def from_histogram(cls, counts: Any, edges: Any, *, nan: int = 0, inf: int = 0) -> Self:
         """A distribution of a histogram that is there already; both arrays are kept in their dtypes.
 
         Args:
             counts: n numbers, none of them negative; integers, or floats for weights or densities.
             edges: n + 1 numbers, each greater than the one before.
+            nan, inf: samples that were NaN, and infinite; 0 or more of each.
 
         Raises:
-            TypeError: these are no real numbers.
+            TypeError: these are no real numbers, or some are masked.
             ValueError: their shapes do not fit, or a number is not as it should be.
         """
         made = cls.__new__(cls)
-        made._freeze(counts, edges)
+        made._freeze(counts, edges, nan, inf)
         return made
 
     @classmethod
     def _restored(cls, fields: dict[str, Any]) -> Self:
         return cls.from_histogram(**fields)
 
-    def _freeze(self, counts: Any, edges: Any) -> None:
+    def _freeze(self, counts: Any, edges: Any, nan: Any, inf: Any) -> None:
         import numpy as np
 
         counts, edges = _numbers(counts, "counts").copy(), _numbers(edges, "edges").copy()
@@ -87,8 +90,11 @@ class Distribution(StoredObject):
             raise ValueError("some counts are negative, NaN or infinite")
         if not (np.isfinite(edges).all() and (edges[1:] > edges[:-1]).all()):
             raise ValueError("edges are finite, and each is greater than the one before")
+        for number in (nan, inf):
+            if isinstance(number, bool) or not hasattr(number, "__index__") or number.__index__() < 0:
+                raise ValueError(f"the samples that are NaN or infinite are 0 or more, not {number!r:.60}")
         counts.flags.writeable = edges.flags.writeable = False
-        self._set(counts=counts, edges=edges)
+        self._set(counts=counts, edges=edges, nan=int(nan.__index__()), inf=int(inf.__index__()))
 
     def numpy(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Counts, of length n, and edges, of length n + 1: read-only arrays, in the order of `numpy.histogram`."""
@@ -103,20 +109,42 @@ class Distribution(StoredObject):
         return hash(self._parts())
 
     def _parts(self) -> tuple[object, ...]:
-        return self.counts.dtype.str, self.edges.dtype.str, tuple(self.counts.tolist()), tuple(self.edges.tolist())
+        types = self.counts.dtype.str, self.edges.dtype.str
+        return *types, tuple(self.counts.tolist()), tuple(self.edges.tolist()), self.nan, self.inf
 
     def __repr__(self) -> str:
         low, high = self.edges[0], self.edges[-1]
-        return f"<Distribution of {self.counts.sum():,} in {len(self.counts)} bins from {low:.6g} to {high:.6g}>"
+        beside = "".join(f", {n:,} {what}" for n, what in ((self.nan, "NaN"), (self.inf, "infinite")) if n)
+        return (
+            f"<Distribution of {self.counts.sum():,} in {len(self.counts)} bins from {low:.6g} to {high:.6g}{beside}>"
+        )
 
 
-codec = FieldsCodec(Distribution, counts=object, edges=object)
+codec = FieldsCodec(Distribution, counts=object, edges=object, nan=int, inf=int)
+
+
+def _histogram(values: npt.NDArray[Any], bins: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Counts and edges of finite numbers."""
+    import numpy as np
+
+    if not len(values):
+        return np.histogram([], bins)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite(high - low):
+        raise ValueError("the samples span more than a float64 can hold; scale them")
+    if (np.diff(np.linspace(low, high, bins + 1)) > 0).all():
+        return np.histogram(values, bins)
+    half = max(0.5, math.ulp(low)) if low == high else (high - low) / 2
+    greatest = sys.float_info.max
+    while True:  # there are not as many numbers between them as edges
+        edges = np.linspace(max(low - half, -greatest), min(high + half, greatest), bins + 1)
+        if (np.diff(edges) > 0).all():
+            return np.histogram(values.astype(np.float64), edges)
+        half *= 2
 
 
 def _numbers(values: Any, what: str) -> npt.NDArray[Any]:
-    import numpy as np
-
-    array = np.asarray(values)
+    array = checked_array(values, what)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{what} are real numbers, not {array.dtype}")
     return array

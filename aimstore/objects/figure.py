@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from aimstore.errors import UnsupportedError
+from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text, described
 
 PLOTLY: Final = "plotly"
@@ -61,11 +62,18 @@ class Figure(StoredObject):
             )
         self._set(format=name, caption=caption, data=data)
 
+    def _check(self) -> None:
+        if self.format not in (PLOTLY, *PICTURES):
+            raise ValueError(f"no figure of format {self.format!r:.40}")
+        if self.format == "png" and not self.data.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise ValueError(f"no PNG: {self.data[:12]!r}")
+
     def plotly(self) -> Any:
         """The `plotly.graph_objects.Figure`, a new one at each call.
 
         Raises:
             ValueError: this is a picture of a Matplotlib figure.
+            CorruptionError: what is stored is no figure of Plotly.
             UnsupportedError: Plotly is not installed.
         """
         if self.format != PLOTLY:
@@ -76,22 +84,28 @@ class Figure(StoredObject):
             import plotly.io
         except ImportError as error:
             raise UnsupportedError("plotly() needs Plotly: pip install 'aimstore[figures]'") from error
-        return plotly.io.from_json(self.data.decode())
+        try:
+            return plotly.io.from_json(self.data.decode())
+        except Exception as error:  # whatever Plotly says of a property that it does not know
+            raise CorruptionError(f"a stored figure is none of Plotly: {error!s:.500}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the figure to a file: a picture as it is; one of Plotly as JSON, or as a page that stands alone where the name
-        ends in ".html", for which Plotly is needed (`UnsupportedError`)."""
+        ends in ".html", for which Plotly is needed (`UnsupportedError`). An SVG that somebody else stored may have scripts,
+        which a browser runs that opens it by itself."""
         if self.format == PLOTLY and Path(path).suffix.lower() in (".html", ".htm"):
             self.plotly().write_html(path)
         else:
             Path(path).write_bytes(self.data)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """What a notebook shows."""
+        """What a notebook shows. An SVG is shown as an image, in which scripts do not run and nothing is loaded."""
         if self.format == PLOTLY:
             bundle: dict[str, Any] = self.plotly()._repr_mimebundle_(include, exclude)
             return bundle
-        return {"image/png": self.data} if self.format == "png" else {"image/svg+xml": self.data.decode()}
+        if self.format == "png":
+            return {"image/png": self.data}
+        return {"text/html": f'<img src="data:image/svg+xml;base64,{b64encode(self.data).decode("ascii")}">'}
 
     def __repr__(self) -> str:
         return described("Figure", self.format, self.data, self.caption)

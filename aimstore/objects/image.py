@@ -8,20 +8,33 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from aimstore.errors import UnsupportedError
-from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text, described, encoded_bytes
+from aimstore.errors import CorruptionError, UnsupportedError
+from aimstore.objects.pictures import PICTURES, WRITTEN, PictureError, check_size, decoded, pillow, recognized, size_of
+from aimstore.objects.stored import (
+    FieldsCodec,
+    StoredObject,
+    checked_array,
+    checked_text,
+    described,
+    encoded_bytes,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL.Image import Image as PillowImage
 
-FORMATS: Final = ("png", "jpeg", "webp", "gif", "bmp", "tiff")
+FORMATS: Final = WRITTEN
 """What arrays and Pillow images can be stored as."""
 
 _ALIASES: Final = {"jpg": "jpeg", "tif": "tiff"}
-_ARRAY_MODES: Final = ("1", "L", "RGB", "RGBA", "I", "I;16", "F")
+_ARRAY_MODES: Final = ("1", "L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 """Modes of Pillow images whose array is their pixels; others are converted."""
+
+_INSTEAD: Final = {"La": "LA", "RGBa": "RGBA"}
+"""The mode to convert one to that no format holds; of the others it is RGB."""
+
+_CHANNELS: Final = (1, 3, 4)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -29,6 +42,7 @@ class Image(StoredObject):
     """A picture.
 
         Image(pixels)                        # NumPy array: (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)
+        Image(tensor)                        # of PyTorch: (h, w), (1, h, w), (3, h, w) or (4, h, w)
         Image(pillow_image, format="jpeg")
         Image("plot.png", caption="…")       # a file, or its bytes, kept as it is
 
@@ -49,15 +63,16 @@ class Image(StoredObject):
         """
         Args:
             source: an array of uint8, of bool, or of floats in 0..1, with 1 (gray), 3 (RGB) or 4 (RGBA) channels last, or
-                whatever has `__array__` and gives one; a Pillow image; the path of a picture, or the bytes of one.
+                whatever has `__array__` and gives one; a tensor of PyTorch, with its channels first; a Pillow image; the
+                path of a picture, or the bytes of one.
             caption: a text that belongs to it.
             format: what to encode an array or Pillow image as, one of `FORMATS`; only "png" and "tiff" keep all pixels as
                 they are. A picture that is encoded already keeps its own.
 
         Raises:
             TypeError: `source` or `caption` is none of these, or the array's dtype is another.
-            ValueError: the shape or values of the array are others; the file is no picture; the format is not known, or
-                cannot hold such a picture.
+            ValueError: the shape or values of the array are others; the file is no picture, damaged or cut short; the
+                format is not known, or cannot hold such a picture; there are more than 89,478,485 pixels.
             OSError: the file cannot be read.
             UnsupportedError: Pillow is not installed.
         """
@@ -68,30 +83,43 @@ class Image(StoredObject):
         else:
             name = _checked_format(format)
             image = _as_pillow(source)
-            data, (width, height) = _encoded(image, name), image.size
+            width, height = image.size
+            check_size(width, height)
+            data = _encoded(image, name)
         self._set(format=name, width=width, height=height, caption=caption, data=data)
 
+    def _check(self) -> None:
+        if self.format not in PICTURES or not PICTURES[self.format].fits(self.data):
+            raise ValueError(f"no picture of format {self.format!r:.40}: {self.data[:12]!r}")
+        check_size(self.width, self.height)
+
     def pil(self) -> PillowImage:
-        """The decoded picture, a new `PIL.Image.Image` at each call.
+        """The decoded picture, a new `PIL.Image.Image` at each call. Only the decoder of its format looks at it.
 
         Raises:
-            OSError: the file that it was made of is damaged.
+            CorruptionError: what is stored is no such picture.
             UnsupportedError: Pillow is not installed.
         """
-        image: PillowImage = _pillow().open(BytesIO(self.data))
-        image.load()
-        return image
+        try:
+            return decoded(self.data, self.format, (self.width, self.height))
+        except ValueError as error:
+            raise CorruptionError(f"a stored image of format {self.format} cannot be decoded: {error}") from error
 
     def numpy(self) -> npt.NDArray[Any]:
         """The pixels, a new array at each call: (h, w) where gray, (h, w, 3) RGB or (h, w, 4) RGBA; uint8, or bool where each is
-        one bit. Of an animation the first frame. Errors as `pil`."""
+        one bit, or uint16, int32 or float32 where a gray picture has these. Of an animation the first frame. Colours of other
+        systems become RGB. Errors as `pil`; also `UnsupportedError` where Pillow does not know how."""
         import numpy as np
 
         image = self.pil()
         if image.mode not in _ARRAY_MODES:
             clear = image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info
-            image = image.convert("RGBA" if clear else "RGB")
-        return np.array(image)
+            try:
+                image = image.convert("RGBA" if clear else "RGB")
+            except ValueError as error:
+                raise UnsupportedError(f"numpy() gives no colours of mode {image.mode}; pil() does: {error}") from error
+        pixels = np.array(image)
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file, as it is, whatever the name of the file."""
@@ -101,7 +129,8 @@ class Image(StoredObject):
         """What a notebook shows."""
         if self.format in ("png", "jpeg"):
             return self.data if self.format == "png" else None
-        return _encoded(_as_pillow(self.numpy()), "png")
+        image = self.pil()
+        return None if image.mode == "LAB" else _encoded(_shown(image), "png")  # Pillow alone cannot show LAB
 
     def _repr_jpeg_(self) -> bytes | None:
         return self.data if self.format == "jpeg" else None
@@ -113,23 +142,20 @@ class Image(StoredObject):
 codec = FieldsCodec(Image, format=str, width=int, height=int, caption=str, data=bytes)
 
 
-def _pillow() -> Any:
-    try:
-        import PIL.Image
-    except ImportError as error:
-        raise UnsupportedError("images need Pillow: pip install 'aimstore[images]'") from error
-    return PIL.Image
-
-
 def _looked_at(data: bytes, source: object) -> tuple[str, tuple[int, int]]:
-    """Format and size of an encoded picture, from its header."""
+    """Format and size of an encoded picture that is whole."""
     where = f"{source!r:.200}" if isinstance(source, (str, os.PathLike)) else f"bytes that begin with {data[:12]!r}"
-    pillow = _pillow()
+    name = recognized(data)
+    pillow()
+    if name is None:
+        raise ValueError(
+            f"no picture that Pillow can read: {where}; pixels are given as a NumPy array, "
+            f"pictures as {', '.join(PICTURES)}"
+        )
     try:
-        with pillow.open(BytesIO(data)) as image:
-            return str(image.format).lower(), image.size
-    except (OSError, SyntaxError, ValueError) as error:  # whatever the parser of some format raises
-        raise ValueError(f"no picture that Pillow can read: {where}; pixels are given as a NumPy array") from error
+        return name, size_of(data, name)
+    except PictureError as error:
+        raise ValueError(f"no picture that Pillow can read: {where}; it is damaged or cut short: {error}") from error
 
 
 def _checked_format(name: object) -> str:
@@ -144,11 +170,11 @@ def _checked_format(name: object) -> str:
 
 
 def _as_pillow(source: Any) -> PillowImage:
-    pillow = _pillow()
-    if isinstance(source, pillow.Image):
+    module = pillow()
+    if isinstance(source, module.Image):
         return source  # type: ignore[no-any-return]
     if hasattr(source, "__array__"):
-        return pillow.fromarray(_pixels(source))  # type: ignore[no-any-return]
+        return module.fromarray(_pixels(source))  # type: ignore[no-any-return]
     raise TypeError(
         "an image is made of a NumPy array, a Pillow image, or the path or bytes of a picture, "
         f"not of {source!r:.60} ({type(source).__name__})"
@@ -159,13 +185,7 @@ def _pixels(source: Any) -> npt.NDArray[np.uint8 | np.bool_]:
     """An array that Pillow takes: (h, w) of uint8 or bool, (h, w, 3) or (h, w, 4) of uint8."""
     import numpy as np
 
-    array = np.asarray(source)
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or 0 in array.shape:
-        first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
-        hint = "; its channels seem to come first: array.transpose(1, 2, 0) puts them last" if first else ""
-        raise ValueError(
-            f"an image has the shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), none of them 0, not {array.shape}{hint}"
-        )
+    array = _channels_last(source)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.dtype == np.uint8 or (array.dtype == np.bool_ and array.ndim == 2):
@@ -186,13 +206,49 @@ def _pixels(source: Any) -> npt.NDArray[np.uint8 | np.bool_]:
     return pixels
 
 
+def _channels_last(source: Any) -> npt.NDArray[Any]:
+    """An array of the shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."""
+    array = checked_array(source, "an image")
+    first = array.ndim == 3 and array.shape[0] in _CHANNELS
+    if first and hasattr(source, "permute"):  # PyTorch's tensors have them there, NumPy's arrays have not
+        return array.transpose(1, 2, 0)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS) or 0 in array.shape:
+        hint = "; its channels seem to come first: array.transpose(1, 2, 0) puts them last" if first else ""
+        raise ValueError(
+            f"an image has the shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), none of them 0, not {array.shape}{hint}"
+        )
+    return array
+
+
+def _shown(image: PillowImage) -> PillowImage:
+    """The picture in a mode that PNG holds; of numbers that are no shades of gray, from the least to the greatest."""
+    if image.mode in ("I", "F"):
+        import numpy as np
+
+        values = np.nan_to_num(np.array(image, np.float64), posinf=0.0, neginf=0.0)
+        values -= values.min()
+        return pillow().fromarray((values * (255 / (values.max() or 1.0))).astype(np.uint8))  # type: ignore[no-any-return]
+    return image if image.mode in PICTURES["png"].modes else image.convert("RGB")
+
+
 def _encoded(image: PillowImage, name: str) -> bytes:
+    modes, mode = PICTURES[name].modes, image.mode
+    if mode not in modes and mode.startswith("I;16") and "I;16" in modes:  # the same numbers, in another order of bytes
+        import numpy as np
+
+        image = pillow().fromarray(np.array(image).astype(np.uint16))
+    what = f"a picture of mode {mode} and size {image.width}x{image.height} cannot be stored as {name}"
+    if image.mode not in modes:
+        raise ValueError(f"{what}, which has no such pixels; {_advice(mode, name)}")
     buffer = BytesIO()
     try:
         image.save(buffer, name)
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"a picture of mode {image.mode} and size {image.width}x{image.height} cannot be stored as {name} ({error}); "
-            'convert it, as in image.convert("RGB"), or take format="png"'
-        ) from error
+        raise ValueError(f"{what}: {error}") from error
     return buffer.getvalue()
+
+
+def _advice(mode: str, name: str) -> str:
+    exact = [f'format="{each}"' for each in ("png", "tiff") if each != name and mode in PICTURES[each].modes]
+    converted = f'image.convert("{_INSTEAD.get(mode, "RGB")}")'
+    return f"take {' or '.join(exact)}, or give {converted}" if exact else f"give {converted}"

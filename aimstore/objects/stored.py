@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from aimstore.encoding.records import decode_record, encode_record
 from aimstore.errors import CorruptionError, EncodingError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class StoredObject:
@@ -20,10 +23,18 @@ class StoredObject:
 
     @classmethod
     def _restored(cls, fields: dict[str, Any]) -> Self:
-        """An object with these fields, which were stored, and so were checked when it was first made."""
+        """An object with these fields, which were stored, maybe by somebody who made them up.
+
+        Raises:
+            TypeError, ValueError: no object has such fields.
+        """
         made = cls.__new__(cls)
         made._set(**fields)
+        made._check()
         return made
+
+    def _check(self) -> None:
+        """Raise `ValueError` where the fields, which have the right types, are of no object that could have been made."""
 
     def __copy__(self) -> Self:
         return self
@@ -40,7 +51,7 @@ class FieldsCodec(Generic[_T]):
 
     Args:
         kind: the class.
-        fields: the names of the fields, and the type of each.
+        fields: the names of the fields, and the type of each, or several; `object` where the object's class checks it.
     """
 
     def __init__(self, kind: type[_T], **fields: Any) -> None:
@@ -61,7 +72,7 @@ class FieldsCodec(Generic[_T]):
         if not isinstance(fields, dict) or fields.keys() != self._fields.keys():
             raise CorruptionError(f"{self._what} without its fields {', '.join(self._fields)}: {data[:40]!r}")
         for name, kind in self._fields.items():
-            if not isinstance(fields[name], kind):
+            if kind is not object and type(fields[name]) not in (kind if isinstance(kind, tuple) else (kind,)):
                 raise CorruptionError(f"{self._what} whose {name} is {fields[name]!r:.40}")
         try:
             return self._kind._restored(fields)
@@ -97,6 +108,20 @@ def encoded_bytes(source: object) -> bytes | None:
     if isinstance(source, (str, os.PathLike)):
         return Path(source).read_bytes()
     return None
+
+
+def checked_array(source: Any, what: str) -> npt.NDArray[Any]:
+    """A NumPy array, or anything that gives one through `__array__`, as an array; see `aimstore.encoding.arrays.as_array`.
+
+    Raises:
+        EncodingError: it does not convert, or has masked elements.
+    """
+    from aimstore.encoding.arrays import as_array
+
+    try:
+        return as_array(source)
+    except EncodingError as error:
+        raise EncodingError(f"{what}: {error}") from error
 
 
 def described(kind: str, what: str, data: bytes, caption: str) -> str:

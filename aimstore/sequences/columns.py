@@ -10,6 +10,9 @@ import numpy as np
 
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, decode_chunk
 
+MAX_GUESS = 1 << 24
+"""Records for which there is room before they are read: what was stored of a sequence may say more than there are."""
+
 
 def cut(columns: Columns, piece: slice) -> Columns:
     """The records of a slice."""
@@ -33,7 +36,7 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
         wanted: the columns to decode; "steps" must be among them.
     """
     whole: Columns | None = None
-    filled = 0
+    filled, count = 0, min(count, MAX_GUESS)
     rest: list[Columns] = []
     for chunk in chunks:
         part = decode_chunk(chunk, wanted)

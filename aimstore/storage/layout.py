@@ -136,28 +136,67 @@ def encode_definition(name: str, context: Context, kind: str) -> bytes:
 
 def read_sequences(meta: Container) -> Iterator[SequenceInfo]:
     """The sequences that a meta container defines, by id."""
-    summaries = {
-        decode_path(key)[1]: _summary(value, meta.path) for key, value in meta.items(encode_path((SUMMARIES,)))
-    }
+    summaries = {_last(key): _record(value, meta.path) for key, value in meta.items(encode_path((SUMMARIES,)))}
     for key, value in meta.items(encode_path((DEFINITIONS,))):
-        sequence = decode_path(key)[1]
-        definition = decode_record(value)
-        if not isinstance(sequence, int) or not isinstance(definition, list) or len(definition) != 3:
-            raise CorruptionError(f"{meta.path}: the definition of sequence {sequence!r} is damaged")
+        sequence, definition = _last(key), _record(value, meta.path)
+        if type(definition) is not list or len(definition) != 3:
+            raise CorruptionError(f"{meta.path}: the definition of sequence {sequence!r:.80} is damaged")
         name, context, kind = definition
-        yield SequenceInfo(sequence, name, context, kind, summaries.get(sequence))
+        yield sequence_info(sequence, name, context, kind, summaries.get(sequence), where=meta.path)
 
 
 def read_properties(meta: Container) -> dict[str, Any]:
     """The mirrored structured properties."""
-    return {str(decode_path(key)[1]): decode_record(value) for key, value in meta.items(encode_path((PROPS,)))}
+    return {str(_last(key)): _record(value, meta.path) for key, value in meta.items(encode_path((PROPS,)))}
 
 
-def _summary(data: bytes, where: str) -> Summary:
-    fields = decode_record(data)
-    if not isinstance(fields, list) or len(fields) != len(Summary._fields):
-        raise CorruptionError(f"{where}: the summary of a sequence is damaged")
-    return Summary(*fields)
+def sequence_info(sequence: Any, name: Any, context: Any, kind: Any, summary: Any, *, where: str) -> SequenceInfo:
+    """A sequence of which these were stored; `summary` is the list of the fields of a `Summary`, or None.
+
+    Raises:
+        CorruptionError: they are of other types, or cannot be; the message names `where`.
+    """
+    if not (
+        type(sequence) is int
+        and type(name) is str
+        and type(kind) is str
+        and type(context) is dict
+        and all(type(key) is str for key in context)
+        and (summary is None or _is_summary(summary))
+    ):
+        raise CorruptionError(f"{where}: the definition or summary of sequence {sequence!r:.80} is damaged")
+    return SequenceInfo(sequence, name, context, kind, None if summary is None else Summary(*summary))
+
+
+def _is_summary(fields: Any) -> bool:
+    if type(fields) is not list or len(fields) != len(Summary._fields):
+        return False
+    records, steps, ordered, first_step, last_step, *figures = fields
+    return (
+        set(map(type, (records, steps, first_step, last_step))) == {int}
+        and type(ordered) is bool
+        and 0 < steps <= records
+        and first_step <= last_step
+        and all(type(figure) in _FIGURES for figure in figures)
+    )
+
+
+_FIGURES: Final = frozenset({int, float, bool, type(None)})
+
+
+def _last(key: bytes) -> Any:
+    """The last of the two parts of a key."""
+    path = decode_path(key)
+    if len(path) != 2:
+        raise CorruptionError(f"a key of {len(path)} parts where two belong: {path!r:.80}")
+    return path[1]
+
+
+def _record(data: bytes, where: str) -> Any:
+    try:
+        return decode_record(data)
+    except CorruptionError as error:
+        raise CorruptionError(f"{where}: {error}") from error
 
 
 def encode_summary(summary: Summary) -> bytes:

@@ -56,7 +56,7 @@ INT_COLUMNS = {
     "32 bits": (np.cumsum(RNG.integers(0, 1 << 32, 999)), Form.DELTA),
     "deltas that wrap": (TOP - 500 + np.cumsum(RNG.integers(0, 3, 999)), Form.DELTA),
     "hot times": (hot_times(4096), Form.PATCHED),
-    "long hot times": (hot_times(70_000), Form.PATCHED),
+    "long hot times": (hot_times(65_536), Form.PATCHED),
     "epochs": (np.arange(4096) // 1000, Form.PATCHED),
     "few without epoch": (np.where(np.arange(999) % 400, 3, BOTTOM), Form.PATCHED),
     "random": (RNG.integers(BOTTOM, TOP, 999), Form.RAW),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import wave
 from io import BytesIO
 from pathlib import Path
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from aimstore.errors import UnsupportedError
+from aimstore.encoding.records import encode_record
+from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Audio
+from aimstore.objects.audio import codec
 
 
 def wav(frames: bytes, *, width: int = 2, channels: int = 1, rate: int = 8000) -> bytes:
@@ -146,7 +149,7 @@ def test_a_wav_file_that_is_cut_short_gives_what_is_there() -> None:
 
 def test_a_wav_that_is_not_pcm_is_kept_but_not_decoded() -> None:
     data = bytearray(wav(bytes(8), width=4))
-    data[20] = 3  # floats
+    data[20] = 7  # mu-law
     audio = Audio(bytes(data), rate=8000)
     assert (audio.format, audio.rate) == ("wav", 8000)
     with pytest.raises(UnsupportedError, match="this one is no such: unknown format"):
@@ -159,3 +162,72 @@ def test_how_it_is_shown() -> None:
     assert repr(Audio(np.zeros(3), rate=16_000, caption="hi")) == "<Audio wav 16,000 Hz, 50 bytes, 'hi'>"
     assert repr(Audio(b"fLaC")) == "<Audio flac, 4 bytes>"
     assert Audio(b"fLaC")._repr_html_() == '<audio controls src="data:audio/flac;base64,ZkxhQw=="></audio>'
+
+
+def float_wav(samples: Any, *, extensible: bool) -> bytes:
+    """A WAV of float32 or float64, of two channels."""
+    width = samples.dtype.itemsize
+    header = struct.pack("<HHIIHH", 0xFFFE if extensible else 3, 2, 8000, 16_000 * width, 2 * width, 8 * width)
+    if extensible:
+        header += struct.pack("<HHIH14s", 22, 8 * width, 3, 3, bytes(14))
+    body = samples.tobytes()
+    chunks = b"fmt " + struct.pack("<I", len(header)) + header + b"odd " + struct.pack("<I", 3) + b"abc\0"
+    chunks += b"data" + struct.pack("<I", len(body)) + body
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_a_wav_of_floats_is_read(dtype: str, extensible: bool) -> None:
+    samples = np.array([[0.5, -1.5], [1e-9, 0.25]], dtype)
+    audio = Audio(float_wav(samples, extensible=extensible))
+    assert audio.rate == 8000
+    assert audio.numpy().dtype == samples.dtype
+    assert (audio.numpy() == samples).all()
+
+
+def test_sizes_that_a_file_claims_cost_nothing() -> None:
+    data = bytearray(wav(bytes(8)))
+    data[40:44] = b"\xff\xff\xff\xff"
+    assert Audio(bytes(data)).numpy().tolist() == [0, 0, 0, 0]
+    data[22:24] = b"\xff\xff"  # channels
+    assert Audio(bytes(data)).numpy().shape == (0, 65_535)
+    for at in (22, 34):  # no channels, no bits
+        data[22:24] = b"\1\0"
+        data[at : at + 2] = b"\0\0"
+        with pytest.raises(UnsupportedError, match="this one is no such: unknown format"):
+            Audio(bytes(data)).numpy()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": '"><script>alert(1)</script>'},
+        {"format": "MP3"},
+        {"format": ""},
+        {"format": "wav"},
+        {"rate": 0},
+        {"rate": True},
+        {"rate": 2**40},
+    ],
+)
+def test_a_stored_field_that_no_audio_has_is_corruption(change: dict[str, Any]) -> None:
+    fields = {"format": "mp3", "rate": 8000, "caption": "", "data": b"ID3"}
+    assert codec.decode(encode_record(fields)) == Audio(b"ID3", rate=8000)
+    with pytest.raises(CorruptionError):
+        codec.decode(encode_record(fields | change))
+
+
+def test_what_a_notebook_shows_is_escaped() -> None:
+    audio = Audio(b"ID3")
+    object.__setattr__(audio, "format", '"><script>')
+    assert "<script>" not in audio._repr_html_()
+
+
+def test_tensors_and_masked_samples(tensor: Any) -> None:
+    samples = np.array([0.0, 0.5])
+    assert Audio(tensor(samples, requires_grad=True), rate=8000) == Audio(samples, rate=8000)
+    assert Audio(tensor(samples, dtype="torch.bfloat16"), rate=8000) == Audio(samples, rate=8000)
+    with pytest.raises(TypeError, match="an audio: an array with masked elements"):
+        Audio(np.ma.masked_array(samples, [True, False]), rate=8000)
+    assert Audio(np.array([1, 2], ">i2"), rate=8000).numpy().tolist() == [1, 2]

@@ -57,13 +57,59 @@ def test_it_shares_nothing_and_cannot_be_written() -> None:
             each[0] = 5
 
 
-def test_samples_that_are_not_finite_are_counted_and_refused() -> None:
-    with pytest.raises(ValueError, match=r"2 of 3 samples are NaN or infinite; .*samples\[numpy.isfinite\(samples\)\]"):
-        Distribution([np.nan, 1, np.inf])
+def test_samples_that_are_not_finite_are_counted_apart() -> None:
+    distribution = Distribution([np.nan, 1, np.inf, 3, -np.inf], bins=2)
+    assert (distribution.counts.tolist(), distribution.nan, distribution.inf) == ([1, 1], 1, 2)
+    assert distribution.edges.tolist() == [1, 2, 3]
+    assert codec.decode(codec.encode(distribution)) == distribution
+    assert distribution != Distribution([1, 3], bins=2)
+    assert repr(distribution) == "<Distribution of 2 in 2 bins from 1 to 3, 1 NaN, 2 infinite>"
+
+
+def test_where_no_sample_is_finite_the_bins_are_empty() -> None:
+    distribution = Distribution([np.nan, np.inf], bins=2)
+    assert (distribution.counts.tolist(), distribution.edges.tolist()) == ([0, 0], [0, 0.5, 1])
+    assert (distribution.nan, distribution.inf) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [1.0, np.nextafter(1.0, 2.0)],
+        [1e20, 1e20],
+        [1e300, np.nextafter(1e300, np.inf)],
+        [1.7976931348623157e308] * 3,
+        [-1.7976931348623157e308, np.nextafter(-1.7976931348623157e308, 0)],
+        [-5e-324, 0.0, 5e-324],
+        np.array([2**62, 2**62 + 1]),
+        np.array([2**64 - 1, 2**64 - 2], np.uint64),
+        np.array([0.1, 0.1000001], np.float16),
+    ],
+    ids=str,
+)
+def test_samples_that_are_nearly_equal_are_counted(samples: Any) -> None:
+    distribution = Distribution(samples)
+    assert len(distribution.counts) == 64
+    assert distribution.counts.sum() == len(samples)
+    assert distribution.edges[0] <= np.min(samples) <= np.max(samples) <= distribution.edges[-1]
+    assert codec.decode(codec.encode(distribution)) == distribution
+
+
+def test_what_cannot_be_counted_is_refused() -> None:
     with pytest.raises(ValueError, match="there are no samples"):
         Distribution([])
     with pytest.raises(ValueError, match="more than a float64 can hold"):
         Distribution([-1.7e308, 1.7e308])
+    with pytest.raises(TypeError, match=r"samples: an array with masked elements; .*array\.compressed\(\)"):
+        Distribution(np.ma.masked_array([1.0, 2.0], [True, False]))
+    for number in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="are 0 or more, not"):
+            Distribution.from_histogram([1], [0, 1], nan=number)  # type: ignore[arg-type]
+
+
+def test_tensors_are_samples(tensor: Any) -> None:
+    for each in (tensor([1.0, 2.0], requires_grad=True), tensor([1.0, 2.0], dtype="torch.bfloat16", device="cuda:0")):
+        assert Distribution(each, bins=2) == Distribution([1.0, 2.0], bins=2)
 
 
 def test_samples_and_bins_of_other_types_are_refused() -> None:

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import sys
+from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aimstore.errors import UnsupportedError
+from aimstore.encoding.records import encode_record
+from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Figure, Image
 from aimstore.objects.figure import codec
 
@@ -89,6 +92,43 @@ def test_without_plotly_it_is_read_but_not_made_a_figure(
 def test_how_it_is_shown(plotly_figure: go.Figure, matplotlib_figure: matplotlib.figure.Figure) -> None:
     figure, svg = Figure(plotly_figure, caption="hi"), Figure(matplotlib_figure)
     assert repr(figure) == f"<Figure plotly, {len(figure.data):,} bytes, 'hi'>"
-    assert svg._repr_mimebundle_() == {"image/svg+xml": svg.data.decode()}
+    shown = f'<img src="data:image/svg+xml;base64,{b64encode(svg.data).decode()}">'
+    assert svg._repr_mimebundle_() == {"text/html": shown}
     png = Figure(matplotlib_figure, format="png")
     assert png._repr_mimebundle_() == {"image/png": png.data}
+
+
+SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
+
+
+def stored(**fields: Any) -> Figure:
+    figure: Figure = codec.decode(encode_record({"format": "svg", "caption": "", "data": SCRIPT} | fields))
+    return figure
+
+
+def test_scripts_in_a_stored_svg_do_not_reach_the_notebook() -> None:
+    bundle = stored()._repr_mimebundle_()
+    assert list(bundle) == ["text/html"]
+    assert bundle["text/html"].startswith('<img src="data:image/svg+xml;base64,')
+    assert "script" not in bundle["text/html"]
+    stored(data=b"\xff no text")._repr_mimebundle_()
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": "html"}, {"format": "png"}, {"format": ""}, {"caption": 5}, {"data": "x"}]
+)
+def test_a_stored_field_that_no_figure_has_is_corruption(change: dict[str, Any]) -> None:
+    with pytest.raises(CorruptionError):
+        stored(**change)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"data": [{"type": "nothing"}]}', b"\xff", b"[" * 100_000])
+def test_what_is_no_figure_of_plotly_is_corruption(data: bytes) -> None:
+    with pytest.raises(CorruptionError, match="a stored figure is none of Plotly"):
+        stored(format="plotly", data=data).plotly()
+
+
+def test_a_plotly_figure_cannot_leave_the_script_of_its_page(plotly_figure: go.Figure, tmp_path: Path) -> None:
+    plotly_figure.update_layout(title="</script><script>alert(1)</script>")
+    Figure(plotly_figure).save(tmp_path / "a.html")
+    assert "<script>alert(1)" not in (tmp_path / "a.html").read_text(encoding="utf-8")

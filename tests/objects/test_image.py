@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+import struct
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from aimstore.errors import UnsupportedError
+from aimstore.encoding.records import encode_record
+from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Image
 from aimstore.objects.image import FORMATS, codec
 
@@ -172,3 +176,177 @@ def test_notebooks_show_it() -> None:
     assert (png._repr_png_(), png._repr_jpeg_()) == (png.data, None)
     assert (jpeg._repr_png_(), jpeg._repr_jpeg_()) == (None, jpeg.data)
     assert (tiff._repr_png_() or b"").startswith(b"\x89PNG")
+
+
+MODES = (
+    "1",
+    "L",
+    "P",
+    "RGB",
+    "RGBA",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "HSV",
+    "I",
+    "F",
+    "LA",
+    "PA",
+    "RGBX",
+    "RGBa",
+    "La",
+    "I;16",
+    "I;16B",
+)
+
+
+def picture(mode: str) -> PIL.Image.Image:
+    """One of any mode, with pixels that differ."""
+    random = np.random.default_rng(0)
+    if mode in ("I", "F"):
+        return PIL.Image.fromarray(random.integers(-70_000, 70_000, (5, 7)).astype("i4" if mode == "I" else "f4"))
+    if mode.startswith("I;16"):
+        return PIL.Image.frombytes(mode, (7, 5), random.integers(0, 65_536, (5, 7)).astype("<u2").tobytes())
+    if mode in ("P", "PA", "1"):
+        return PIL.Image.fromarray(random.integers(0, 256, (5, 7, 3)).astype("u1")).convert("P").convert(mode)
+    channels = {"L": 1, "LA": 2, "La": 2}.get(mode, 3 if len(mode) == 3 or mode == "YCbCr" else 4)
+    return PIL.Image.frombytes(mode, (7, 5), random.integers(0, 256, 35 * channels).astype("u1").tobytes())
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "bmp"])
+@pytest.mark.parametrize("mode", MODES)
+def test_pixels_of_any_mode_come_back_or_are_refused_with_advice_that_works(mode: str, name: str) -> None:
+    image = picture(mode)
+    try:
+        found = Image(image, format=name).pil()
+    except ValueError as error:
+        advice = str(error).partition("; ")[2]
+        assert advice
+        for form in re.findall(r'format="(\w+)"', advice):
+            assert Image(image, format=form).pil().tobytes() == image.tobytes()
+        for code in re.findall(r"image\.\w+\([^)]*\)", advice):
+            Image(eval(code), format="png")
+    else:
+        assert np.array_equal(np.asarray(found), np.asarray(image))
+        if found.mode == image.mode:
+            assert found.tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "gif"])
+@pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16B"])
+def test_numbers_are_not_cut_off_at_255(mode: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"cannot be stored as {name}, which has no such pixels"):
+        Image(picture(mode), format=name)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_of_16_bits_comes_back_in_either_order_of_bytes(order: str) -> None:
+    pixels = np.arange(35, dtype=np.uint16).reshape(5, 7) * 1800
+    mode = "I;16" if order == "<" else "I;16B"
+    data = encoded(PIL.Image.frombytes(mode, (7, 5), pixels.astype(f"{order}u2").tobytes()), "tiff")
+    found = Image(data).numpy()
+    assert found.dtype == np.uint16
+    assert (found == pixels).all()
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "gif", "bmp", "tiff"])
+def test_half_a_picture_is_refused(name: str, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    data = Image(pixels, format=name).data
+    half = data[: len(data) // 2]
+    (tmp_path / "half").write_bytes(half)
+    for source in (half, tmp_path / "half"):
+        with pytest.raises(ValueError, match=r"no picture that Pillow can read: .* damaged or cut short"):
+            Image(source)
+
+
+def large() -> bytes:
+    """A PNG of 400 million pixels in 49 kB."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+    body = zlib.compress(bytes(20_000 * 2501), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_they_are_there() -> None:
+    data = large()
+    assert len(data) < 60_000
+    with pytest.raises(ValueError, match="an image has at most 89,478,485 pixels"):
+        Image(data)
+    with pytest.raises(ValueError, match="an image has 1 to 89,478,485 pixels, not 20,000x20,000"):
+        Image(PIL.Image.new("1", (20_000, 20_000)))
+    fields = {"format": "png", "width": 20_000, "height": 20_000, "caption": "", "data": data}
+    with pytest.raises(CorruptionError, match="89,478,485 pixels"):
+        codec.decode(encode_record(fields))
+    image = codec.decode(encode_record(fields | {"width": 20, "height": 20}))
+    for show in (image.pil, image.numpy):
+        with pytest.raises(CorruptionError, match="at most 89,478,485 pixels"):
+            show()
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_only_the_decoder_of_its_format_looks_at_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ghostscript is started")
+
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", started)
+    with pytest.raises(ValueError, match="no picture that Pillow can read"):
+        Image(POSTSCRIPT)
+    for name in ("eps", "png", "EPS", "pdf", ""):
+        stored = encode_record({"format": name, "width": 9, "height": 9, "caption": "", "data": POSTSCRIPT})
+        with pytest.raises(CorruptionError, match="no picture of format"):
+            codec.decode(stored)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"width": True}, {"width": 0}, {"height": -3}, {"width": 2**40}, {"format": '"><script>'}, {"data": b"GIF89a"}],
+)
+def test_a_stored_field_that_no_image_has_is_corruption(change: dict[str, Any]) -> None:
+    image = Image(np.eye(3))
+    fields = {name: getattr(image, name) for name in ("format", "width", "height", "caption", "data")}
+    assert codec.decode(encode_record(fields)) == image
+    with pytest.raises(CorruptionError):
+        codec.decode(encode_record(fields | change))
+
+
+def test_a_stored_picture_that_is_damaged_is_corruption() -> None:
+    image = Image(np.eye(3))
+    fields = {"format": "png", "width": 3, "height": 3, "caption": ""}
+    for data in (image.data[:50], image.data[:20] + b"\xff" * 30, b"\x89PNG\r\n\x1a\n"):
+        stored = codec.decode(encode_record(fields | {"data": data}))
+        with pytest.raises(CorruptionError, match="a stored image of format png cannot be decoded"):
+            stored.pil()
+    wider = codec.decode(encode_record(fields | {"data": image.data, "width": 4}))
+    with pytest.raises(CorruptionError, match=r"its size is \(3, 3\), not \(4, 3\)"):
+        wider.numpy()
+
+
+def test_masked_pixels_are_not_stored() -> None:
+    pixels = np.ma.masked_array(np.ones((2, 2)), [[True, False], [False, False]])
+    with pytest.raises(TypeError, match=r"an image: an array with masked elements; fill them: array\.filled\(0\)"):
+        Image(pixels)
+    assert Image(pixels.filled(0)).numpy().tolist() == [[0, 255], [255, 255]]
+    assert Image(np.ma.masked_array(np.ones((2, 2)))).numpy().tolist() == [[255, 255], [255, 255]]
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 48), (1, 5, 7), (4, 5, 3), (3, 3, 3)])
+def test_a_tensor_has_its_channels_first(shape: tuple[int, ...], tensor: Any) -> None:
+    pixels = np.random.default_rng(0).random(shape)
+    image = Image(tensor(pixels, requires_grad=True))
+    assert (image.height, image.width) == shape[1:]
+    assert image == Image(pixels.transpose(1, 2, 0))
+    assert Image(tensor(np.zeros((32, 48, 3)))).width == 48
+    assert Image(tensor(np.zeros((32, 48)))).width == 48
+
+
+def test_notebooks_show_pictures_of_any_mode() -> None:
+    for mode in ("I", "F", "I;16", "CMYK", "YCbCr", "PA"):
+        shown = Image(picture(mode), format="tiff")._repr_png_()
+        assert Image(shown).width == 7
+    assert Image(Image(PIL.Image.fromarray(np.full((2, 2), np.nan, "f4")), format="tiff")._repr_png_()).width == 2
