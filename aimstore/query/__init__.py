@@ -1,4 +1,8 @@
-"""The built-in query language: `PythonQuery`, and the views that it evaluates over."""
+"""The built-in query language: `PythonQuery`, and the views that it evaluates over.
+
+Owns the expression tree, its compilation to a predicate, its pushdown hints and its budget. Imports the contracts and
+what lies below them; knows nothing of storage, the index or repositories.
+"""
 
 from aimstore.query.descriptions import describe
 from aimstore.query.engine import PythonQuery
