@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, decode_chunk
+from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, Values, decode_chunk
+from aimstore.encoding.columns import Floats, Ints
 
 MAX_GUESS = 1 << 24
 """Records for which there is room before they are read: what was stored of a sequence may say more than there are."""
@@ -21,7 +23,7 @@ def cut(columns: Columns, piece: slice) -> Columns:
     return Columns(columns.steps[piece], times, epochs, columns.values[piece])
 
 
-def plain(values: Any) -> list[Any]:
+def plain(values: Values) -> list[Any]:
     """Values as a list of Python objects."""
     return values if isinstance(values, list) else list(values.tolist())
 
@@ -64,7 +66,8 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
 
 def _room(part: Columns, count: int) -> Columns:
     """Arrays for `count` records like those of `part`. Columns that are empty in `part` stay empty."""
-    arrays: list[Any] = [part.steps, part.times, part.values]
+    assert isinstance(part.values, np.ndarray)
+    arrays: list[npt.NDArray[Any]] = [part.steps, part.times, part.values]
     steps, times, values = (np.empty(count if len(each) else 0, each.dtype) for each in arrays)
     return Columns(steps, times, None, values)
 
@@ -79,7 +82,7 @@ def concatenate(parts: list[Columns]) -> Columns:
             [np.full(len(part.steps), NO_EPOCH) if part.epochs is None else part.epochs for part in parts]
         )
     kinds = {part.values.dtype if isinstance(part.values, np.ndarray) else None for part in parts}
-    values: Any
+    values: Values
     if len(kinds) == 1 and None not in kinds:
         values = np.concatenate([part.values for part in parts])
     else:
@@ -88,12 +91,12 @@ def concatenate(parts: list[Columns]) -> Columns:
     return Columns(steps, np.concatenate([part.times for part in parts]), epochs, values)
 
 
-def increasing(steps: Any) -> bool:
+def increasing(steps: Ints) -> bool:
     """Whether int64[n] `steps` are strictly increasing."""
     return bool((steps[1:] > steps[:-1]).all())
 
 
-def last_of_each_step(steps: Any) -> Any:
+def last_of_each_step(steps: Ints) -> Ints:
     """Positions int64[m] that bring `steps` int64[n] into increasing order. Of equal steps only the last is kept."""
     order = np.argsort(steps, kind="stable")
     ranked = steps[order]
@@ -102,7 +105,7 @@ def last_of_each_step(steps: Any) -> Any:
     return order[last]
 
 
-def take(columns: Columns, positions: Any) -> Columns:
+def take(columns: Columns, positions: Ints) -> Columns:
     """The records at int64[m] `positions`."""
     values = columns.values
     return Columns(
@@ -118,7 +121,7 @@ def in_step_order(columns: Columns) -> Columns:
     return columns if increasing(columns.steps) else take(columns, last_of_each_step(columns.steps))
 
 
-def floats(values: Any) -> Any:
+def floats(values: Values) -> Floats:
     """Numbers as float64[n]. Ints beyond the range of float64 become infinite."""
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)

@@ -27,7 +27,7 @@ class Drainable(Protocol):
         """Seal its largest sequences, until it keeps `nbytes` less."""
 
 
-class Closable(Protocol):
+class Orphan(Protocol):
     """What the thread closes because its owner was dropped without closing it."""
 
     def close(self) -> None: ...
@@ -42,7 +42,7 @@ class Drainer:
     def __init__(self, limits: DrainLimits = DRAIN_LIMITS) -> None:
         self._limits = limits
         self._writers: list[Drainable] = []
-        self._orphans: list[Closable] = []
+        self._orphans: list[Orphan] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         track_forks(self)
@@ -65,7 +65,7 @@ class Drainer:
         for writer in self._writers:
             writer.drain()
 
-    def close_later(self, item: Closable) -> None:
+    def close_later(self, item: Orphan) -> None:
         """Close `item` in the thread. May be called anywhere, also from a destructor."""
         self._orphans.append(item)  # takes no lock: a destructor may interrupt the thread that holds it
 

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from aimstore.abc import WriteBatch
 from aimstore.encoding.chunks import Columns
+from aimstore.encoding.columns import Floats, Ints
 from aimstore.encoding.outlines import STRETCH, Outline, encode_outline
 from aimstore.sequences.columns import floats
 from aimstore.sequences.limits import OutlineSizes
@@ -48,7 +49,7 @@ def level_with(stretches: int, records: int, sizes: OutlineSizes) -> int:
     return level
 
 
-def extremes(values: Any, starts: Any) -> tuple[Any, Any]:
+def extremes(values: Floats, starts: Ints) -> tuple[Ints, Ints]:
     """Positions int64[m] of the first least, and of the first greatest, of float64[n] `values` in each of the stretches that
     begin at int64[m] `starts`, increasing from 0. NaN is passed over; of a stretch of only NaN it is the first position."""
     lengths = np.diff(starts, append=len(values))
@@ -60,7 +61,7 @@ def extremes(values: Any, starts: Any) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def outline_of(steps: Any, values: Any, starts: Any) -> Outline:
+def outline_of(steps: Ints, values: Floats, starts: Ints) -> Outline:
     """The outline of points, int64[n] strictly increasing `steps` and float64[n] `values`, in stretches that begin at the
     positions int64[m] `starts`, increasing from 0."""
     return _outline(steps, values, starts, *extremes(values, starts))
@@ -83,7 +84,7 @@ def outline_of_records(columns: Columns, stretch: int) -> Outline:
     return _outline(steps, values, starts, low, high)
 
 
-def _outline(steps: Any, values: Any, starts: Any, low: Any, high: Any) -> Outline:
+def _outline(steps: Ints, values: Floats, starts: Ints, low: Ints, high: Ints) -> Outline:
     stretches = np.empty(len(starts), STRETCH)
     stretches["count"][:-1] = starts[1:] - starts[:-1]
     stretches["count"][-1] = len(steps) - starts[-1]
@@ -132,7 +133,7 @@ def _in_one(outline: Outline) -> Outline:
     return replace(outline, stretches=np.array([(outline.count, *low[1:3], *high[3:])], STRETCH))
 
 
-def points(outline: Outline) -> tuple[Any, Any]:
+def points(outline: Outline) -> tuple[Ints, Floats]:
     """Steps int64[n], increasing, and values float64[n]: the ends and the extremes of each stretch, each once."""
     stretches = outline.stretches
     steps = np.concatenate([[outline.first_step], stretches["low_step"], stretches["high_step"], [outline.last_step]])

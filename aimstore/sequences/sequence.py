@@ -10,6 +10,7 @@ import numpy as np
 
 from aimstore.abc import Container
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
+from aimstore.encoding.columns import Floats, Ints
 from aimstore.errors import UnsupportedError
 from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, plain, take
 from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
@@ -19,14 +20,13 @@ from aimstore.storage.layout import SequenceInfo
 from aimstore.types import Context
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
-
-    Int64s = npt.NDArray[np.int64]
-    Float64s = npt.NDArray[np.float64]
 
 STORED_PER_SAMPLED: Final = 2
 """Fewest stored stretches for each stretch of a sample, so that the latter are of about equal length."""
+
+Ordinals: TypeAlias = range | Ints
+"""Ordinals of records: a range, or int64[n]."""
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
 """Lends the run's sequence container for the time of a `with` block."""
@@ -100,7 +100,7 @@ class Sequence:
 
     def _select(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
-    ) -> tuple[Any, Columns]:
+    ) -> tuple[Ordinals, Columns]:
         """Ordinals, a range or int64[n], and columns of the records in a range of steps, in step order."""
         if start is not None or stop is not None:
             found = self._select_ordered(seqs, start, stop, wanted)
@@ -110,7 +110,7 @@ class Sequence:
 
     def _select_ordered(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
-    ) -> tuple[Any, Columns] | None:
+    ) -> tuple[Ordinals, Columns] | None:
         """As `_select`, from the chunks of the range alone; None if the steps are not, or no longer, in order."""
         summary = self._info.summary
         if summary is None or not summary.ordered or not is_still_ordered(seqs, self._info.id, summary):
@@ -125,7 +125,7 @@ class Sequence:
 
     def _select_from_all(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
-    ) -> tuple[Any, Columns]:
+    ) -> tuple[Ordinals, Columns]:
         """As `_select`, whatever the order of the steps; reads every chunk."""
         summary = self._info.summary
         records = read_records(seqs, self._info.id, wanted, records=0 if summary is None else summary.records)
@@ -166,17 +166,17 @@ class Metric(Sequence):
         """Greatest value that is not NaN; NaN where all are."""
         return self._info.max
 
-    def numpy(self) -> tuple[Int64s, Float64s]:
+    def numpy(self) -> tuple[Ints, Floats]:
         """All steps int64[n], increasing, and values float64[n]; ints past 2**53 are rounded (iteration keeps them)."""
         return self.read(None, None)
 
-    def read(self, start_step: int | None = None, stop_step: int | None = None) -> tuple[Int64s, Float64s]:
+    def read(self, start_step: int | None = None, stop_step: int | None = None) -> tuple[Ints, Floats]:
         """Steps int64[n] and values float64[n] with `start_step <= step < stop_step`."""
         with self._reading() as seqs:
             _, columns = self._select(seqs, start_step, stop_step, ("steps", "values"))
             return columns.steps, floats(columns.values)
 
-    def tail(self, n: int) -> tuple[Int64s, Float64s]:
+    def tail(self, n: int) -> tuple[Ints, Floats]:
         """The last `n` points, or all if there are fewer: steps int64[m], increasing, and values float64[m]. If the steps
         were tracked in order, only the last chunks are read.
 
@@ -195,7 +195,7 @@ class Metric(Sequence):
                 columns = cut(columns, slice(max(0, len(columns.steps) - n), None))
             return columns.steps, floats(columns.values)
 
-    def sample(self, k: int) -> tuple[Int64s, Float64s]:
+    def sample(self, k: int) -> tuple[Ints, Floats]:
         """At most `k` points that keep the shape of the metric: steps int64[m], increasing, and values float64[m]. They are
         the first and the last point, and in each of k // 2 - 1 stretches of about equal length the least and the greatest
         value that is not NaN.
@@ -240,7 +240,7 @@ class Metric(Sequence):
         return pd.DataFrame({"step": columns.steps, "value": floats(columns.values), "epoch": epochs, "time": times})
 
 
-_NOTHING: tuple[Any, Columns] = (
+_NOTHING: tuple[Ordinals, Columns] = (
     np.empty(0, np.int64),
     Columns(np.empty(0, np.int64), np.empty(0, np.int64), None, np.empty(0, np.float64)),
 )

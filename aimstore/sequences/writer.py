@@ -212,9 +212,13 @@ class SequenceWriter:
     # Draining: the writer thread, or whoever flushes
 
     def drain(
-        self, *, only: Iterable[Series] | None = None, share_of: Iterable[Series] | None = None, seal: bool = False,
+        self,
+        *,
+        only: Iterable[Series] | None = None,
+        share_of: Iterable[Series] | None = None,
+        seal: bool = False,
         wait: bool = True,
-    ) -> bool:  # fmt: skip
+    ) -> bool:
         """Write what is pending, and some of the summaries. An error is kept for the next call of the user's.
 
         Args:

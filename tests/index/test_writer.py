@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -23,26 +24,10 @@ def backend() -> Iterator[MemoryBackend]:
         yield backend
 
 
-class Clock:
-    """Stands still until it is set."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def writer(backend: MemoryBackend, clock: Clock) -> IndexWriter:
-    """Its last commit was just now, and nobody waits for it."""
-    made = IndexWriter(backend, LIMITS, clock)
-    made._last = clock.now
-    return made
+def writer(backend: MemoryBackend) -> IndexWriter:
+    """A writer for which every commit follows closely upon another."""
+    return IndexWriter(backend, replace(LIMITS, idle_seconds=float("inf")))
 
 
 def put(number: int) -> WriteBatch:
@@ -79,11 +64,13 @@ def test_it_is_given_up_for_who_waits(backend: MemoryBackend, writer: IndexWrite
     writer.commit(lambda index: put(3))
 
 
-def test_it_is_given_up_after_a_while(backend: MemoryBackend, writer: IndexWriter, clock: Clock) -> None:
+def test_it_is_given_up_after_a_while(backend: MemoryBackend) -> None:
+    now = 0.0
+    writer = IndexWriter(backend, LIMITS, clock=lambda: now)
     for number in range(2):
         writer.commit(lambda index, number=number: put(number))  # type: ignore[misc]
     assert held(backend)
-    clock.now += 2 * LIMITS.idle_seconds
+    now += 2 * LIMITS.idle_seconds
     until(lambda: not held(backend), "an idle writer holds the index")
 
 
