@@ -25,11 +25,8 @@ MARKERS: Final = ("o", "s", "D", "^", "v", "P", "X")
 MARKER_SIGNS: Final = ("●", "■", "◆", "▲", "▼", "✚", "✖")
 """The markers as characters."""
 
-LOGARITHMIC_FROM: Final = 15.0
-"""The greatest value beside the least from which the axis of a comparison, or of latencies, is logarithmic."""
-
-LOGARITHMIC_CURVE_FROM: Final = 4.0
-"""The same for curves over a logarithmic axis, where what grows in proportion is then a straight line."""
+LOGARITHMIC_FROM: Final = 10.0
+"""Ratio of the greatest value to the least from which an axis is logarithmic."""
 
 PANEL_INCHES: Final = 5.5
 PANELS_ABREAST: Final = 2
@@ -190,7 +187,7 @@ def _draw_comparison(axes: Axes, panel: Comparison) -> None:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(panel.unit)
-    _scale(axes, "x", [spread for _, spreads in panel.cases for spread in spreads.values()], LOGARITHMIC_FROM)
+    _scale(axes, "x", [spread for _, spreads in panel.cases for spread in spreads.values()])
 
 
 def _draw_point(axes: Axes, at: float, contestant: int, spread: Spread) -> None:
@@ -223,21 +220,20 @@ def _draw_lines(axes: Axes, panel: Lines) -> None:
     axes.set_ylabel(panel.unit)
     axes.set_xlabel(panel.axis)
     spreads = [spread for found in panel.points for spread in found.values()]
+    _scale(axes, "y", spreads)
     if panel.names:
         axes.set_xticks(panel.places, panel.names)
-        _scale(axes, "y", spreads, LOGARITHMIC_FROM)
     else:
-        _scale(axes, "x", [Spread.of([place]) for place in panel.places], 1)
-        _scale(axes, "y", spreads, LOGARITHMIC_CURVE_FROM)
+        _scale(axes, "x", [Spread.of([place]) for place in panel.places])
 
 
-def _scale(axes: Axes, which: Literal["x", "y"], spreads: Sequence[Spread], logarithmic_from: float) -> None:
+def _scale(axes: Axes, which: Literal["x", "y"], spreads: Sequence[Spread]) -> None:
     """Let an axis begin at zero, or be logarithmic where the values span much; its numbers are those of the tables."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = min(spread.low for spread in spreads), max(spread.high for spread in spreads)
-    if low > 0 and high / low > logarithmic_from:
+    if low > 0 and high / low >= LOGARITHMIC_FROM:
         decades = math.log10(high / low)
         axes.set(**{f"{which}scale": "log"})
         steps = (1.0, 2.0, 5.0) if decades < 1.2 else (1.0, 3.0) if decades < 2.2 else (1.0,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from heapq import merge
@@ -11,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.bench.peers.loops.measure import losses
-from aimstore.bench.shape import FORMAT, VERSION, Leaf, RunShape, SequenceShape, Shape, from_json
+from aimstore.bench.shape import Leaf, RunShape, SequenceShape, Shape, from_content
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
 from aimstore.plugins import WorkloadSpec
@@ -63,22 +62,19 @@ class Replay(Workload):
 
     def setup(self, job: Job) -> None:
         load_libraries(job)
-        self._repo: Repo = job.open()
+        super().setup(job)
 
     def run(self, job: Job) -> Mapping[str, float]:
         if job.case == "write":
-            seconds, (runs, values) = timed(lambda: _write(self._repo, job))
+            seconds, (runs, values) = timed(lambda: _write(self.repo, job))
             return {"values_per_s": values / seconds, "runs_per_s": runs / seconds}
-        chosen = self._repo.list_runs()[: job.sizes["read"]]
-        seconds, _ = timed(lambda: _read(self._repo, chosen))
+        chosen = self.repo.list_runs()[: job.sizes["read"]]
+        seconds, _ = timed(lambda: _read(self.repo, chosen))
         query = "run.experiment == 'replay' and run.name != ''"
         return {
             "read_ms": seconds / max(1, len(chosen)) * 1e3,
-            "query_ms": median_seconds(lambda: list(self._repo.query_runs(query)), 3) * 1e3,
+            "query_ms": median_seconds(lambda: list(self.repo.query_runs(query)), 3) * 1e3,
         }
-
-    def teardown(self, job: Job) -> None:
-        self._repo.close()
 
     def units(self, job: Job) -> float:
         return float(sum(each.records for run in _runs(job) for each in run.sequences)) if job.case == "write" else 0.0
@@ -86,7 +82,7 @@ class Replay(Workload):
 
 def _runs(job: Job) -> Iterator[RunShape]:
     """Every run, mixed as the seed says; or the first of them."""
-    shape: Shape = from_json(json.dumps({"format": FORMAT, "version": VERSION, **job.sizes["_shape"]}))
+    shape = from_content(job.sizes["_shape"])
     runs = [run for run in shape.runs for _ in range(run.count)]
     Random(job.seed).shuffle(runs)
     return iter(runs[: job.sizes["runs"] or None])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from aimstore.bench.documents import Format
 from aimstore.bench.statistics import Spread, times_better
 from aimstore.bench.workload import Better, Figure
-from aimstore.errors import ConfigError, StorageError
 
-FORMAT: Final = "aimstore-bench"
-VERSION: Final = 1
+FORMAT: Final = Format("aimstore-bench", 1, "aimstore bench --json")
 
 PROCESS_FIGURES: Final = (
     Figure("bytes_per_unit", "stored per unit", "B"),
@@ -112,7 +110,7 @@ class Report:
 
 def to_json(report: Report) -> str:
     """A report as text that `from_json` reads. Medians and quartiles are in it for other programs."""
-    content = {"format": FORMAT, "version": VERSION, **asdict(report)}
+    content = asdict(report)
     for written, outcome in zip(content["outcomes"], report.outcomes, strict=True):
         written["figures"] = [{**asdict(figure), "better": figure.better.value} for figure in outcome.figures]
         written["summary"] = {
@@ -126,33 +124,16 @@ def to_json(report: Report) -> str:
             }
             for name in outcome.samples
         }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return FORMAT.to_json(content)
 
 
 def from_json(text: str, source: str = "report") -> Report:
-    """The report that a text holds.
-
-    Raises:
-        ConfigError: it is not one, or from a newer version.
-    """
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{source} is not JSON: {error}") from None
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise ConfigError(f"{source} was not written by `aimstore bench --json`")
-    if (version := content.pop("version", None)) != VERSION:
-        raise ConfigError(
-            f"{source} has version {version!r}; this aimstore reads version {VERSION}: "
-            "use the aimstore that wrote it, or measure again"
-        )
-    try:
+    """The report in a text; errors as `Format.parse`."""
+    with FORMAT.parse(text, source) as content:
         outcomes = [_outcome(each) for each in content.pop("outcomes")]
         report = Report(**content, outcomes=outcomes)
         _check(report)
-        return report
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{source} is damaged: {error}") from None
+    return report
 
 
 def _outcome(content: Mapping[str, Any]) -> Outcome:
@@ -175,14 +156,8 @@ def _check(report: Report) -> None:
 
 
 def read(path: Path) -> Report:
-    """The report in a file. Errors as `from_json`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} was not written by `aimstore bench --json`") from None
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    return from_json(text, str(path))
+    """The report in a file; errors as `Format.read` and `Format.parse`."""
+    return from_json(FORMAT.read(path), str(path))
 
 
 def with_process_figures(figures: Iterable[Figure], keys: Iterable[str]) -> tuple[Figure, ...]:

@@ -12,8 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from aimstore.bench.documents import Format
 from aimstore.encoding.records import encode_record
-from aimstore.errors import ConfigError, StorageError
+from aimstore.errors import ConfigError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from aimstore.run import Run
     from aimstore.sequences.sequence import Sequence
 
-FORMAT: Final = "aimstore-shape"
-VERSION: Final = 1
+FORMAT: Final = Format("aimstore-shape", 1, "aimstore bench record")
 
 SIZE_SAMPLES: Final = 32
 """Records of a sequence of objects whose size is looked at, at most."""
@@ -139,36 +139,23 @@ def _sequence(run: Run, sequence: Sequence, names: _Numbering, contexts: _Number
 
 def to_json(shape: Shape) -> str:
     """A shape as text that `from_json` reads."""
-    return json.dumps({"format": FORMAT, "version": VERSION, **asdict(shape)}, indent=1) + "\n"
+    return FORMAT.to_json(asdict(shape))
 
 
 def from_json(text: str, source: str = "shape") -> Shape:
-    """The shape that a text holds.
+    """The shape in a text; errors as `Format.parse`."""
+    with FORMAT.parse(text, source) as content:
+        return from_content(content)
 
-    Raises:
-        ConfigError: it is not one, or from a newer version.
-    """
-    try:
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ConfigError(f"{source} was not written by `aimstore bench record`")
-        if content["version"] != VERSION:
-            raise ConfigError(f"{source} has version {content['version']!r}; this aimstore reads version {VERSION}")
-        return Shape(tuple(_run(each) for each in content["runs"]))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{source} is not JSON: {error}") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{source} is damaged: {type(error).__name__}: {error}") from None
+
+def from_content(content: Mapping[str, Any]) -> Shape:
+    """The shape of which `asdict` made this."""
+    return Shape(tuple(_run(each) for each in content["runs"]))
 
 
 def read_shape(path: Path) -> Shape:
-    """The shape in a file, of a repository with runs. Errors as `from_json`."""
-    try:
-        shape = from_json(path.read_text(encoding="utf-8"), path.name)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path.name} was not written by `aimstore bench record`") from None
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    """The shape in a file, of a repository with runs; errors as `Format.read` and `Format.parse`."""
+    shape = from_json(FORMAT.read(path), path.name)
     if not shape.count:
         raise ConfigError(f"{path.name} is the shape of a repository without runs")
     return shape

@@ -126,6 +126,7 @@ class Workload(ABC):
         quick: other values for `--quick`, with which an engine should take some seconds.
         persistent: whether a process reads what an earlier one has written.
         multi_process: whether a process reads what another one is writing.
+        repo: the repository that `setup` opened.
         cost: keys of the figures of the process that are shown after `figures`; see `aimstore.bench.report.PROCESS_FIGURES`.
     """
 
@@ -136,6 +137,7 @@ class Workload(ABC):
     persistent: ClassVar[bool] = False
     multi_process: ClassVar[bool] = False
     cost: ClassVar[tuple[str, ...]] = ("cpu_s", "peak_mb")
+    repo: Repo
 
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
         """The cases, in the order in which they are measured."""
@@ -150,15 +152,16 @@ class Workload(ABC):
         """Make the data that `run` reads, in a process of its own."""
 
     def setup(self, job: Job) -> None:
-        """Get ready in the measured process, before the clock starts. By default, make the repository."""
-        job.open().close()
+        """Get ready in the measured process, before the clock starts. By default, open the repository as `repo`."""
+        self.repo = job.open()
 
     @abstractmethod
     def run(self, job: Job) -> Mapping[str, float]:
         """Do the measured work. Returns the values of `figures` by key; a case may leave some out."""
 
-    def teardown(self, job: Job) -> None:  # noqa: B027  most leave nothing open
-        """Close what `run` left open, so that it is finalized."""
+    def teardown(self, job: Job) -> None:
+        """Close what `run` left open, so that it is finalized. By default, close `repo`."""
+        self.repo.close()
 
     def units(self, job: Job) -> float:
         """The number of values, runs or the like that share the stored bytes; 0 where the case stores none."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import load_libraries, short_runs, timed
-
-if TYPE_CHECKING:
-    from aimstore.repo import Repo
 
 
 class Index(Workload):
@@ -36,18 +33,15 @@ class Index(Workload):
 
     def setup(self, job: Job) -> None:
         load_libraries(job)
-        self._repo: Repo = job.open()
+        super().setup(job)
 
     def run(self, job: Job) -> Mapping[str, float]:
         if job.case == "all":
-            seconds, report = timed(lambda: self._repo.reindex(rebuild=True))
+            seconds, report = timed(lambda: self.repo.reindex(rebuild=True))
             indexed = len(report.indexed)
         else:
-            chosen = self._repo.list_runs()[: job.sizes["each"]]
-            seconds, indexed = timed(lambda: sum(len(self._repo.reindex(run).indexed) for run in chosen))
+            chosen = self.repo.list_runs()[: job.sizes["each"]]
+            seconds, indexed = timed(lambda: sum(len(self.repo.reindex(run).indexed) for run in chosen))
         if not indexed:
             raise RuntimeError("no run was indexed")
         return {"runs_per_s": indexed / seconds}
-
-    def teardown(self, job: Job) -> None:
-        self._repo.close()

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import short_runs, timed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
-    from aimstore.repo import Repo
 
 
 class Lifecycle(Workload):
@@ -28,16 +22,13 @@ class Lifecycle(Workload):
         return (Case("short", f"{sizes['runs']:,} runs of {sizes['metrics']} metrics × {sizes['steps']} steps"),)
 
     def setup(self, job: Job) -> None:
-        self._repo: Repo = job.open()
-        short_runs(self._repo, 1, 1, 1)  # loads what the first run of a process loads
+        super().setup(job)
+        short_runs(self.repo, 1, 1, 1)  # loads what the first run of a process loads
 
     def run(self, job: Job) -> Mapping[str, float]:
         sizes = job.sizes
-        seconds, _ = timed(lambda: short_runs(self._repo, sizes["runs"], sizes["metrics"], sizes["steps"]))
+        seconds, _ = timed(lambda: short_runs(self.repo, sizes["runs"], sizes["metrics"], sizes["steps"]))
         return {"runs_per_s": sizes["runs"] / seconds}
-
-    def teardown(self, job: Job) -> None:
-        self._repo.close()
 
     def units(self, job: Job) -> float:
         return float(job.sizes["runs"])

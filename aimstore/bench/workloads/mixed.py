@@ -42,19 +42,18 @@ class Mixed(Workload):
         files = 0
         sizes = job.sizes
         writers = [(write, (job, sizes["calls"], job.seed + i)) for i in range(sizes["writers"])]
-        repo = job.open()
+        self.repo = job.open()
         begun = time.perf_counter()
         with processes(writers) as started:
             while any(process.is_alive() for process in started):
                 at = time.perf_counter()
-                found = list(repo.query_runs("run.hparams.lr > 0"))
+                found = list(self.repo.query_runs("run.hparams.lr > 0"))
                 metric = next((metric for run in found[-1:] for metric in run.metrics()), None)
                 if metric is not None:
                     metric.tail(100)
                 taken.append(time.perf_counter() - at)
                 files = max(files, open_files())
         seconds = time.perf_counter() - begun
-        repo.close()
         return {
             "calls_per_s": sizes["writers"] * sizes["calls"] / seconds,
             "queries_per_s": len(taken) / seconds,

@@ -97,11 +97,11 @@ class Query(Workload):
 
     def run(self, job: Job) -> Mapping[str, float]:
         before = open_files()
-        self._repo: Repo = job.open()
+        self.repo = job.open()
         selective, few = synthetic.matching(job.sizes["matching_runs"]), job.sizes["matching_runs"]
         result = {
-            "first_ms": timed(lambda: iterate_matches(self._repo, selective, few))[0] * 1e3,
-            "repeated_ms": median_seconds(lambda: iterate_matches(self._repo, selective, few), job.sizes["repeats"])
+            "first_ms": timed(lambda: iterate_matches(self.repo, selective, few))[0] * 1e3,
+            "repeated_ms": median_seconds(lambda: iterate_matches(self.repo, selective, few), job.sizes["repeats"])
             * 1e3,
         }
         if job.case.startswith("matches"):
@@ -109,18 +109,15 @@ class Query(Workload):
         runs = job.sizes["finished_runs"] + job.sizes["unfinished_runs"]
         times = max(1, job.sizes["repeats"] // 3)
         result |= {
-            "count_ms": median_seconds(lambda: count_matches(self._repo, ALL_BY_INDEX, runs), times) * 1e3,
-            "exact_us_per_run": median_seconds(lambda: iterate_matches(self._repo, ALL_BY_INDEX, runs), times)
+            "count_ms": median_seconds(lambda: count_matches(self.repo, ALL_BY_INDEX, runs), times) * 1e3,
+            "exact_us_per_run": median_seconds(lambda: iterate_matches(self.repo, ALL_BY_INDEX, runs), times)
             / runs
             * 1e6,
-            "evaluated_us_per_run": median_seconds(lambda: iterate_matches(self._repo, ALL_BY_PREDICATE, runs), times)
+            "evaluated_us_per_run": median_seconds(lambda: iterate_matches(self.repo, ALL_BY_PREDICATE, runs), times)
             / runs
             * 1e6,
         }
         return {**result, "open_files": open_files() - before}
-
-    def teardown(self, job: Job) -> None:
-        self._repo.close()
 
 
 def iterate_matches(repo: Repo, expression: str, expected: int) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aimstore.bench.peers.loops.measure import losses
 from aimstore.bench.workload import Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
-
-if TYPE_CHECKING:
-    from aimstore.sequences.sequence import Metric
 
 
 class Read(Workload):
@@ -37,42 +34,37 @@ class Read(Workload):
         return f"points-{sizes['points']}"
 
     def prepare(self, job: Job) -> None:
-        write_points(job, job.sizes["points"])
+        """One run with one metric."""
+        from aimstore.run import Run
+
+        repo = job.open()
+        with Run(repo=repo) as run:
+            run["hparams"] = {"lr": 0.1}
+            for value in losses(job.sizes["points"], job.seed):
+                run.track(value, name="loss")
+        repo.close()
 
     def setup(self, job: Job) -> None:
         load_libraries(job)
 
     def run(self, job: Job) -> Mapping[str, float]:
-        opened, (metric, read) = timed(lambda: _opened(job))
+        opened, read = timed(lambda: self._open(job))
         first, points = timed(read)
         if not points:
             raise RuntimeError("no points were read")
         repeated = median_seconds(read, job.sizes["repeats"])
-        metric.run.repo.close()
         return {"open_ms": (opened + first) * 1e3, "first_ms": first * 1e3, "repeated_ms": repeated * 1e3}
 
-
-def write_points(job: Job, points: int) -> None:
-    """One run with one metric, `loss`, of `points` points."""
-    from aimstore.run import Run
-
-    repo = job.open()
-    with Run(repo=repo) as run:
-        run["hparams"] = {"lr": 0.1}
-        for value in losses(points, job.seed):
-            run.track(value, name="loss")
-    repo.close()
-
-
-def _opened(job: Job) -> tuple[Metric, Callable[[], int]]:
-    repo = job.open()
-    metric = repo.get_run(repo.list_runs()[0]).get_metric("loss")
-    assert metric is not None
-    middle, size = job.sizes["points"] // 2, min(job.sizes["range"], job.sizes["points"])
-    reads: dict[str, Callable[[], int]] = {
-        "whole": lambda: len(metric.numpy()[0]),
-        "range": lambda: len(metric.read(middle - size // 2, middle - size // 2 + size)[0]),
-        "tail": lambda: len(metric.tail(job.sizes["tail"])[0]),
-        "sample": lambda: len(metric.sample(job.sizes["sample"])[0]),
-    }
-    return metric, reads[job.case]
+    def _open(self, job: Job) -> Callable[[], int]:
+        """Open the repository and its metric. Returns the call that reads, which returns the number of points."""
+        self.repo = job.open()
+        metric = self.repo.get_run(self.repo.list_runs()[0]).get_metric("loss")
+        assert metric is not None
+        middle, size = job.sizes["points"] // 2, min(job.sizes["range"], job.sizes["points"])
+        reads: dict[str, Callable[[], int]] = {
+            "whole": lambda: len(metric.numpy()[0]),
+            "range": lambda: len(metric.read(middle - size // 2, middle - size // 2 + size)[0]),
+            "tail": lambda: len(metric.tail(job.sizes["tail"])[0]),
+            "sample": lambda: len(metric.sample(job.sizes["sample"])[0]),
+        }
+        return reads[job.case]

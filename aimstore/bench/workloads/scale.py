@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aimstore.bench import synthetic
 from aimstore.bench.peers.loops.measure import losses, resident
@@ -13,9 +13,6 @@ from aimstore.bench.sizes import size_of
 from aimstore.bench.workload import Better, Case, Figure, Job, Workload
 from aimstore.bench.workloads.common import load_libraries, median_seconds, timed
 from aimstore.bench.workloads.query import ALL_BY_INDEX, count_matches, iterate_matches
-
-if TYPE_CHECKING:
-    from aimstore.repo import Repo
 
 _DISTINCT_VALUES = 100_000
 """Different values; a longer metric repeats them with another sign, so that the values themselves take little memory."""
@@ -60,7 +57,7 @@ class Scale(Workload):
 
     def setup(self, job: Job) -> None:
         load_libraries(job)
-        self._repo: Repo = job.open()
+        super().setup(job)
 
     def run(self, job: Job) -> Mapping[str, float]:
         return self._runs(job) if "total" in job.sizes else self._points(job)
@@ -68,15 +65,15 @@ class Scale(Workload):
     def _runs(self, job: Job) -> Mapping[str, float]:
         runs = job.sizes["total"]
         empty = size_of(job.folder)
-        seconds, _ = timed(lambda: synthetic.build(self._repo, runs, job.sizes["params"]))
-        self._repo.close()
+        seconds, _ = timed(lambda: synthetic.build(self.repo, runs, job.sizes["params"]))
+        self.repo.close()
         stored = size_of(job.folder) - empty
         before, _ = resident()
-        opened, _ = timed(lambda: count_matches(self._repo, ALL_BY_INDEX, runs))
+        opened, _ = timed(lambda: count_matches(self.repo, ALL_BY_INDEX, runs))
         ten = synthetic.matching(10)
-        first, _ = timed(lambda: iterate_matches(self._repo, ten, min(10, runs)))
-        repeated = median_seconds(lambda: iterate_matches(self._repo, ten, min(10, runs)), 5)
-        every = median_seconds(lambda: iterate_matches(self._repo, ALL_BY_INDEX, runs), 3)
+        first, _ = timed(lambda: iterate_matches(self.repo, ten, min(10, runs)))
+        repeated = median_seconds(lambda: iterate_matches(self.repo, ten, min(10, runs)), 5)
+        every = median_seconds(lambda: iterate_matches(self.repo, ALL_BY_INDEX, runs), 3)
         found = {
             "index_us_per_run": seconds / runs * 1e6,
             "all_us_per_run": every / runs * 1e6,
@@ -92,7 +89,7 @@ class Scale(Workload):
 
         points = job.sizes["length"]
         values = losses(min(points, _DISTINCT_VALUES), job.seed)
-        run = Run(repo=self._repo)
+        run = Run(repo=self.repo)
         before, _ = resident()
         begun = time.perf_counter()
         for sign in chain.from_iterable(repeat((1.0, -1.0), -(-points // _DISTINCT_VALUES))):
@@ -105,7 +102,7 @@ class Scale(Workload):
         written = time.perf_counter() - begun
         took, _ = timed(run.close)
         memory = max(0.0, resident()[1] - before)
-        metric = self._repo.get_run(run.hash).get_metric("loss")
+        metric = self.repo.get_run(run.hash).get_metric("loss")
         assert metric is not None
         return {
             "points_per_s": job.sizes["length"] / written,
@@ -115,9 +112,6 @@ class Scale(Workload):
             "sample_ms": median_seconds(lambda: metric.sample(1_000), 5) * 1e3,
             "write_mb": memory,
         }
-
-    def teardown(self, job: Job) -> None:
-        self._repo.close()
 
     def units(self, job: Job) -> float:
         return float(job.sizes.get("length", 0))

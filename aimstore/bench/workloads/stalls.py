@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from aimstore.bench.engines import capability_of
 from aimstore.bench.peers.loops.measure import latencies, losses, paced_latencies, percentiles
 from aimstore.bench.workload import Case, Figure, Job, Workload
-from aimstore.bench.workloads.common import LATENCY, load_libraries, short_runs
+from aimstore.bench.workloads.common import LATENCY, load_libraries, processes, short_runs
 from aimstore.plugins import plugins
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ class Stalls(Workload):
         self._run.close()
 
 
-def _names(sequences: int, of: str = "metric") -> list[str]:
-    return [f"{of}_{i}" for i in range(sequences)]
+def _names(sequences: int, prefix: str = "metric") -> list[str]:
+    return [f"{prefix}_{i}" for i in range(sequences)]
 
 
 def _calls(run: Run, calls: int, names: list[str]) -> list[int]:
@@ -93,24 +95,19 @@ def _calls(run: Run, calls: int, names: list[str]) -> list[int]:
 
 
 def _threads(run: Run, threads: int, calls: int, sequences: int) -> list[int]:
-    together, taken = Barrier(threads), []
+    together = Barrier(threads)
 
-    def work(number: int) -> None:
+    def work(number: int) -> list[int]:
         together.wait()
-        taken.extend(_calls(run, calls // threads, _names(sequences, f"thread_{number}")))
+        return _calls(run, calls // threads, _names(sequences, f"thread_{number}"))
 
-    started = [Thread(target=work, args=(number,)) for number in range(threads)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    return taken
+    with ThreadPoolExecutor(threads) as pool:
+        return list(chain.from_iterable(pool.map(work, range(threads))))
 
 
 def _processes(job: Job, count: int, calls: int) -> list[int]:
     with multiprocessing.get_context("spawn").Pool(count) as pool:
-        parts = pool.starmap(_process, [(job, calls // count)] * count, chunksize=1)
-    return [each for part in parts for each in part]
+        return list(chain.from_iterable(pool.starmap(_process, [(job, calls // count)] * count, chunksize=1)))
 
 
 def _process(job: Job, calls: int) -> list[int]:
@@ -149,16 +146,10 @@ def _indexing(job: Job) -> Iterator[None]:
         return
     spawning = multiprocessing.get_context("spawn")
     ready, over = spawning.Event(), spawning.Event()
-    process = spawning.Process(target=_index, args=(job, ready, over))
-    process.start()
-    try:
+    with processes([(_index, (job, ready, over))]):
         ready.wait(60)
         yield
-    finally:
         over.set()
-        process.join()
-    if process.exitcode:
-        raise RuntimeError(f"the process that indexes ended with exit code {process.exitcode}")
 
 
 def _index(job: Job, ready: Any, over: Any) -> None:

@@ -70,7 +70,7 @@ def bench() -> None:
     """Measure storage engines, and other tools.
 
     Each repetition is a fresh process with a fresh repository, and the engines take turns. The results are medians and quartiles.
-    Without WORKLOAD, all workloads are measured, which takes hours; with --quick, a minute.
+    Without WORKLOAD, all workloads are measured, which takes hours; with --quick, it takes minutes.
     """
 
 
@@ -213,10 +213,8 @@ def record(repo: str | None, output: Path) -> None:
 @click.option(
     "--tmpfs",
     type=FOLDER,
-    default=MEMORY_FOLDER,
-    show_default=True,
     metavar="DIR",
-    help="A folder in memory, for the row on tmpfs.",
+    help="A folder in memory, for the row on tmpfs (default /dev/shm).",
 )
 @measuring_options
 def peers(
@@ -224,7 +222,7 @@ def peers(
     rows: list[str],
     venvs: Path | None,
     aim_python: Path | None,
-    tmpfs: Path,
+    tmpfs: Path | None,
     effort: Effort,
     outputs: Outputs,
 ) -> None:
@@ -239,7 +237,7 @@ def peers(
 
     plans = peer_plans(rows, quick=effort.quick, repeat=effort.repeat)
     contestants, versions, missing = contestants_of(names, venvs, aim_python, say)
-    schedule = effort.schedule(tmpfs=tmpfs, warmup=0)
+    schedule = effort.schedule(tmpfs=tmpfs or MEMORY_FOLDER, warmup=0)
     settings = {**effort.settings(schedule), "peers": versions, "left_out": missing}
     measured = [contestant.name for contestant in contestants]
     notes = [*NOTES, *(f"{name} is left out: {reason}" for name, reason in missing.items())]
