@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from aimstore import Repo, Run
 from aimstore.errors import EncodingError
+from aimstore.repository import context_of
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -542,3 +543,75 @@ def test_whatever_is_done_with_a_run_it_holds_what_a_plain_model_holds(
     (found,) = (each for each in beside.query_runs() if each.hash == run.hash)
     model.check(found, final=True)
     repo.delete_run(run.hash)
+
+
+# Notes
+
+
+def test_notes_are_added_changed_and_deleted_on_runs_that_are_written_or_read(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        first = run.add_note("begun")
+    reader = repo.get_run(run.hash)
+    second = reader.add_note("done")
+    assert [(note.id, note.text) for note in run.notes] == [(first, "begun"), (second, "done")]
+    assert run.notes[0].created_at == run.notes[0].updated_at
+    assert run.notes[0].created_at.utcoffset() == timedelta(0)
+    reader.update_note(first, "begun late")
+    assert run.notes[0].text == "begun late"
+    assert run.notes[0].updated_at >= run.notes[0].created_at
+    run.delete_note(second)
+    assert [note.text for note in reader.notes] == ["begun late"]
+
+
+def test_a_note_of_another_run_is_not_touched(repo: Repo) -> None:
+    with Run(repo=repo) as one, Run(repo=repo) as other:
+        note = one.add_note("mine")
+        for act in (lambda: other.update_note(note, "theirs"), lambda: other.delete_note(note)):
+            with pytest.raises(KeyError, match=rf"has no note {note}; its notes are \[\]"):
+                act()
+        assert [each.text for each in one.notes] == ["mine"]
+
+
+# Derived properties
+
+
+def test_duration_is_the_same_everywhere(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Run(repo=repo) as run:
+        now = datetime(2100, 1, 1, tzinfo=UTC)
+        moments = type("Fixed", (datetime,), {"now": classmethod(lambda cls, tz: now)})
+        monkeypatch.setattr("aimstore.repository.properties.datetime", moments)
+        assert run.created_at is not None
+        expected = (now - run.created_at).total_seconds()
+        (queried,) = repo.query_runs(f"run.duration == {expected!r}")
+        frame = repo.query_runs().dataframe()
+        assert run.duration == queried.duration == expected == frame["duration"].tolist()[0]
+    ended = run.duration
+    assert ended is not None
+    assert 0 <= ended < expected
+    assert repo.query_runs(f"run.duration == {ended!r}").count() == 1
+
+
+def test_duration_is_never_negative_and_unknown_for_a_stalled_run(repo: Repo, stall: Callable[..., list[str]]) -> None:
+    with Run(repo=repo) as run:
+        pass
+    context_of(repo).database.update_run(run.hash, created_at=2**50 * 2)
+    assert repo.get_run(run.hash).duration == 0.0
+    (stalled,) = stall()
+    assert repo.get_run(stalled).duration is None
+
+
+def test_setting_a_property_takes_one_transaction(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Run(repo=repo) as run:
+        database = context_of(repo).database
+        counted: list[str] = []
+        for name in ("read", "write"):
+            real = getattr(database._database, name)
+            monkeypatch.setattr(
+                database._database, name, lambda name=name, real=real: (counted.append(name), real())[1]
+            )
+        run.name = "x"
+        assert counted == ["write"]
+        counted.clear()
+        run.add_tag("a")
+        assert counted == ["write"]
+    assert (run.name, run.tags) == ("x", ("a",))

@@ -18,7 +18,7 @@ from aimstore.plugins.specs import CommandSpec
 COMMANDS: Final = (
     CommandSpec(name="init", summary="Make a repository.", factory="aimstore.cli.settings:init"),
     CommandSpec(name="status", summary="Show the state of a repository.", factory="aimstore.cli.maintain:status"),
-    CommandSpec(name="runs", summary="List, show and delete runs.", factory="aimstore.cli.runs:runs"),
+    CommandSpec(name="runs", summary="List, show, annotate and delete runs.", factory="aimstore.cli.runs:runs"),
     CommandSpec(
         name="query", summary="Find runs, metrics or sequences by an expression.", factory="aimstore.cli.query:query"
     ),

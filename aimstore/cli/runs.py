@@ -1,4 +1,4 @@
-"""`aimstore runs`: list and delete runs; `aimstore.cli.show` shows one."""
+"""`aimstore runs`: list and delete runs. `aimstore.cli.show` and `aimstore.cli.note` hold the other commands."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from aimstore.cli.describe import HASH, STATE, held_by, listed, owner_of
+from aimstore.cli.note import note
 from aimstore.cli.options import example, json_option, open_catalog, repo_option, resolve_run, traceback_option
 from aimstore.cli.output import Column, duration, moment, number, print_json, print_table, progress_bar, say, working
 from aimstore.cli.show import show
@@ -30,10 +31,11 @@ _DESCENDING: Final = ("created", "duration", "metrics")
 
 @click.group(epilog=example("aimstore runs ls --limit 10", "aimstore runs show 1b9dea88"))
 def runs() -> None:
-    """List, show and delete runs."""
+    """List, show, annotate and delete runs."""
 
 
 runs.add_command(show)
+runs.add_command(note)
 
 
 @runs.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -39,11 +40,15 @@ def show(run_hash: str, repo: str | None, as_json: bool) -> None:
         active=owner is not None,
         stalled=run.hash in marked_runs(opened.context.backend),
     )
-    parameters, sequences = run[...], [describe_sequence(each) for each in run.sequences()]
+    parameters, sequences, notes = run[...], [describe_sequence(each) for each in run.sequences()], run.notes
     if as_json:
-        print_json(known | {"held_by": owner, "parameters": parameters, "sequences": sequences})
+        rest = {"parameters": parameters, "sequences": sequences, "notes": [asdict(each) for each in notes]}
+        print_json(known | {"held_by": owner} | rest)
         return
     click.echo("\n".join(_properties(known, owner)))
+    if notes:
+        click.echo("\nnotes")
+        print_cut(f"  {each.id}  {moment(each.created_at)}  {printable(each.text)}" for each in notes)
     if parameters:
         click.echo("\nparameters")
         print_cut(_tree(parameters, "  "))

@@ -180,3 +180,34 @@ def test_runs_in_an_order_of_their_attributes(invoke: Any, invoke_json: Any, sce
     assert invoke(*command, "--limit", 1).stdout.split() == [scene.first]
     for options in (["--sort", "name"], ["--reverse"]):
         assert "excludes" in invoke(*command, *options, exit=2).stderr
+
+
+def test_note_adds_changes_and_deletes_and_show_lists(repo: Repo, invoke: Any, invoke_json: Any) -> None:
+    with Run(repo=repo) as run:
+        pass
+    at = ("--repo", repo.path)
+    first = invoke_json("runs", "note", run.hash[:8], "diverged", *at)
+    assert first == {"run": run.hash, "note": first["note"], "deleted": False}
+    second = invoke_json("runs", "note", run.hash, "fine", *at)["note"]
+    assert f"saved note {second}" in invoke("runs", "note", run.hash, "fine again", "--edit", second, *at).stdout
+    shown = invoke_json("runs", "show", run.hash, *at)["notes"]
+    assert [(note["id"], note["text"]) for note in shown] == [(first["note"], "diverged"), (second, "fine again")]
+    assert "fine again" in invoke("runs", "show", run.hash, *at).stdout
+    assert f"deleted note {second}" in invoke("runs", "note", run.hash, "--delete", second, *at).stdout
+    assert [note.text for note in repo.get_run(run.hash).notes] == ["diverged"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "TEXT is missing"),
+        (("text", "--delete", "1"), "--delete takes no TEXT"),
+        (("text", "--edit", "77"), "has no note 77; its notes are []"),
+        (("--delete", "77"), "has no note 77; its notes are []"),
+        (("text", "--edit", "1", "--delete", "1"), "exclude each other"),
+    ],
+)
+def test_note_refuses_what_it_cannot_do(repo: Repo, invoke: Any, arguments: tuple[str, ...], message: str) -> None:
+    with Run(repo=repo) as run:
+        pass
+    assert message in invoke("runs", "note", run.hash, *arguments, "--repo", repo.path, exit=2).output
