@@ -26,7 +26,7 @@ from aimstore.types import INDEX_PATH, check_run_hash, meta_path, seqs_path
 
 if TYPE_CHECKING:
     from aimstore.config import RepoConfig
-    from aimstore.repository.conversion import ConversionReport
+    from aimstore.repository.conversion import ConversionReport, Progress
 
 INTERVAL = IndexerTiming().interval
 
@@ -301,6 +301,7 @@ class Repo(CatalogHolder):
         options: Mapping[str, Any] | None = None,
         metadata_url: str | None = None,
         skip_active: bool = False,
+        progress: Progress | None = None,
     ) -> ConversionReport:
         """Copy all runs into a new repository with another engine, or continue where an earlier attempt was interrupted.
 
@@ -311,6 +312,8 @@ class Repo(CatalogHolder):
             path: the folder that is to hold the new `.aim`.
             backend, options, metadata_url: of the new repository; as for `Repo.init`.
             skip_active: leave out runs that a process writes.
+            progress: called with the name of each step; returns a context manager that yields a function, which is called
+                with the number of runs done and the number of all runs.
 
         Raises:
             LockedError: a process writes runs, and `skip_active` is false; or another conversion into `path` is running.
@@ -319,7 +322,7 @@ class Repo(CatalogHolder):
             ConfigError: settings that are not valid, or not those of the interrupted conversion.
             StorageError: the destination could not be written. What was copied stays, for the next attempt.
         """
-        from aimstore.repository.conversion import convert  # seldom needed
+        from aimstore.repository.conversion import convert, without_progress  # seldom needed
 
         return convert(
             self._catalog.context,
@@ -328,6 +331,7 @@ class Repo(CatalogHolder):
             options=options,
             metadata_url=metadata_url,
             skip_active=skip_active,
+            progress=progress or without_progress,
         )
 
     def status(self) -> RepoStatus:

@@ -64,7 +64,8 @@ class ConversionReport:
 
 
 @contextmanager
-def _silently(_: str) -> Iterator[Advance]:
+def without_progress(step: str) -> Iterator[Advance]:
+    """Tells nobody how far the conversion is."""
     yield lambda done, total: None
 
 
@@ -76,7 +77,7 @@ def convert(
     options: Mapping[str, Any] | None = None,
     metadata_url: str | None = None,
     skip_active: bool = False,
-    progress: Progress = _silently,
+    progress: Progress = without_progress,
 ) -> ConversionReport:
     """Copy all runs of a repository into a new one with another engine. See `Repo.convert`.
 

@@ -31,10 +31,12 @@ from typing import Any
 
 import pytest
 
-from aimstore import Repo, Run, config, errors, maintenance, repo, results
+from aimstore import Repo, Run, config, errors, repo, results
 from aimstore.encoding.columns import Form
 from aimstore.encoding.extensions import Code
 from aimstore.metadata import models
+from aimstore.repository.properties import RunNote
+from aimstore.repository.reindex import ReindexReport
 from aimstore.sequences.sequence import Metric, Record, Sequence
 from aimstore.storage.layout import Summary
 from aimstore_rocksdb.config import RocksDBOptions
@@ -235,7 +237,7 @@ def test_the_reference_names_every_public_name(page: str, owner: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "owner", [Record, Summary, repo.RepoStatus, maintenance.ReindexReport, results.Progress], ids=lambda it: it.__name__
+    "owner", [Record, RunNote, Summary, repo.RepoStatus, ReindexReport, results.Progress], ids=lambda it: it.__name__
 )
 def test_the_reference_names_every_field(owner: type) -> None:
     fields = list(owner._fields) if hasattr(owner, "_fields") else list(owner.__dataclass_fields__)  # type: ignore[attr-defined]

@@ -19,11 +19,11 @@ from hypothesis import event, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from aimstore import Repo, Run, maintenance
+from aimstore import Repo, Run
 from aimstore.encoding.moments import from_microseconds
 from aimstore.errors import AimstoreError, QueryRuntimeError, RunNotFoundError
 from aimstore.metadata import default_properties
-from aimstore.repository import context_of
+from aimstore.repository import ReindexLimits, RepositoryLimits, context_of
 from aimstore.types import INDEX_PATH
 from tests.laws import strategies
 from tests.laws.dying import killed
@@ -261,8 +261,8 @@ class Repository(RuleBasedStateMachine):
             session = known.run._session
             assert session is not None
             session.flush()
-            session.close_containers()
-            session.release(indexed=False)
+            session._close_containers()
+            session._release(indexed=False)
             known.run = None
 
     @rule(data=st.data())
@@ -299,7 +299,8 @@ class Repository(RuleBasedStateMachine):
             self._settle_indexed(ended)
             self._ask(data, [self.reader])
 
-        with patch.object(maintenance, "BATCH", together), suppress(KeyboardInterrupt):
+        limits = RepositoryLimits(reindex=ReindexLimits(batch_runs=together))
+        with patch.object(context_of(self.repo), "limits", limits), suppress(KeyboardInterrupt):
             report = self.repo.reindex(rebuild=rebuild, advance=advance if data.draw(st.booleans()) else None)
             assert not report.failed or self.damaged, report
             self.damaged &= not rebuild
