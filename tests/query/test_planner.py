@@ -274,6 +274,19 @@ def test_a_long_list_is_a_hint_up_to_a_limit():
     assert compiled(21).hints is None
 
 
+def test_hints_that_need_lookups_are_given_up_to_a_limit():
+    def compiled(count: int, more: str = "") -> Any:
+        names = " or ".join(f"run.name == '{number}'" for number in range(count))
+        return PythonQuery(QueryLimits(hint_lookups=20)).compile(f"({names}){more}")
+
+    assert len(compiled(20).hints.hints) == 20
+    assert compiled(20).exact
+    assert (compiled(21).hints, compiled(21).exact) == (None, False)
+    assert (compiled(21, " and run.a == 1").hints, compiled(21, " and run.a == 1").exact) == (A1, False)
+    prefixes = [str(number) for number in range(21)]
+    assert PythonQuery(QueryLimits(hint_lookups=20)).compile(f"run.name.startswith({prefixes})").hints is None
+
+
 def test_computing_constants_is_bounded():
     many = ", ".join(["9_999 * 'x'"] * 9_000)
     assert PythonQuery().compile(f"run.a in [{many}]").hints is None
