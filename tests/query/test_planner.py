@@ -208,6 +208,7 @@ NOTHING = [
     "run.active", "run.active == True", "run.duration > 1", "run.hash", "run.hash > 'x'", "run.hash == 1", "run.hash in ('x', 1)",
     "run.experiment == 1", "run.experiment < 'x'", "run.name in ('x', 1)", "run.name.x == 'x'", "run.tags == ['x']",
     "run.tags[0] == 'x'", "run.archived == 2", "run.archived < 1", "run.archived == 'x'", "run.created_at > 1",
+    "run.name == 'a\\x00'", "run.name.startswith('a\\x00b')", "run.experiment in ('a', 'a\\x00')", "'a\\x00' in run.tags",
     "run.created_at.year == 2024", "is_defined(run.name)", "is_defined(run.hash)", "is_defined(run.tags)",
     # metrics
     "run.metrics", "len(run.metrics) > 1", "run.metrics[0]", "run.metrics['x', 1, 2]", "run.metrics['x']['last'] < 1",
