@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from aimstore.query.compare import aware
-from aimstore.query.costs import COSTS
+from aimstore.query.costs import COSTS, SMALL_INT
 from aimstore.query.limits import Budget, QueryLimitError
 from aimstore.query.values import MISSING, OpaqueView
 
@@ -26,7 +26,8 @@ def _checked(symbol: str, compute: Callable[[Any, Any], Any]) -> Callable[[Budge
     def apply(budget: Budget, left: Any, right: Any) -> Any:
         a, b = type(left), type(right)
         if a in _NUMBERS and b in _NUMBERS:
-            if isinstance(left, int) and isinstance(right, int):
+            integral = isinstance(left, int) and isinstance(right, int)
+            if integral and (symbol == "**" or not _are_small(left, right)):
                 _check_bits(budget, symbol, left, right)
                 budget.charge(cost(left, right))
             return compute(left, right)
@@ -41,6 +42,10 @@ def _checked(symbol: str, compute: Callable[[Any, Any], Any]) -> Callable[[Budge
         raise _impossible(symbol, left, right)
 
     return apply
+
+
+def _are_small(left: int, right: int) -> bool:
+    return -SMALL_INT < left < SMALL_INT and -SMALL_INT < right < SMALL_INT
 
 
 def _of_moments(symbol: str, compute: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from aimstore.query.costs import COLLECTION, COSTS, ELEMENT
+from aimstore.query.costs import COLLECTION, COSTS, ELEMENT, SMALL_INT, Cost
 from aimstore.query.limits import Budget
 from aimstore.query.values import MISSING, BaseView, DictView, ListView, OpaqueView, wrap
 
@@ -22,6 +22,8 @@ _SETS: Final = (set, frozenset)
 _ORDERED: Final = frozenset({str, bytes, datetime, date, timedelta})
 """Types whose values are ordered among themselves, besides numbers and lists."""
 
+_MAX_ELEMENTS_AHEAD: Final = 64
+
 _equality_cost: Final = COSTS["=="]
 _order_cost: Final = COSTS["<"]
 _membership_cost: Final = COSTS["in"]
@@ -30,6 +32,8 @@ _key_cost: Final = COSTS["dict.get"]
 
 def equal(budget: Budget, left: Any, right: Any) -> bool:
     """`left == right`. Lists equal tuples with equal elements; a datetime without time zone is in UTC."""
+    if type(left) in _NUMBERS and type(right) in _NUMBERS and -SMALL_INT < left < SMALL_INT:
+        return bool(left == right)
     verdict = _equal_unless_nested(budget, left, right)
     return _equal_elements(budget, left, right) if verdict is None else verdict
 
@@ -105,7 +109,7 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any],
             left, right = _first_difference(budget, left, right)
         a, b = type(left), type(right)
         if a in _NUMBERS and b in _NUMBERS:
-            if a is int:
+            if a is int and not -SMALL_INT < left < SMALL_INT:
                 budget.charge(_order_cost(left, right))
             return bool(compare(left, right))
         if a is not b or a not in _ORDERED:
@@ -228,8 +232,14 @@ def get_key(budget: Budget, mapping: Any, key: Any) -> Any:
 
 
 def _elements(budget: Budget, value: Any) -> Iterator[Any]:
+    """The elements of a collection, charged before they are read: first one, then twice as many each time."""
+    ahead, cost = 0, ELEMENT
     for element in elements(value):
-        budget.charge(ELEMENT)
+        if not ahead:
+            budget.charge(cost)
+            ahead = cost.steps
+            cost = Cost(min(2 * ahead, _MAX_ELEMENTS_AHEAD))
+        ahead -= 1
         yield element
 
 

@@ -21,7 +21,10 @@ _PAIRS_PER_STEP: Final = 1024
 """Characters compared with one another in one step, where a search may compare each with each."""
 
 _BITS_PER_STEP: Final = 512
-_SHORT_INT_BITS: Final = 64
+_SMALL_INT_BITS: Final = 64
+
+SMALL_INT: Final = 1 << _SMALL_INT_BITS
+"""Ints below are free."""
 
 _OBJECT_BYTES: Final = 80
 """A short string, a view or a number, with its slot in a list."""
@@ -49,7 +52,7 @@ FREE: Final = Cost(0)
 """Of what the expression itself pays for: it has so many parts at most, and each round of a loop is charged for them."""
 
 ELEMENT: Final = Cost(1)
-COLLECTION: Final = Cost(6)
+COLLECTION: Final = Cost(6, 400)
 """Of beginning to compare two collections, besides their elements."""
 
 
@@ -67,7 +70,7 @@ def _int_bits(*operands: Any) -> int:
 def _of_ints(*operands: Any) -> Cost:
     """Of an operation in proportion to the size of its greatest int."""
     bits = _int_bits(*operands)
-    return FREE if bits <= _SHORT_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
+    return FREE if bits <= _SMALL_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
 
 
 def _arithmetic(left: Any, right: Any) -> Cost:
@@ -81,20 +84,20 @@ def _product(left: Any, right: Any) -> Cost:
         if type(text) is str and type(times) is int:
             return Cost(_steps(len(text) * max(times, 0)), sys.getsizeof(text) * max(times, 1))
     bits = sum(operand.bit_length() for operand in (left, right) if type(operand) is int)
-    return FREE if bits <= _SHORT_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
+    return FREE if bits <= _SMALL_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
 
 
 def _power(left: Any, right: Any) -> Cost:
     if type(left) is not int or type(right) is not int or right < 0:
         return _of_ints(left, right)
     bits = max(left.bit_length() * right if left not in (-1, 0, 1) else 0, right.bit_length())
-    return FREE if bits <= _SHORT_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
+    return FREE if bits <= _SMALL_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
 
 
 def _rounding(value: Any, digits: Any = None) -> Cost:
     """Of a division by a power of 10."""
     bits = _int_bits(value)
-    return FREE if bits <= _SHORT_INT_BITS else Cost(bits // 8 + 1, 4 * bits)
+    return FREE if bits <= _SMALL_INT_BITS else Cost(bits // 8 + 1, 4 * bits)
 
 
 # Text
@@ -170,7 +173,7 @@ def _write(value: Any) -> Cost:
     if type(value) is bytes:
         return Cost(_steps(4 * len(value)), 8 * len(value) + 100)
     bits = _int_bits(value)
-    return FREE if bits <= _SHORT_INT_BITS else Cost(bits // 32 + 1, bits)
+    return FREE if bits <= _SMALL_INT_BITS else Cost(bits // 32 + 1, bits)
 
 
 # Comparisons

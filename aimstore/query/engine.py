@@ -68,7 +68,7 @@ class _PythonCompiledQuery(CompiledQuery):
         self,
         expression: str,
         subject: Subject,
-        attributes: frozenset[TreePath] | None,
+        attributes: frozenset[TreePath],
         planned: Plan,
         limits: QueryLimits,
     ) -> None:

@@ -21,6 +21,8 @@ class QueryLimits:
             compile.
         order_attributes: attributes of an order, as in `run.a, run.b desc`.
         hint_constants: elements of a list after `in` that an index is asked for.
+        hint_lookups: hints on structured properties or on sequences of any name, each of which is a statement to the
+            database or a search by name.
         evaluation_steps: time of one evaluation, in the steps of `aimstore.query.costs`; a million take about a second.
         evaluation_bytes: memory that one evaluation allocates, all in all.
         integer_bits: size of an integer that an expression holds or arithmetic makes.
@@ -39,6 +41,7 @@ class QueryLimits:
     chained_comparisons: int = 2_000
     order_attributes: int = 1_000
     hint_constants: int = 10_000
+    hint_lookups: int = 100
     evaluation_steps: int = 1_000_000
     evaluation_bytes: int = 64_000_000
     integer_bits: int = 4_096

@@ -71,7 +71,7 @@ class _OrderKey:
     subject: Subject
     links: tuple[Field | _Key, ...]
     descending: bool
-    attributes: frozenset[TreePath] | None
+    attributes: frozenset[TreePath]
 
     def value(self, view: View, budget: Budget) -> Any:
         value: Any = view.names()[self.subject]
@@ -85,8 +85,7 @@ class _AttributeOrder(Order):
         self.text = text
         self.names = tuple(key.text for key in keys)
         self.last = tuple(LAST_RANK for _ in keys)
-        read = [key.attributes for key in keys if key.attributes is not None]
-        self.attributes = frozenset().union(*read) if len(read) == len(keys) else None
+        self.attributes = frozenset().union(*(key.attributes for key in keys))
         self._keys = keys
         self._limits = limits
 

@@ -47,7 +47,7 @@ def plan(node: Node, subject: Subject, limits: QueryLimits) -> Plan:
 
     Hints are about runs, so those of a query for metrics or sequences never suffice.
     """
-    found = _Planner(limits).condition(node, None)
+    found = _without_many_lookups(_Planner(limits).condition(node, None), limits.hint_lookups)
     return Plan(found.hints, found.hints_suffice and subject == "run")
 
 
@@ -235,3 +235,20 @@ def _any_of(plans: Sequence[Plan]) -> Plan:
         return _NOTHING
     hints = known[0] if len(known) == 1 else AnyOf(tuple(known))
     return Plan(hints, all(each.hints_suffice for each in plans))
+
+
+def _without_many_lookups(found: Plan, most: int) -> Plan:
+    """The plan, without the hints that need lookups where there are too many of these."""
+    hints = found.hints
+    if hints is None or _lookups(hints) <= most:
+        return found
+    if not isinstance(hints, AllOf):
+        return _NOTHING
+    kept = _all_of([Plan(each) for each in hints.hints if not _lookups(each)])
+    return Plan(kept.hints)
+
+
+def _lookups(hint: Hint) -> int:
+    if isinstance(hint, (AllOf, AnyOf)):
+        return sum(map(_lookups, hint.hints))
+    return isinstance(hint, Term) and hint.attribute[0] in ("props", "any")

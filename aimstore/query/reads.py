@@ -2,64 +2,105 @@
 
 from __future__ import annotations
 
-from aimstore.query.tree import Access, Constant, Display, Field, Link, MethodCall, Node, Path
+from collections.abc import Iterator
+from typing import Final
+
+from aimstore.query.tree import Access, Constant, Display, Field, Index, Link, MethodCall, Node, Path, Slice
 from aimstore.query.views import RUN_PROPERTIES
 from aimstore.types import TreePath
 
+_ARCHIVED: Final = "archived"
+_ANYTHING: Final = frozenset({("run",), *(("run", name) for name in RUN_PROPERTIES - {_ARCHIVED})})
+"""What may be read of a run that is a value, unless its `archived` is written somewhere."""
 
-def attributes_read(node: Node) -> frozenset[TreePath] | None:
+
+def attributes_read(node: Node) -> frozenset[TreePath]:
     """Paths that start with a name that the query has; all that it reads lies at or below one of them.
 
     `("run", p)` with a structured property `p` is always that property, never the user's attribute of the same name:
     where the user's one is read (`run["name"]`), or the first key is computed, the path is `("run",)`, which stands for
-    all of the user's tree. None where the tree does not tell, as in `any(m.run.archived for m in run.metrics)`.
+    all of the user's tree. A run may be reached through a value, too, as in `any(m.run.archived for m in run.metrics)`
+    and `[metric.run][0].archived`: such a query reads `("run", "archived")`.
     """
     reader = _Reader()
     reader.visit(node)
-    return frozenset(reader.paths) if reader.known else None
+    return frozenset(reader.paths)
 
 
 class _Reader:
     def __init__(self) -> None:
         self.paths: set[TreePath] = set()
-        self.known = True
 
     def visit(self, node: Node) -> None:
         children = node.children()
         if isinstance(node, Path):
-            self._read(node)
+            self._read_path(node)
         elif isinstance(node, Access):
-            self.known &= not any(map(_is_run, node.links))  # maybe a metric's run, reached through some value
+            self._read_access(node)
         elif isinstance(node, MethodCall) and isinstance(node.owner, Path) and not node.owner.links:
             children = iter(node.arguments)  # no subject has methods
         for child in children:
             self.visit(child)
 
-    def _read(self, path: Path) -> None:
-        # a run as a value may be read anywhere; so may a metric's run, reached through some value
-        if not path.links or any(map(_is_run, path.links)):
-            self.known = False
-        self.paths.add(_tree_path(path))
+    def _read_path(self, path: Path) -> None:
+        if path.subject == "run":
+            self._read_run(path.links)
+        else:
+            self.paths.add(_tree_path(path.subject, path.links))
+
+    def _read_run(self, links: tuple[Link, ...]) -> None:
+        """What `links` lead to from a run."""
+        if not links:
+            self.paths |= _ANYTHING
+        elif _may_stay(links[0]):
+            self._read_run(links[1:])
+        if links:
+            self.paths.add(_tree_path("run", links))
+        if links and links[0] == Field("metrics"):
+            self._read_value(links)
+
+    def _read_value(self, links: tuple[Link, ...]) -> None:
+        """What `links` lead to from a value that may be a metric, or hold metrics."""
+        for number, link in enumerate(links):
+            if link == Field("run"):
+                self._read_run(links[number + 1 :])
+                return
+
+    def _read_access(self, access: Access) -> None:
+        self._read_value(access.links)
+        if Field(_ARCHIVED) in access.links:  # maybe of a run
+            self.paths.add(("run", _ARCHIVED))
 
 
-def _is_run(link: Link) -> bool:
-    return isinstance(link, Field) and link.name == "run"
+def _may_stay(link: Link) -> bool:
+    """Whether an index may be `[()]`, which gives the run itself."""
+    return isinstance(link, Index) and _may_be_empty(link.key)
 
 
-def _tree_path(path: Path) -> TreePath:
-    parts: list[str | int] = [path.subject]
-    for link in path.links:
-        first = path.subject == "run" and len(parts) == 1
+def _may_be_empty(key: Node) -> bool:
+    """Whether a key may be a tuple without keys; what is read of a run is none."""
+    if isinstance(key, Display):
+        return key.kind == "tuple" and all(map(_may_be_empty, key.elements))
+    return not isinstance(key, (Constant, Path, Slice))
+
+
+def _tree_path(subject: str, links: tuple[Link, ...]) -> TreePath:
+    return (subject, *_names(subject, links))
+
+
+def _names(subject: str, links: tuple[Link, ...]) -> Iterator[str | int]:
+    """The names that links lead along, as far as they are known."""
+    for number, link in enumerate(links):
+        of_run = subject == "run" and number == 0
         if isinstance(link, Field):
-            parts.append(link.name)
-            if first and link.name in RUN_PROPERTIES:
-                break
+            yield link.name
+            if of_run and link.name in RUN_PROPERTIES:
+                return
             continue
         keys = _constant_keys(link.key)
-        if keys is None or (first and keys[0] in RUN_PROPERTIES):
-            break
-        parts.extend(keys)
-    return tuple(parts)
+        if keys is None or (of_run and keys[0] in RUN_PROPERTIES):
+            return
+        yield from keys
 
 
 def _constant_keys(node: Node) -> list[str | int] | None:

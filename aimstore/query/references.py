@@ -37,6 +37,10 @@ def _is_text(value: Any) -> bool:
     return type(value) is str
 
 
+def _is_column_text(value: Any) -> bool:
+    return type(value) is str and "\x00" not in value  # databases end a text there, or refuse it
+
+
 def _is_number(value: Any) -> bool:
     return type(value) in (bool, int, float)
 
@@ -45,10 +49,10 @@ _EQUAL: Final[frozenset[Operator]] = frozenset({"==", "in"})
 _ORDER: Final[frozenset[Operator]] = _EQUAL | {"<", "<=", ">", ">="}
 
 ANYTHING: Final = Domain(_ORDER | {"startswith", "true", "defined"}, lambda value: True)
-TEXT: Final = Domain(_EQUAL | {"startswith", "true"}, _is_text)  # without order: that of a database is another
+TEXT: Final = Domain(_EQUAL | {"startswith", "true"}, _is_column_text)  # without order: that of a database is another
 LABEL: Final = Domain(_EQUAL | {"startswith"}, _is_text)
 IDENTITY: Final = Domain(_EQUAL, _is_text)
-LABELS: Final = Domain(frozenset({"has", "true"}), _is_text)
+LABELS: Final = Domain(frozenset({"has", "true"}), _is_column_text)
 FLAG: Final = Domain(_EQUAL | {"true"}, lambda value: _is_number(value) and value in (0, 1))
 MOMENT: Final = Domain(_ORDER | {"true"}, lambda value: type(value) is datetime)
 NUMBER: Final = Domain(_ORDER | {"true"}, _is_number)

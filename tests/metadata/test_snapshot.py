@@ -117,3 +117,13 @@ def test_archived_runs_are_found_where_only_they_match(store: MetadataStore, val
         assert matching is not None
         assert matching.runs == {RUNS[0]}
         assert snapshot.matching(Term(("props", "archived"), "==", False)) is None
+
+
+def test_moments_are_found_in_a_list_of_as_many_as_every_database_takes(store: MetadataStore) -> None:
+    store.upsert_runs([RunProperties(RUNS[0], created_at=int(MOMENTS[1].timestamp() * 1e6)), RunProperties(RUNS[1])])
+    many = tuple(MOMENTS[1] + timedelta(days=days) for days in range(1_001))
+    with store.snapshot() as snapshot:
+        matching = snapshot.matching(Term(("props", "created_at"), "in", many[:500]))
+        assert matching is not None
+        assert matching.runs == {RUNS[0]}
+        assert snapshot.matching(Term(("props", "created_at"), "in", many)) is None

@@ -6,8 +6,12 @@ import json
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import pytest
+
+from aimstore.errors import QuerySyntaxError
+from aimstore.query import PythonQuery
 
 COMPILED = {
     "a power": "run.x == 9**9**9",
@@ -49,6 +53,10 @@ COMPILED = {
     "line breaks": "run.a" + "\n" * 390_000,
     "a faulty long line": "run.a == '" + "\U0001f600" * 100_000 + "' = ",
     "patterns in patterns": "run.x.matches('((((a{1000}){1000}){1000}){1000}){1000}')",
+    "comparisons in chains in chains": " < (".join([" < ".join(["run.a"] * 98)] * 4) + ")))",
+    "chains as deep as may be": "(1 < " * 45 + "run.a" + " < 2)" * 45,
+    "loops beside loops": "any(1 for " + " for ".join(f"a{n} in run.a" for n in range(5_000)) + ")",
+    "an argument given twice": "run.a == timedelta(days=1, days=2)",
     "a long pattern": "run.x.matches('" + "(a|b)*" * 50_000 + "')",
 }
 EVALUATED = [
@@ -88,6 +96,23 @@ EVALUATED = [
     "any(run.x.matches('(a+)+b$') for x in run.big)",
     "any(run.x.matches('(a|a)*b') for x in run.big)",
     "any(run.x.matches('(.*)*b' + run.x[:x % 100]) for x in run.big)",
+    "run.long.split() == ['a']",
+    "run.long.split('a') == ['a']",
+    "len(run.long.upper()) == 1 or len(run.long.lower()) == 1",
+    "len(run.wide.upper()) == 1",
+    "any(run.x.strip(run.others) == 'x' for a in run.big)",
+    "any(run.x.startswith(run.prefixes) for a in run.big)",
+    "any(max(run.prefixes) == 'x' for a in run.big)",
+    "any(min(run.x, run.x[1:]) == 'x' for a in run.big)",
+    "any(run.part in run.short for a in run.big)",
+    "any(run.short.count(run.part) == 1 for a in run.big)",
+    "any(is_defined(run.metrics['loss', {'n': -a - 1}]) for a in run.big)",
+    "any(float(run.x) == 1 for a in run.big)",
+    "datetime(run.x) == 1",
+    "len([run.table.items() for a in run.big]) == 1",
+    "any({run.x} == {run.x[:-1] + 'a'} for a in run.big)",
+    "any(run.x[1:] in run.table for a in run.big)",
+    "any(run.huge == run.huge2 and False for a in run.big)",
     *(
         "len([[" + f"{each}," * 4000 + "] for a in run.big]) == 1"
         for each in ("{}", "[]", "{1}", "{1: 1}", "[a]", "(a, a)", "{a: a}", "(1 for b in run.a)", "[b for b in run.a]")
@@ -99,11 +124,19 @@ PROGRAM = """
     from aimstore.errors import QueryRuntimeError, QuerySyntaxError
     from aimstore.query import PythonQuery, QueryLimitError, RunView
 
+    class Metric:
+        name, count, first_step, last_step, last, min, max = "loss", 1, 0, 0, 0.0, 0.0, 0.0
+        def __init__(self, n):
+            self.context = {"n": n}
+
     class Record:
-        hash, properties, metrics = "a" * 24, {}, []
+        hash, properties, metrics = "a" * 24, {}, [Metric(n) for n in range(2_000)]
         attributes = {
             "a": [1], "b": 2, "big": list(range(100_000)), "copy": list(range(100_000)), "x": "a" * 1_000_000,
             "text": "a " * 500_000, "same": "".join(["a "] * 500_000), "table": {str(n): n for n in range(10_000)},
+            "long": "a " * 30_000_000, "wide": "\u00df" * 20_000_000, "others": "b" * 1_000 + "a", "short": "a" * 2_499,
+            "part": "a" * 624 + "b" + "a" * 625, "prefixes": ["a" * 1_000 + str(n) for n in range(10_000)],
+            "huge": 1 << 10_000_000, "huge2": 1 << 10_000_000,
         }
 
     deep, deep2 = [], []
@@ -153,6 +186,21 @@ def test_every_bomb_ends_within_two_seconds_and_so_many_megabytes(bombs, must_fa
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_an_order_of_many_attributes_is_refused_before_it_is_parsed():
+    assert len(PythonQuery().order(", ".join(["run.a"] * 1_000)).names) == 1_000
+    with pytest.raises(QuerySyntaxError, match="an order may have 1,000 attributes, not 2,001"):
+        PythonQuery().order("run.a," * 2_000)
+    with pytest.raises(QuerySyntaxError, match="an order may have 400,000 characters"):
+        PythonQuery().order(f"run['{'a' * 400_000}']")
+
+
+@pytest.mark.parametrize("expression", ["1or run.a", "run.a in[1]and 1if run.b else 0x1or 2", "[1for x in run.a] == 1"])
+def test_nothing_that_python_warns_of_reaches_the_program(expression):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PythonQuery().compile(expression)
 
 
 def test_a_budget_is_not_used_up_by_earlier_evaluations(matches):

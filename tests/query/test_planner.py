@@ -208,6 +208,7 @@ NOTHING = [
     "run.active", "run.active == True", "run.duration > 1", "run.hash", "run.hash > 'x'", "run.hash == 1", "run.hash in ('x', 1)",
     "run.experiment == 1", "run.experiment < 'x'", "run.name in ('x', 1)", "run.name.x == 'x'", "run.tags == ['x']",
     "run.tags[0] == 'x'", "run.archived == 2", "run.archived < 1", "run.archived == 'x'", "run.created_at > 1",
+    "run.name == 'a\\x00'", "run.name.startswith('a\\x00b')", "run.experiment in ('a', 'a\\x00')", "'a\\x00' in run.tags",
     "run.created_at.year == 2024", "is_defined(run.name)", "is_defined(run.hash)", "is_defined(run.tags)",
     # metrics
     "run.metrics", "len(run.metrics) > 1", "run.metrics[0]", "run.metrics['x', 1, 2]", "run.metrics['x']['last'] < 1",
@@ -272,6 +273,19 @@ def test_a_long_list_is_a_hint_up_to_a_limit():
 
     assert compiled(20).exact
     assert compiled(21).hints is None
+
+
+def test_hints_that_need_lookups_are_given_up_to_a_limit():
+    def compiled(count: int, more: str = "") -> Any:
+        names = " or ".join(f"run.name == '{number}'" for number in range(count))
+        return PythonQuery(QueryLimits(hint_lookups=20)).compile(f"({names}){more}")
+
+    assert len(compiled(20).hints.hints) == 20
+    assert compiled(20).exact
+    assert (compiled(21).hints, compiled(21).exact) == (None, False)
+    assert (compiled(21, " and run.a == 1").hints, compiled(21, " and run.a == 1").exact) == (A1, False)
+    prefixes = [str(number) for number in range(21)]
+    assert PythonQuery(QueryLimits(hint_lookups=20)).compile(f"run.name.startswith({prefixes})").hints is None
 
 
 def test_computing_constants_is_bounded():

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from aimstore.errors import QuerySyntaxError
-from aimstore.query import PythonQuery
+from aimstore.query import RUN_PROPERTIES, PythonQuery
 
 
 def fault_of(expression: str, subject: str = "run") -> QuerySyntaxError:
@@ -155,16 +155,44 @@ def test_attributes_that_a_run_query_reads(expression, paths):
     [
         ("metric.name == 'a' and metric.context.subset == 'b'", {("metric", "name"), ("metric", "context", "subset")}),
         ("metric.run.archived", {("run", "archived")}),
-        ("[metric.run][0].archived", None),
-        ("any(m.run.archived for m in run.metrics)", None),
+        ("any(m.run.archived for m in run.metrics)", {("run", "metrics"), ("run", "archived")}),
+        ("any(m.run['a'].run.name for m in run.metrics)", {("run", "metrics"), ("run", "a", "run", "name")}),
+        ("run.metrics['a'].run.archived", {("run", "metrics"), ("run", "archived")}),
     ],
 )
 def test_attributes_that_a_metric_query_reads(expression, paths):
     assert PythonQuery().compile(expression, "metric").attributes == paths
-    renamed = (
-        None if paths is None else {tuple("sequence" if key == "metric" else key for key in path) for path in paths}
-    )
+    renamed = {tuple("sequence" if key == "metric" else key for key in path) for path in paths}
     assert PythonQuery().compile(expression.replace("metric.", "sequence."), "sequence").attributes == renamed
+
+
+@pytest.mark.parametrize(
+    ("expression", "archived"),
+    [
+        ("run.archived and run.run == 1", True),
+        ("run[()].archived", True),
+        ("run[() if run.a else 'b'].archived", True),
+        ("run[(), ()].archived", True),
+        ("run[()][()].archived", True),
+        ("any(m.run.archived for m in run.metrics)", True),
+        ("any(m.run[()].archived for m in run.metrics)", True),
+        ("any(r.archived for r in [m.run for m in run.metrics])", True),
+        ("[run[()]][0].archived", True),
+        ("run.run.archived", False),
+        ("run['archived'] == 1", False),
+        ("run.a.archived", False),
+        ("[m.run for m in run.metrics][0].name == 'a'", False),
+        ("any(m.run.active for m in run.metrics)", False),
+    ],
+)
+def test_a_query_that_mentions_what_is_archived_reads_it(expression, archived):
+    read = PythonQuery().compile(expression).attributes
+    assert (("run", "archived") in read) == archived
+
+
+def test_a_run_that_is_a_value_may_be_read_anywhere():
+    read = PythonQuery().compile("[metric.run][0].name == 'a'", "metric").attributes
+    assert read == {("run",)} | {("run", name) for name in RUN_PROPERTIES - {"archived"}}
 
 
 def test_importing_the_views_loads_no_heavy_library():
