@@ -13,8 +13,8 @@ import pytest
 
 from aimstore.bench.charts import Chart, charts
 from aimstore.bench.drawing import COLOURS, colour, draw_chart, marker_index, svgs, write_pngs
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.page import page
-from aimstore.bench.report import Outcome, Report
 from aimstore.bench.workload import Better, Figure
 
 Make = Callable[..., Report]
@@ -231,7 +231,7 @@ def test_hostile_names_are_escaped_wherever_they_stand() -> None:
     environment = {"processor": HOSTILE, "time": HOSTILE, "filesystems": [HOSTILE], "versions": {HOSTILE: HOSTILE}}
     settings = {"options": {HOSTILE: {HOSTILE: HOSTILE}}, "warmup": HOSTILE}
     rest: Any = {"notes": [HOSTILE], "facts": [["", HOSTILE], [HOSTILE, HOSTILE]], "about": {HOSTILE: HOSTILE}}
-    plain = Outcome("w", "x", "x", figures, samples=dict.fromkeys("ab", [{"ms": 1.0, "p50": 1.0}, {"ms": 2.0}]))
+    plain = Outcome("w", "x", "x", figures, samples={key: [{"ms": 1.0, "p50": 1.0}, {"ms": 2.0}] for key in "ab"})
     text = page(Report("engines", [HOSTILE, "b"], environment, settings, outcomes, **rest))
     assert "<script" not in text
     assert "{{ 7 * 7 }}" in text

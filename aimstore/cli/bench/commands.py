@@ -106,7 +106,7 @@ def run(
 ) -> None:
     """Measure storage engines."""
     from aimstore.bench import engines
-    from aimstore.bench.report import Report
+    from aimstore.bench.outcomes import Report
 
     manager = plugins()
     given = engine_options(options)
@@ -133,7 +133,7 @@ def compare(before: Path, after: Path, with_noise: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from aimstore.bench.changes import changes, changes_table, differences
-    from aimstore.bench.report import read
+    from aimstore.bench.outcomes import read
 
     old, new = read(before), read(after)
     found = changes(old, new)
@@ -194,9 +194,9 @@ def peers(
     Each tool has a virtual environment of its own, made on first use. A tool that cannot be installed is left out, with a
     message.
     """
+    from aimstore.bench.outcomes import Report
     from aimstore.bench.peers.contestants import contestants_of
     from aimstore.bench.peers.rows import NOTES, facts, peer_plans
-    from aimstore.bench.report import Report
 
     plans = peer_plans(rows or (), quick=effort.quick, repeat=effort.repeat)
     contestants, versions, missing = contestants_of(names or (), venvs, aim_python, say)

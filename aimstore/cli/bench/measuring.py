@@ -20,7 +20,7 @@ from aimstore.errors import ConfigError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from aimstore.bench.report import Report
+    from aimstore.bench.outcomes import Report
     from aimstore.bench.runner import Contestant, Plan, Schedule
 
 REPETITIONS: Final = 5
