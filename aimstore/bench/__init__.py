@@ -3,7 +3,7 @@
     workload.py    the contract of a workload; those of aimstore are in `workloads/`, plug-ins add theirs by a hook
     worker.py      the fresh process of one repetition, and what is measured of it from within
     runner.py      the order of repetitions, failures and interruptions
-    report.py      results: samples, medians, quartiles, ratios; to JSON and back
+    outcomes.py    results: samples, medians, quartiles, ratios; to JSON and back
     tables.py      the tables of results, printed by `terminal.py`, and shown by `page.py` beside charts
     charts.py      the charts of results, drawn by `drawing.py`
     changes.py     the differences between two results

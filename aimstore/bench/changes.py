@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aimstore.bench.formatting import format_label, format_ratio, format_spread
-from aimstore.bench.report import Outcome, Report
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.statistics import Spread, Verdict, verdict
 from aimstore.bench.workload import Better, Figure
 
@@ -113,8 +113,10 @@ def changes_table(found: Sequence[Change], *, with_noise: bool = False) -> Rende
         if with_noise or each.verdict != "within noise":
             table.add_row(*map(Text, _cells(each)), Text(each.verdict, style=_STYLES.get(each.verdict, "dim")))
     counts = Counter(each.verdict for each in found)
-    line = Text(", ".join(f"{counts[verdict]} {verdict}" for verdict in _COUNTED))
-    return Group(table, line) if table.row_count else line
+    line = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _COUNTED)
+    if few := counts["too few samples"]:
+        line += f"; {few} with fewer than three samples, which tell nothing"
+    return Group(table, Text(line)) if table.row_count else Text(line)
 
 
 _COUNTED: Final = ("better", "worse", "within noise")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from aimstore.bench.report import Outcome, Report
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.statistics import Spread
 from aimstore.bench.tables import repetitions
 from aimstore.bench.workload import Better, Figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aimstore.bench.charts import Chart, Comparison, Lines, Panel, charts, is_single
 from aimstore.bench.formatting import format_number
-from aimstore.bench.report import Report
+from aimstore.bench.outcomes import Report
 from aimstore.bench.statistics import Spread
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from aimstore.abc import Capability
+from aimstore.bench.outcomes import with_process_figures
 from aimstore.bench.processes import answer_of
 from aimstore.bench.replay import REPLAY, Replay
-from aimstore.bench.report import with_process_figures
 from aimstore.bench.runner import Plan
 from aimstore.bench.shape import read_shape
 from aimstore.bench.sizes import sizes_of

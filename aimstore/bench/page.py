@@ -9,7 +9,7 @@ from typing import Final
 from aimstore.bench.charts import Chart, Panel, charts
 from aimstore.bench.drawing import MARKER_SIGNS, colour, marker_index, svgs
 from aimstore.bench.environment import summary
-from aimstore.bench.report import Report
+from aimstore.bench.outcomes import Report
 from aimstore.bench.tables import CaseTable, case_tables, failures, omissions, repetitions
 from aimstore.errors import PluginError
 

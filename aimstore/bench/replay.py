@@ -27,11 +27,7 @@ _DISTINCT_VALUES: Final = 10_007
 
 class Replay(Workload):
     """`write`: every run of the shape is made, tracked step by step as a training loop would, and finalized before the next one.
-    `read`: a fresh process reads every sequence of some of these runs, and queries all runs.
-
-    Args:
-        shape: what is replayed; in the process that measures it comes with the job.
-    """
+    `read`: a fresh process reads every sequence of some of these runs, and queries all runs."""
 
     name = "replay"
     figures = (
@@ -46,7 +42,7 @@ class Replay(Workload):
     cost = ("bytes_per_unit", "stored_mb", "amplification", "cpu_s", "peak_mb")
 
     def __init__(self, shape: Shape | None = None) -> None:
-        self._shape = shape
+        self._shape = shape  # of the cases, which hand it to the measuring process as a size
 
     def cases(self, sizes: Mapping[str, Any]) -> Sequence[Case]:
         hidden = {"_shape": asdict(self._shape or Shape())}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.processes import FailedError
-from aimstore.bench.report import Outcome, Report
 from aimstore.bench.sizes import size_of
 from aimstore.bench.workload import Case, Figure
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aimstore.bench.formatting import MISSING, format_label, format_number, format_quartiles, format_ratio
-from aimstore.bench.report import Outcome, Report
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.statistics import Verdict, verdict
 from aimstore.bench.workload import Better, Figure
 

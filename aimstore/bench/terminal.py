@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aimstore.bench.environment import summary
-from aimstore.bench.report import Report
+from aimstore.bench.outcomes import Report
 from aimstore.bench.tables import CaseTable, Cell, Row, case_tables, failures, omissions, repetitions
 
 MOST_BESIDE: Final = 2

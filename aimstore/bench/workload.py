@@ -127,7 +127,7 @@ class Workload(ABC):
         persistent: whether a process reads what an earlier one has written.
         multi_process: whether a process reads what another one is writing.
         repo: the repository that `setup` opened.
-        cost: keys of the figures of the process that are shown after `figures`; see `aimstore.bench.report.PROCESS_FIGURES`.
+        cost: keys of the figures of the process that are shown after `figures`; see `aimstore.bench.outcomes.PROCESS_FIGURES`.
     """
 
     name: ClassVar[str]

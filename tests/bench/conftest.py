@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.processes import FailedError
-from aimstore.bench.report import Outcome, Report
 from aimstore.bench.runner import Plan
 from aimstore.bench.workload import Better, Case, Figure
 from aimstore.cli import main

@@ -13,8 +13,8 @@ import pytest
 
 from aimstore.bench.charts import Chart, charts
 from aimstore.bench.drawing import COLOURS, colour, draw_chart, marker_index, svgs, write_pngs
+from aimstore.bench.outcomes import Outcome, Report
 from aimstore.bench.page import page
-from aimstore.bench.report import Outcome, Report
 from aimstore.bench.workload import Better, Figure
 
 Make = Callable[..., Report]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from aimstore.bench.outcomes import Outcome, Report, from_json
 from aimstore.bench.page import LIBRARIES
-from aimstore.bench.report import Outcome, Report, from_json
 from aimstore.bench.terminal import report_tables
 from aimstore.bench.workload import Figure
 from aimstore.cli.bench.outputs import write_text

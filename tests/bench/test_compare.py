@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aimstore.bench.changes import changes, differences
-from aimstore.bench.report import Report, to_json
+from aimstore.bench.outcomes import Report, to_json
 from aimstore.bench.workload import Figure
 
 Make = Callable[..., Report]
@@ -74,6 +74,13 @@ def test_the_command_shows_what_changed_and_counts_the_rest(invoke: Any, make_re
 
     content = json.loads(invoke("compare", old, new, "--json").stdout)
     assert [each["verdict"] for each in content["changes"]] == ["better", "within noise"]
+
+
+def test_the_command_counts_what_has_too_few_samples(invoke: Any, make_report: Make, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(to_json(make_report(rocksdb=[10.0])))
+    shown = invoke("compare", path, path).stdout
+    assert "0 better, 0 worse, 0 within noise; 1 with fewer than three samples, which tell nothing" in shown
 
 
 def test_a_file_that_is_no_result_is_a_mistake(invoke: Any, tmp_path: Path) -> None:

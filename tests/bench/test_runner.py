@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aimstore.bench.report import Report
+from aimstore.bench.outcomes import Report
 from aimstore.bench.runner import Plan, Schedule, run
 
 MakePlan = Callable[..., Plan]

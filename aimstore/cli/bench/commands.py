@@ -10,13 +10,13 @@ import click
 from aimstore.cli.bench.measuring import Effort, environment_of, measure
 from aimstore.cli.bench.options import (
     EXISTING_FILE,
-    FILE,
+    EXISTING_FOLDER,
     FOLDER,
-    comma_separated,
+    NAMES,
+    WRITABLE_FILE,
+    KeyValue,
     engine_options,
-    key_values,
     measuring_options,
-    writable_file,
 )
 from aimstore.cli.bench.outputs import STDOUT, Outputs, print_wide, write_text
 from aimstore.cli.options import example, json_option, open_repo, repo_option, traceback_option
@@ -77,41 +77,28 @@ def bench() -> None:
 @bench.command(DEFAULT_COMMAND, hidden=True, epilog=example("aimstore bench run track"))
 @click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")
 @click.option(
-    "--backends",
-    metavar="A,B,…",
-    callback=comma_separated,
-    help="Engines; the others are compared with the first (default: all that persist).",
+    "--backends", type=NAMES, help="Engines; the others are compared with the first (default: all that persist)."
 )
 @click.option(
-    "--option",
-    "options",
-    multiple=True,
-    metavar="ENGINE.KEY=VALUE",
-    callback=key_values,
-    help="Option of an engine; repeatable.",
+    "--option", "options", type=KeyValue("ENGINE.KEY=VALUE"), multiple=True, help="Option of an engine; repeatable."
 )
 @click.option(
     "--size",
     "sizes",
+    type=KeyValue("[WORKLOAD.]KEY=VALUE"),
     multiple=True,
-    metavar="[WORKLOAD.]KEY=VALUE",
-    callback=key_values,
     help="Size of the workloads, such as 500, 10k or 10,100,1k; repeatable.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed for all random data.")
+@click.option("--seed", default=1, show_default=True, help="Seed for all random data.")
 @click.option(
-    "--workload",
-    "shape",
-    type=EXISTING_FILE,
-    metavar="FILE",
-    help="Replay the shape that `aimstore bench record` wrote to FILE.",
+    "--workload", "shape", type=EXISTING_FILE, help="Replay the shape that `aimstore bench record` wrote to FILE."
 )
 @measuring_options
 def run(
     workloads: tuple[str, ...],
-    backends: list[str],
-    options: dict[str, str],
-    sizes: dict[str, str],
+    backends: list[str] | None,
+    options: tuple[tuple[str, str], ...],
+    sizes: tuple[tuple[str, str], ...],
     seed: int,
     shape: Path | None,
     effort: Effort,
@@ -119,13 +106,13 @@ def run(
 ) -> None:
     """Measure storage engines."""
     from aimstore.bench import engines
-    from aimstore.bench.report import Report
+    from aimstore.bench.outcomes import Report
 
     manager = plugins()
     given = engine_options(options)
     contestants = engines.engines(manager, backends or engines.installed(manager), given, seed)
     names = list(dict.fromkeys(workloads)) or ([] if shape else list(manager.bench_workloads()))
-    plans = engines.plans(manager, names, sizes, shape, quick=effort.quick)
+    plans = engines.plans(manager, names, dict(sizes), shape, quick=effort.quick)
     schedule = effort.schedule()
     settings = {**effort.settings(schedule), "seed": seed, "options": given}
     report = Report("engines", [engine.name for engine in contestants], environment_of(schedule), settings)
@@ -146,7 +133,7 @@ def compare(before: Path, after: Path, with_noise: bool, as_json: bool) -> None:
     from dataclasses import asdict
 
     from aimstore.bench.changes import changes, changes_table, differences
-    from aimstore.bench.report import read
+    from aimstore.bench.outcomes import read
 
     old, new = read(before), read(after)
     found = changes(old, new)
@@ -160,15 +147,7 @@ def compare(before: Path, after: Path, with_noise: bool, as_json: bool) -> None:
 
 @bench.command(epilog=example("aimstore bench record -o shape.json", "aimstore bench --workload shape.json"))
 @repo_option
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    metavar="FILE",
-    required=True,
-    callback=writable_file,
-    help="Write the shape to FILE; - for stdout.",
-)
+@click.option("-o", "--output", type=WRITABLE_FILE, required=True, help="Write the shape to FILE; - for stdout.")
 @traceback_option
 def record(repo: str | None, output: Path) -> None:
     """Record the shape of a repository.
@@ -193,33 +172,17 @@ def record(repo: str | None, output: Path) -> None:
 @bench.command(
     epilog=example("aimstore bench peers --rows track,read", "aimstore bench peers --peers aim --html peers.html")
 )
+@click.option("--peers", "names", type=NAMES, help="aim, tensorboardx, trackio, wandb, mlflow, or none (default: all).")
+@click.option("--rows", type=NAMES, help="Rows of the table (default: all).")
 @click.option(
-    "--peers",
-    "names",
-    metavar="A,B,…",
-    callback=comma_separated,
-    help="aim, tensorboardx, trackio, wandb, mlflow, or none (default: all).",
+    "--venvs", type=FOLDER, help="Folder for the environments of the tools (default ~/.cache/aimstore/bench)."
 )
-@click.option("--rows", metavar="A,B,…", callback=comma_separated, help="Rows of the table (default: all).")
-@click.option(
-    "--venvs",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Folder for the environments of the tools (default ~/.cache/aimstore/bench).",
-)
-@click.option(
-    "--aim-python", type=EXISTING_FILE, metavar="FILE", help="A Python that has Aim, for which nothing is installed."
-)
-@click.option(
-    "--tmpfs",
-    type=FOLDER,
-    metavar="DIR",
-    help="A folder in memory, for the row on tmpfs (default /dev/shm).",
-)
+@click.option("--aim-python", type=EXISTING_FILE, help="A Python that has Aim, for which nothing is installed.")
+@click.option("--tmpfs", type=EXISTING_FOLDER, help="A folder in memory, for the row on tmpfs (default /dev/shm).")
 @measuring_options
 def peers(
-    names: list[str],
-    rows: list[str],
+    names: list[str] | None,
+    rows: list[str] | None,
     venvs: Path | None,
     aim_python: Path | None,
     tmpfs: Path | None,
@@ -231,12 +194,12 @@ def peers(
     Each tool has a virtual environment of its own, made on first use. A tool that cannot be installed is left out, with a
     message.
     """
+    from aimstore.bench.outcomes import Report
     from aimstore.bench.peers.contestants import contestants_of
     from aimstore.bench.peers.rows import NOTES, facts, peer_plans
-    from aimstore.bench.report import Report
 
-    plans = peer_plans(rows, quick=effort.quick, repeat=effort.repeat)
-    contestants, versions, missing = contestants_of(names, venvs, aim_python, say)
+    plans = peer_plans(rows or (), quick=effort.quick, repeat=effort.repeat)
+    contestants, versions, missing = contestants_of(names or (), venvs, aim_python, say)
     schedule = effort.schedule(tmpfs=tmpfs or MEMORY_FOLDER, warmup=0)
     settings = {**effort.settings(schedule), "peers": versions, "left_out": missing}
     measured = [contestant.name for contestant in contestants]

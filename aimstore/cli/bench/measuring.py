@@ -20,7 +20,7 @@ from aimstore.errors import ConfigError
 if TYPE_CHECKING:
     from types import FrameType
 
-    from aimstore.bench.report import Report
+    from aimstore.bench.outcomes import Report
     from aimstore.bench.runner import Contestant, Plan, Schedule
 
 REPETITIONS: Final = 5
@@ -99,7 +99,8 @@ def _stopped_by_signals() -> Iterator[None]:
         os.write(2, STOPPING)  # a handler may interrupt a print, which would not be entered again
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

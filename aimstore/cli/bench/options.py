@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final
@@ -13,48 +13,57 @@ from aimstore.cli.bench.measuring import Effort
 from aimstore.cli.bench.outputs import STDOUT, Outputs
 from aimstore.cli.options import traceback_option
 
-FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
+
+class _Names(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """Different names, separated by commas."""
+
+    name = "A,B,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        found = list(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
+        if not found:
+            self.fail(f"{value!r} names none", param, ctx)
+        return found
+
+
+class KeyValue(click.ParamType):  # type: ignore[type-arg]
+    """A pair of texts; `name` is its form."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        key, _, text = value.partition("=")
+        if not key.strip() or not text.strip():
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return key.strip(), text.strip()
+
+
+class _WritableFile(click.Path):
+    """A path that a file can have, or stdout: after hours of measuring is too late to find out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(value)
+        if path != STDOUT and not path.absolute().parent.is_dir():
+            self.fail(f"there is no folder {path.parent} to write {path.name} into", param, ctx)
+        if path.is_dir():
+            self.fail(f"{path} is a folder", param, ctx)
+        return path
+
+
+NAMES: Final = _Names()
+WRITABLE_FILE: Final = _WritableFile(dir_okay=False)
 EXISTING_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
-FILE: Final = click.Path(path_type=Path)
+EXISTING_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 
-def comma_separated(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str]:
-    """The different names in `A,B,…`; none where the option is not given."""
-    if value is None:
-        return []
-    found = list(dict.fromkeys(filter(None, map(str.strip, value.split(",")))))
-    if not found:
-        raise click.BadParameter(f"{value!r} names none")
-    return found
-
-
-def key_values(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """The texts by their keys, of a repeated KEY=VALUE."""
-    found = {}
-    for text in values:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip():
-            raise click.BadParameter(f"{text!r} is not {parameter.metavar}")
-        found[key.strip()] = value.strip()
-    return found
-
-
-def writable_file(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    """A path that a file can have, for after hours of measuring is too late to find out."""
-    if value is not None and value != STDOUT:
-        if not value.absolute().parent.is_dir():
-            raise click.BadParameter(f"there is no folder {value.parent} to write {value.name} into")
-        if value.is_dir():
-            raise click.BadParameter(f"{value} is a folder")
-    return value
-
-
-def engine_options(options: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The options by engine, of texts by ENGINE.KEY."""
+def engine_options(options: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """The options by engine, of pairs ENGINE.KEY and VALUE."""
     from aimstore.config import parse_value
 
     found: dict[str, dict[str, Any]] = {}
-    for name, text in options.items():
+    for name, text in options:
         engine, dot, key = name.partition(".")
         if not dot or not key:
             raise click.BadParameter(
@@ -74,25 +83,11 @@ _MEASURING: Final = (
     ),
     click.option("--quick", is_flag=True, help="Small sizes, for a look that is not to be quoted."),
     click.option(
-        "--dir", "folder", type=FOLDER, metavar="DIR", help="Folder for the repositories (default: temporary folder)."
+        "--dir", "folder", type=EXISTING_FOLDER, help="Folder for the repositories (default: temporary folder)."
     ),
-    click.option(
-        "--json",
-        "json_file",
-        type=FILE,
-        metavar="FILE",
-        callback=writable_file,
-        help="Write every sample and the environment to FILE; - for stdout.",
-    ),
-    click.option(
-        "--html", type=FILE, metavar="FILE", callback=writable_file, help="Write a page with tables and charts to FILE."
-    ),
-    click.option(
-        "--png",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Write the charts into DIR as PNG files.",
-    ),
+    click.option("--json", type=WRITABLE_FILE, help="Write every sample and the environment to FILE; - for stdout."),
+    click.option("--html", type=WRITABLE_FILE, help="Write a page with tables and charts to FILE."),
+    click.option("--png", type=FOLDER, help="Write the charts into DIRECTORY as PNG files."),
     traceback_option,
 )
 
@@ -107,12 +102,12 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., None]:
         repeat: int | None,
         warmup: int | None,
         folder: Path | None,
-        json_file: Path | None,
+        json: Path | None,
         html: Path | None,
         png: Path | None,
         **rest: Any,
     ) -> None:
-        outputs = Outputs(json_file, html, png)
+        outputs = Outputs(json, html, png)
         outputs.check()
         command(effort=Effort(quick, repeat, warmup, folder), outputs=outputs, **rest)
 

@@ -19,7 +19,7 @@ from aimstore.errors import StorageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from aimstore.bench.report import Report
+    from aimstore.bench.outcomes import Report
 
 STDOUT: Final = Path("-")
 
@@ -50,7 +50,7 @@ class Outputs:
 
     def write(self, report: Report) -> list[OSError]:
         """Write all of it, and an interrupted report in any case. The errors, of which the user has been told."""
-        from aimstore.bench.report import to_json
+        from aimstore.bench.outcomes import to_json
 
         errors = [] if self.json == STDOUT else [_attempt(lambda: _print_report(report))]
         target = self.json or (_unused_name("aimstore-bench-interrupted") if report.interrupted else None)

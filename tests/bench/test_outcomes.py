@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aimstore.bench import environment
-from aimstore.bench.report import Outcome, Report, from_json, read, to_json
+from aimstore.bench.outcomes import Outcome, Report, from_json, read, to_json
 from aimstore.bench.workload import Figure
 from aimstore.errors import ConfigError
 
