@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, NoReturn, cast
 from aimstore.abc.query import Subject
 from aimstore.query import tree
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
+from aimstore.query.kinds import kind_of, misfit
 from aimstore.query.limits import QueryLimits
 from aimstore.query.patterns import PatternError, check_pattern
-from aimstore.query.remedies import unknown_attribute, unknown_method, unknown_name
+from aimstore.query.remedies import no_methods, unknown_attribute, unknown_link, unknown_method, unknown_name
 from aimstore.query.syntax import COMPARISONS, OPERATIONS, SIGNS, fault, fault_between, mark_of
-from aimstore.query.tree import Node
+from aimstore.query.tree import Comparison, Node
 from aimstore.query.views import CLOSED, SUBJECTS
 
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {
@@ -50,7 +51,7 @@ def build_tree(syntax: ast.Expression, expression: str, subject: Subject, limits
     """The tree of a query, or of an attribute in an order.
 
     Args:
-        syntax: what `parse` gives.
+        syntax: what `parse` gives. A date as a string beside `run.created_at` becomes a call of `datetime` in it.
         expression: the text that faults are shown in.
         subject: what the query selects.
         limits: what the query may cost.
@@ -154,7 +155,27 @@ class _Builder:
                 reason = '"is" compares with None, True or False only'
                 raise fault_between(reason, self._expression, left, right, "is", 'use "=="')
         operators = tuple(COMPARISONS[type(operator)] for operator in node.ops)
-        return tree.Compare(mark_of(node), operators, self._each(operands))
+        found = self._each(operands)
+        for number, symbol in enumerate(operators):
+            self._check_kinds(found[number], symbol, found[number + 1])
+        beside_dates = {
+            beside for at, each in enumerate(found) if kind_of(each) == "moment" for beside in (at - 1, at + 1)
+        }
+        if beside_dates:
+            node.left, *node.comparators = (
+                _with_dates(each) if number in beside_dates else each for number, each in enumerate(operands)
+            )
+            found = self._each((node.left, *node.comparators))
+        return tree.Compare(mark_of(node), operators, found)
+
+    def _check_kinds(self, left: Node, operator: Comparison, right: Node) -> None:
+        """Refuse a comparison that can never be true."""
+        for path, other in ((left, right), (right, left)):
+            kind = kind_of(path)
+            others = other.elements if isinstance(other, tree.Display) and operator in ("in", "not in") else (other,)
+            for each in others if kind is not None else ():
+                if kind is not None and (remedy := misfit(kind, operator, each)):
+                    raise fault(remedy[0], self._expression, each.at, remedy[1])
 
     def _build_ifexp(self, node: ast.IfExp) -> Node:
         test, chosen, otherwise = self._each((node.test, node.body, node.orelse))
@@ -178,12 +199,14 @@ class _Builder:
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         if owner in CLOSED and owner in self._subjects:
             if name not in CLOSED[owner]:
-                self._refuse(node, *unknown_attribute(name, owner))
+                self._refuse(node, *unknown_attribute(name, owner, owner))
             if name == "run":
                 return tree.Path(mark_of(node), "run", ())
         above = self._owner(node.value)
         if name in _INSPECTION or name.endswith("__roles__"):
             self._refuse(node, f"{name!r} is a restricted name", _read_with_index(name))
+        if isinstance(above, tree.Path) and above.subject == "run" and (remedy := unknown_link(above.links, name)):
+            self._refuse(node, *remedy)
         return self._linked(node, above, tree.Field(name))
 
     def _check_attribute_name(self, node: ast.Attribute) -> None:
@@ -242,6 +265,8 @@ class _Builder:
         if method.attr == "matches":
             self._check_pattern(node)
         owner = self._owner(method.value)
+        if remedy := no_methods(owner):
+            self._refuse(method, *remedy)
         self._keywords(node, frozenset())
         return tree.MethodCall(mark_of(node), owner, method.attr, self._each(node.args))
 
@@ -303,6 +328,16 @@ class _Builder:
 
 def _read_with_index(name: str) -> str:
     return f"a parameter of that name is read with an index: [{name!r}]"
+
+
+def _with_dates(node: ast.expr) -> ast.expr:
+    """A date in ISO 8601, or a list of dates, as `datetime` makes of it."""
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        node.elts = list(map(_with_dates, node.elts))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        call = ast.Call(ast.Name("datetime", ast.Load()), [node], [])
+        return ast.fix_missing_locations(ast.copy_location(call, node))
+    return node
 
 
 def _is_singleton(node: ast.expr) -> bool:
