@@ -15,7 +15,7 @@ from aimstore.query.patterns import PatternError, check_pattern
 from aimstore.query.remedies import no_methods, unknown_attribute, unknown_link, unknown_method, unknown_name
 from aimstore.query.syntax import COMPARISONS, OPERATIONS, SIGNS, fault, fault_between, mark_of
 from aimstore.query.tree import Comparison, Node
-from aimstore.query.views import CLOSED, SUBJECTS
+from aimstore.query.views import CLOSED, METRIC_PROPERTIES, SUBJECTS
 
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {
     ast.BitAnd: ("&", 'use "and"'),
@@ -82,6 +82,7 @@ class _Builder:
         self._subjects = frozenset(SUBJECTS[subject])
         self._limits = limits
         self._variables: list[str] = []
+        self._metrics: list[str] = []  # those of the variables that stand for metrics
 
     def build(self, node: ast.AST) -> Node:
         handler = getattr(self, f"_build_{type(node).__name__.lower()}", None)
@@ -202,6 +203,8 @@ class _Builder:
                 self._refuse(node, *unknown_attribute(name, owner, owner))
             if name == "run":
                 return tree.Path(mark_of(node), "run", ())
+        if owner in self._metrics and name not in METRIC_PROPERTIES:
+            self._refuse(node, *unknown_attribute(name, "metric", owner))
         above = self._owner(node.value)
         if name in _INSPECTION or name.endswith("__roles__"):
             self._refuse(node, f"{name!r} is a restricted name", _read_with_index(name))
@@ -302,10 +305,10 @@ class _Builder:
         return self._loop(node)
 
     def _loop(self, node: ast.ListComp | ast.GeneratorExp) -> Node:
-        outside = len(self._variables)
+        outside, metrics = list(self._variables), list(self._metrics)
         clauses = tuple(map(self._clause, node.generators))
         element = self.build(node.elt)
-        del self._variables[outside:]
+        self._variables, self._metrics = outside, metrics
         return tree.Loop(mark_of(node), element, clauses)
 
     def _clause(self, node: ast.comprehension) -> tree.Clause:
@@ -315,6 +318,9 @@ class _Builder:
         targets = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         variables = tuple(map(self._variable, targets))
         self._variables += variables
+        self._metrics = [name for name in self._metrics if name not in variables]
+        if kind_of(iterable) == "metrics" and isinstance(node.target, ast.Name):
+            self._metrics += variables
         return tree.Clause(variables, iterable, self._each(node.ifs))
 
     def _variable(self, node: ast.expr) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from aimstore.query.tree import Comparison, Constant, Field, Index, Node, Path
 
-Kind: TypeAlias = Literal["moment", "labels", "metric"]
+Kind: TypeAlias = Literal["moment", "labels", "metrics", "metric"]
 Remedy: TypeAlias = tuple[str, str]
 """Why a query is refused, and what to write instead."""
 
@@ -22,6 +22,8 @@ def kind_of(node: Node) -> Kind | None:
             return "moment"
         case Path(subject="run", links=(Field("tags"),)):
             return "labels"
+        case Path(subject="run", links=(Field("metrics"),)):
+            return "metrics"
         case Path(subject="run", links=(Field("metrics"), Index())):
             return "metric"
     return None

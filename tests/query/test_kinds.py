@@ -27,6 +27,7 @@ MAY = datetime(2024, 5, 1, tzinfo=UTC)
         ("run.metrics.loss.last < 1", 13, "run.metrics has no attribute 'loss'", "write run.metrics['loss']"),
         ("run.metrics['loss'].lst < 1", 21, "a metric has no attribute 'lst'", "run.metrics[…].last"),
         ("run.metrics['loss'].nonsense", 21, "a metric has no attribute 'nonsense'", "it has context, count"),
+        ("any(m.lst > 1 for m in run.metrics)", 7, "a metric has no attribute 'lst'", "did you mean m.last?"),
         ("run.end_time > 1", 5, "a run has no property 'end_time'", "did you mean run.finalized_at?"),
         ("run.creation_time > 1", 5, "a run has no property 'creation_time'", "['creation_time']"),
         ("run.get('lr') == 1", 5, "run has no methods", "run['name']"),
@@ -61,6 +62,8 @@ def test_it_is_refused_of_the_run_of_a_metric_too(subject: Any) -> None:
         "run.metrics['loss'].context.nonsense == 1 and run.metrics['loss'].run.nonsense == 1",
         "run.a.get('lr') == 1 and run.a.end_time == 1",
         "run.created_at == None and run.created_at > run.a",
+        "any(m.lst > 1 for x in run.metrics for m in x.context.values()) and any(m.lst for m in run.a)",
+        "any(any(m.lst for m in m.context.values()) and m.last for m in run.metrics)",
         "run.name == 1 or run.experiment < 2",
     ],
 )
