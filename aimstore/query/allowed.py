@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final, Literal, NoReturn, cast
 
 from aimstore.abc.query import Subject
@@ -156,18 +157,14 @@ class _Builder:
                 reason = '"is" compares with None, True or False only'
                 raise fault_between(reason, self._expression, left, right, "is", 'use "=="')
         operators = tuple(COMPARISONS[type(operator)] for operator in node.ops)
-        found = self._each(operands)
+        found = list(self._each(operands))
         for number, symbol in enumerate(operators):
             self._check_kinds(found[number], symbol, found[number + 1])
-        beside_dates = {
-            beside for at, each in enumerate(found) if kind_of(each) == "moment" for beside in (at - 1, at + 1)
-        }
-        if beside_dates:
-            node.left, *node.comparators = (
-                _with_dates(each) if number in beside_dates else each for number, each in enumerate(operands)
-            )
-            found = self._each((node.left, *node.comparators))
-        return tree.Compare(mark_of(node), operators, found)
+        moments = [number for number, each in enumerate(found) if kind_of(each) == "moment"]
+        for number in {beside for moment in moments for beside in (moment - 1, moment + 1)} & {*range(len(found))}:
+            operands[number], found[number] = _with_dates(operands[number], found[number])
+        node.left, *node.comparators = operands
+        return tree.Compare(mark_of(node), operators, tuple(found))
 
     def _check_kinds(self, left: Node, operator: Comparison, right: Node) -> None:
         """Refuse a comparison that can never be true."""
@@ -336,14 +333,20 @@ def _read_with_index(name: str) -> str:
     return f"a parameter of that name is read with an index: [{name!r}]"
 
 
-def _with_dates(node: ast.expr) -> ast.expr:
-    """A date in ISO 8601, or a list of dates, as `datetime` makes of it."""
-    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        node.elts = list(map(_with_dates, node.elts))
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        call = ast.Call(ast.Name("datetime", ast.Load()), [node], [])
-        return ast.fix_missing_locations(ast.copy_location(call, node))
-    return node
+def _with_dates(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
+    """A date as a string, or a collection of these, as `datetime` makes of it; other operands as they are."""
+    if isinstance(built, tree.Display) and isinstance(written, (ast.List, ast.Tuple, ast.Set)):
+        pairs = [_as_date(*pair) for pair in zip(written.elts, built.elements, strict=True)]
+        written.elts = [element for element, _ in pairs]
+        return written, replace(built, elements=tuple(element for _, element in pairs))
+    return _as_date(written, built)
+
+
+def _as_date(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
+    if not isinstance(built, tree.Constant) or not isinstance(built.value, str):
+        return written, built
+    call = ast.Call(ast.Name("datetime", ast.Load()), [written], [])
+    return ast.fix_missing_locations(ast.copy_location(call, written)), tree.Call(built.at, "datetime", (built,))
 
 
 def _is_singleton(node: ast.expr) -> bool:
