@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final, Literal, NoReturn, cast
 
 from aimstore.abc.query import Subject
 from aimstore.query import tree
 from aimstore.query.functions import CONSUMERS, FUNCTIONS, KEYWORDS, METHODS
+from aimstore.query.kinds import kind_of, misfit
 from aimstore.query.limits import QueryLimits
 from aimstore.query.patterns import PatternError, check_pattern
-from aimstore.query.remedies import unknown_attribute, unknown_method, unknown_name
+from aimstore.query.remedies import no_methods, unknown_attribute, unknown_link, unknown_method, unknown_name
 from aimstore.query.syntax import COMPARISONS, OPERATIONS, SIGNS, fault, fault_between, mark_of
-from aimstore.query.tree import Node
-from aimstore.query.views import CLOSED, SUBJECTS
+from aimstore.query.tree import Comparison, Node
+from aimstore.query.views import CLOSED, METRIC_PROPERTIES, SUBJECTS
 
 _REFUSED_OPERATORS: Final[dict[type[ast.operator], tuple[str, str]]] = {
     ast.BitAnd: ("&", 'use "and"'),
@@ -50,7 +52,7 @@ def build_tree(syntax: ast.Expression, expression: str, subject: Subject, limits
     """The tree of a query, or of an attribute in an order.
 
     Args:
-        syntax: what `parse` gives.
+        syntax: what `parse` gives. A date as a string beside `run.created_at` becomes a call of `datetime` in it.
         expression: the text that faults are shown in.
         subject: what the query selects.
         limits: what the query may cost.
@@ -81,6 +83,7 @@ class _Builder:
         self._subjects = frozenset(SUBJECTS[subject])
         self._limits = limits
         self._variables: list[str] = []
+        self._metrics: list[str] = []  # those of the variables that stand for metrics
 
     def build(self, node: ast.AST) -> Node:
         handler = getattr(self, f"_build_{type(node).__name__.lower()}", None)
@@ -154,7 +157,23 @@ class _Builder:
                 reason = '"is" compares with None, True or False only'
                 raise fault_between(reason, self._expression, left, right, "is", 'use "=="')
         operators = tuple(COMPARISONS[type(operator)] for operator in node.ops)
-        return tree.Compare(mark_of(node), operators, self._each(operands))
+        found = list(self._each(operands))
+        for number, symbol in enumerate(operators):
+            self._check_kinds(found[number], symbol, found[number + 1])
+        moments = [number for number, each in enumerate(found) if kind_of(each) == "moment"]
+        for number in {beside for moment in moments for beside in (moment - 1, moment + 1)} & {*range(len(found))}:
+            operands[number], found[number] = _with_dates(operands[number], found[number])
+        node.left, *node.comparators = operands
+        return tree.Compare(mark_of(node), operators, tuple(found))
+
+    def _check_kinds(self, left: Node, operator: Comparison, right: Node) -> None:
+        """Refuse a comparison that can never be true."""
+        for path, other in ((left, right), (right, left)):
+            kind = kind_of(path)
+            others = other.elements if isinstance(other, tree.Display) and operator in ("in", "not in") else (other,)
+            for each in others if kind is not None else ():
+                if kind is not None and (remedy := misfit(kind, operator, each)):
+                    raise fault(remedy[0], self._expression, each.at, remedy[1])
 
     def _build_ifexp(self, node: ast.IfExp) -> Node:
         test, chosen, otherwise = self._each((node.test, node.body, node.orelse))
@@ -178,12 +197,16 @@ class _Builder:
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         if owner in CLOSED and owner in self._subjects:
             if name not in CLOSED[owner]:
-                self._refuse(node, *unknown_attribute(name, owner))
+                self._refuse(node, *unknown_attribute(name, owner, owner))
             if name == "run":
                 return tree.Path(mark_of(node), "run", ())
+        if owner in self._metrics and name not in METRIC_PROPERTIES:
+            self._refuse(node, *unknown_attribute(name, "metric", owner))
         above = self._owner(node.value)
         if name in _INSPECTION or name.endswith("__roles__"):
             self._refuse(node, f"{name!r} is a restricted name", _read_with_index(name))
+        if isinstance(above, tree.Path) and above.subject == "run" and (remedy := unknown_link(above.links, name)):
+            self._refuse(node, *remedy)
         return self._linked(node, above, tree.Field(name))
 
     def _check_attribute_name(self, node: ast.Attribute) -> None:
@@ -242,6 +265,8 @@ class _Builder:
         if method.attr == "matches":
             self._check_pattern(node)
         owner = self._owner(method.value)
+        if remedy := no_methods(owner):
+            self._refuse(method, *remedy)
         self._keywords(node, frozenset())
         return tree.MethodCall(mark_of(node), owner, method.attr, self._each(node.args))
 
@@ -277,10 +302,10 @@ class _Builder:
         return self._loop(node)
 
     def _loop(self, node: ast.ListComp | ast.GeneratorExp) -> Node:
-        outside = len(self._variables)
+        outside, metrics = list(self._variables), list(self._metrics)
         clauses = tuple(map(self._clause, node.generators))
         element = self.build(node.elt)
-        del self._variables[outside:]
+        self._variables, self._metrics = outside, metrics
         return tree.Loop(mark_of(node), element, clauses)
 
     def _clause(self, node: ast.comprehension) -> tree.Clause:
@@ -290,6 +315,9 @@ class _Builder:
         targets = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
         variables = tuple(map(self._variable, targets))
         self._variables += variables
+        self._metrics = [name for name in self._metrics if name not in variables]
+        if kind_of(iterable) == "metrics" and isinstance(node.target, ast.Name):
+            self._metrics += variables
         return tree.Clause(variables, iterable, self._each(node.ifs))
 
     def _variable(self, node: ast.expr) -> str:
@@ -303,6 +331,22 @@ class _Builder:
 
 def _read_with_index(name: str) -> str:
     return f"a parameter of that name is read with an index: [{name!r}]"
+
+
+def _with_dates(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
+    """A date as a string, or a collection of these, as `datetime` makes of it; other operands as they are."""
+    if isinstance(built, tree.Display) and isinstance(written, (ast.List, ast.Tuple, ast.Set)):
+        pairs = [_as_date(*pair) for pair in zip(written.elts, built.elements, strict=True)]
+        written.elts = [element for element, _ in pairs]
+        return written, replace(built, elements=tuple(element for _, element in pairs))
+    return _as_date(written, built)
+
+
+def _as_date(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
+    if not isinstance(built, tree.Constant) or not isinstance(built.value, str):
+        return written, built
+    call = ast.Call(ast.Name("datetime", ast.Load()), [written], [])
+    return ast.fix_missing_locations(ast.copy_location(call, written)), tree.Call(built.at, "datetime", (built,))
 
 
 def _is_singleton(node: ast.expr) -> bool:

@@ -1,11 +1,11 @@
-"""What each function, method and operator of a query costs: steps of time and bytes of memory, from its operands alone.
+"""The cost of each function, method and operator of a query, as a function of its operands.
 
-`COSTS` is the one table. Whoever computes takes the cost of the operands from it and charges the budget first, so that an
-evaluation ends before it does what is too much. A step is about a microsecond of the slowest work it stands for. Bytes are
-all that the operation allocates, its result and what it needs meanwhile.
+`COSTS` is the one table. An operation charges its cost to the budget before it begins, so that an evaluation ends before it
+does too much. A cost has steps of time, each about a microsecond at worst, and bytes of memory: all that the operation
+allocates, for its result and on the way to it.
 
-Elements of lists, dicts and loops are charged one by one, as they are visited, each as `ELEMENT`: a comparison that ends
-at the first of a million elements is cheap.
+The elements of lists and dicts are charged as they are visited, each as `ELEMENT`. So a comparison that ends at the first of
+a million elements is cheap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BITS_PER_STEP: Final = 512
 _SMALL_INT_BITS: Final = 64
 
 SMALL_INT: Final = 1 << _SMALL_INT_BITS
-"""Ints below are free."""
+"""Smaller ints are free."""
 
 _OBJECT_BYTES: Final = 80
 """A short string, a view or a number, with its slot in a list."""
@@ -42,14 +42,14 @@ _BLANKS: Final = (
 
 
 class Cost(NamedTuple):
-    """What an operation may use up."""
+    """An upper bound of what an operation uses."""
 
     steps: int
     bytes: int = 0
 
 
 FREE: Final = Cost(0)
-"""Of what the expression itself pays for: it has so many parts at most, and each round of a loop is charged for them."""
+"""For operations of constant cost: the size of an expression is limited, and a round of a loop is charged for its parts."""
 
 ELEMENT: Final = Cost(1)
 COLLECTION: Final = Cost(6, 400)
@@ -253,8 +253,8 @@ def _pattern_search(encoded_bytes: int, instructions: int) -> Cost:
 
 
 def _pattern_compilation(pattern: str) -> Cost:
-    """Of what comes before a pattern's size is known; its instructions are charged as well."""
-    return Cost(len(pattern))
+    """Of looking a pattern up. Compiling it is bounded by the limits of patterns, and charged by its instructions."""
+    return Cost(_steps(len(pattern)))
 
 
 COSTS: Final[dict[str, Callable[..., Cost]]] = {

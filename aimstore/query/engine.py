@@ -14,6 +14,7 @@ from aimstore.query.ordering import parse_order
 from aimstore.query.planner import Plan, plan
 from aimstore.query.reads import attributes_read
 from aimstore.query.syntax import parse
+from aimstore.query.tree import Node
 from aimstore.query.views import SUBJECTS
 from aimstore.types import TreePath
 
@@ -34,9 +35,7 @@ class PythonQuery(Query):
         if not expression.strip():
             return _Everything(expression, subject)
         limits = self._limits
-        syntax = parse(expression, limits)
-        node = build_tree(syntax, expression, subject, limits)
-        check_condition(node, expression)
+        syntax, node = _checked(expression, subject, limits)
         planned = plan(node, subject, limits)
         query = _PythonCompiledQuery(expression, subject, attributes_read(node), planned, limits)
         if not query.exact:
@@ -45,6 +44,14 @@ class PythonQuery(Query):
 
     def order(self, text: str, subject: Subject = "run") -> Order:
         return parse_order(text, subject, self._limits)
+
+
+def _checked(expression: str, subject: Subject, limits: QueryLimits) -> tuple[ast.Expression, Node]:
+    """Python's syntax of a query, and the tree that the allow-list makes of it."""
+    syntax = parse(expression, limits)
+    node = build_tree(syntax, expression, subject, limits)
+    check_condition(node, expression)
+    return syntax, node
 
 
 class _Everything(CompiledQuery):
@@ -95,7 +102,7 @@ class _PythonCompiledQuery(CompiledQuery):
     def matches(self, view: View) -> bool:
         try:
             # two threads at once may both compile it, each from a tree of its own, and either result will do
-            predicate = self._predicate or self.prepare(parse(self.expression, self._limits))
+            predicate = self._predicate or self.prepare(_checked(self.expression, self._subject, self._limits)[0])
             names = view.names()
             return bool(predicate(*[names[name] for name in self._names], Budget(self._limits)))
         except Exception as error:  # whatever a user's expression does to a user's data

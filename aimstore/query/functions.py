@@ -29,9 +29,9 @@ def iterate(budget: Budget, value: Any, cost: Cost = ELEMENT) -> Iterator[Any]:
         yield wrap(element)
 
 
-def iterate_weighed(budget: Budget, value: Any, steps: int, size: int) -> Iterator[Any]:
-    """The elements of `value` for a loop each of whose rounds costs that many steps and bytes."""
-    return iterate(budget, value, Cost(steps, size))
+def iterate_weighed(budget: Budget, value: Any, round_steps: int, round_bytes: int) -> Iterator[Any]:
+    """The elements of `value`, for a loop whose rounds cost that many steps and bytes each."""
+    return iterate(budget, value, Cost(round_steps, round_bytes))
 
 
 def _is_defined(budget: Budget, value: Any) -> bool:
@@ -225,7 +225,7 @@ _TEXT_METHODS: Final = (
     *("lstrip", "removeprefix", "removesuffix", "rstrip", "startswith", "strip", "upper"),
 )
 _MAPPING: Final[dict[str, Callable[..., Any]]] = {"get": _get, "items": _items, "keys": _keys, "values": _values}
-_METHODS: Final[dict[type, dict[str, Callable[..., Any]]]] = {
+METHODS_BY_TYPE: Final[dict[type, dict[str, Callable[..., Any]]]] = {
     str: {name: _text_method(name) for name in _TEXT_METHODS} | {"matches": search, "split": _split},
     dict: _MAPPING,
     DictView: _MAPPING,
@@ -241,13 +241,13 @@ _METHODS: Final[dict[type, dict[str, Callable[..., Any]]]] = {
     },
     timedelta: {"total_seconds": lambda budget, duration: duration.total_seconds()},
 }
-METHODS: Final = frozenset(name for methods in _METHODS.values() for name in methods)
+METHODS: Final = frozenset(name for methods in METHODS_BY_TYPE.values() for name in methods)
 """What may be called after a dot."""
 
 
 def call_method(budget: Budget, value: Any, name: str, *arguments: Any) -> Any:
     """`value.name(*arguments)`; missing where `value` has no such method, or an argument is missing."""
-    method = _METHODS.get(type(value), {}).get(name)
+    method = METHODS_BY_TYPE.get(type(value), {}).get(name)
     if method is None or any(absent(argument) for argument in arguments):
         return MISSING
     return method(budget, value, *arguments)

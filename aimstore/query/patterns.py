@@ -26,7 +26,7 @@ def check_pattern(pattern: str, limits: QueryLimits) -> None:
     Raises:
         PatternError: it is not, in RE2's words.
     """
-    _compiled(pattern, limits)
+    _compiled(pattern, limits.pattern_characters, limits.pattern_instructions, limits.pattern_bytes)
 
 
 def search(budget: Budget, text: str, pattern: Any) -> bool:
@@ -40,7 +40,10 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
         raise TypeError(f"matches() takes a pattern as a string, not {type(pattern).__name__}")
     known = _compiled.cache_info().misses
     budget.charge(COSTS["compile a pattern"](pattern))
-    regex, instructions = _compiled(pattern, budget.limits)
+    limits = budget.limits
+    regex, instructions = _compiled(
+        pattern, limits.pattern_characters, limits.pattern_instructions, limits.pattern_bytes
+    )
     if _compiled.cache_info().misses != known:
         budget.charge(Cost(instructions))
     budget.charge(COSTS["str.matches"](text))
@@ -50,16 +53,16 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
 
 
 @lru_cache(_CACHED_PATTERNS)
-def _compiled(pattern: str, limits: QueryLimits) -> tuple[Any, int]:
+def _compiled(pattern: str, max_characters: int, max_instructions: int, max_bytes: int) -> tuple[Any, int]:
     """The compiled pattern, and the number of its instructions."""
-    if len(pattern) > limits.pattern_characters:
-        raise PatternError(f"a pattern may have {limits.pattern_characters:,} characters, not {len(pattern):,}")
+    if len(pattern) > max_characters:
+        raise PatternError(f"a pattern may have {max_characters:,} characters, not {len(pattern):,}")
     if _BACKSPACE in pattern:
         raise PatternError(r"the pattern holds a backspace; for \b write an r before the quotes: r'\b…'")
     import re2
 
     options = re2.Options()
-    options.max_mem = limits.pattern_bytes
+    options.max_mem = max_bytes
     options.log_errors = False
     options.never_capture = True
     try:
@@ -68,10 +71,10 @@ def _compiled(pattern: str, limits: QueryLimits) -> tuple[Any, int]:
         raise PatternError("the pattern is no valid text") from None
     except re2.error as error:
         raise PatternError(f"not a regular expression: {_words(error)}") from None
-    instructions, most = regex.programsize, limits.pattern_instructions
-    if instructions > most:
-        raise PatternError(f"the pattern is too large: {instructions:,} instructions, not {most:,} at most")
-    return regex, instructions
+    if regex.programsize > max_instructions:
+        reason = f"{regex.programsize:,} instructions, not {max_instructions:,} at most"
+        raise PatternError(f"the pattern is too large: {reason}")
+    return regex, regex.programsize
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,8 @@ from typing import Final
 from aimstore.abc.query import Subject
 from aimstore.errors import nearest
 from aimstore.query.functions import FUNCTIONS, METHODS
-from aimstore.query.views import CLOSED, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
+from aimstore.query.tree import Field, Index, Link, Node, Path
+from aimstore.query.views import CLOSED, METRIC_PROPERTIES, RUN_PROPERTIES, SEQUENCE_PROPERTIES, SUBJECTS
 
 _OTHER_LANGUAGES: Final = {"null": "None", "nil": "None", "true": "True", "false": "False"}
 _PATTERNS: Final = """for regular expressions use matches(), as in run.name.matches(r"^exp-\\d+$")"""
@@ -16,6 +17,9 @@ _INSTEAD: Final = {"contains": 'use "in", as in "exp" in run.name'} | dict.fromk
     ("re", "re2", "regex", "match", "search", "fullmatch", "findall", "rlike", "ilike"), _PATTERNS
 )
 """What to write for names of other libraries and languages."""
+
+_OTHER_PROPERTIES: Final = {"creation_time": "created_at", "end_time": "finalized_at"}
+"""Properties of a run under names of other trackers."""
 
 
 def unknown_name(name: str, subject: Subject, variables: Iterable[str]) -> tuple[str, str]:
@@ -63,8 +67,40 @@ def unknown_method(name: str) -> tuple[str, str]:
     return reason, f"methods are {', '.join(sorted(METHODS))}"
 
 
-def unknown_attribute(name: str, owner: str) -> tuple[str, str]:
-    """The reason and the hint for an attribute that `metric` or `sequence` does not have."""
+def unknown_attribute(name: str, owner: str, written: str) -> tuple[str, str]:
+    """The reason and the hint for an attribute that metrics or sequences do not have.
+
+    Args:
+        name: as it was written.
+        owner: `metric` or `sequence`.
+        written: what stands before the dot.
+    """
     near = nearest(name, CLOSED[owner])
-    hint = f"did you mean {owner}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
+    hint = f"did you mean {written}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
     return f"a {owner} has no attribute {name!r}", hint
+
+
+def unknown_link(links: tuple[Link, ...], name: str) -> tuple[str, str] | None:
+    """The reason and the hint for `.name` after a path of a run that does not have it; None where it may."""
+    match links:
+        case () if name in _OTHER_PROPERTIES:
+            hint = f"did you mean run.{_OTHER_PROPERTIES[name]}? A parameter of that name is read with an index: [{name!r}]"
+            return f"a run has no property {name!r}", hint
+        case (Field("metrics"),):
+            return f"run.metrics has no attribute {name!r}", f"write run.metrics[{name!r}]"
+        case (Field("metrics"), Index()) if name not in METRIC_PROPERTIES:
+            return unknown_attribute(name, "metric", "run.metrics[…]")
+    return None
+
+
+def no_methods(owner: Node) -> tuple[str, str] | None:
+    """The reason and the hint for a method of a subject, or of all metrics of a run; None where it may have one."""
+    match owner:
+        case Path(links=(), subject=subject):
+            return f"{subject} has no methods", f"read an attribute: {subject}.name, or run['name'] for a parameter"
+        case Path(subject="run", links=(Field("metrics"),)):
+            return (
+                "run.metrics has no methods",
+                "write run.metrics['loss'], or loop: any(m.last > 0.9 for m in run.metrics)",
+            )
+    return None

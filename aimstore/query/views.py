@@ -119,7 +119,8 @@ class RunView(BaseView):
             if name == "hash":
                 return self._source.hash
             if name == "metrics":
-                self._metrics = self._metrics or MetricsView(self._source.metrics, self)
+                if self._metrics is None:
+                    self._metrics = MetricsView(self._source.metrics, self)
                 return self._metrics
             return wrap(self._source.properties.get(name))
         return wrap(self._source.attributes.get(name, MISSING))

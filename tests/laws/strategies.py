@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from hypothesis import strategies as st
+
+from aimstore.abc import Subject
+from aimstore.errors import QuerySyntaxError
+from aimstore.query import PythonQuery
 
 MAY: Final = datetime(2024, 5, 1, tzinfo=UTC)
 STEM: Final = "p" * 63  # one byte short of where the index cuts strings
@@ -298,8 +302,15 @@ class _Writer:
 @st.composite
 def expressions(draw: st.DrawFn, subject: str) -> str:
     """Queries for a subject; most are hints in whole or in part."""
-    writer = _Writer(draw, subject)
-    kind = draw(st.integers(0, 9))
+    written = _written(_Writer(draw, subject), draw(st.integers(0, 9)))
+    try:
+        PythonQuery().compile(written, cast(Subject, subject))
+    except QuerySyntaxError:  # a comparison that is known never to be true, such as run.tags == 'a'
+        return "run.a"
+    return written
+
+
+def _written(writer: _Writer, kind: int) -> str:
     if kind == 9:
         return writer.by(writer.odd, lambda: "")
     if kind > 6:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aimstore.query import QueryLimitError, QueryLimits
 from aimstore.query.costs import COSTS
-from aimstore.query.functions import _METHODS, FUNCTIONS, call_method
+from aimstore.query.functions import FUNCTIONS, METHODS_BY_TYPE, call_method
 from aimstore.query.limits import Budget
 from aimstore.query.namespace import COMPARISONS, OPERATIONS, SIGNS, get_item
 from aimstore.query.values import DictView, ListView, wrap
@@ -115,7 +115,9 @@ class Used:
 
 
 def test_everything_that_a_query_may_do_has_a_cost() -> None:
-    methods = {f"{kind.__name__}.{name}" for kind, names in _METHODS.items() for name in names if kind is not DictView}
+    methods = {
+        f"{kind.__name__}.{name}" for kind, names in METHODS_BY_TYPE.items() for name in names if kind is not DictView
+    }
     signs = {f"unary {sign}" for sign in SIGNS}
     assert COSTS.keys() - PARTS == {*COMPARISONS, *OPERATIONS, *signs, *FUNCTIONS, *methods, "index"}
 

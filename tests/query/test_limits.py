@@ -55,6 +55,8 @@ COMPILED = {
     "patterns in patterns": "run.x.matches('((((a{1000}){1000}){1000}){1000}){1000}')",
     "comparisons in chains in chains": " < (".join([" < ".join(["run.a"] * 98)] * 4) + ")))",
     "chains as deep as may be": "(1 < " * 45 + "run.a" + " < 2)" * 45,
+    "dates in dates": "(run.created_at == " * 90 + "'2024-05-01'" + ")" * 90,
+    "dates in lists of dates": "(run.created_at in [" * 45 + "'2024-05-01'" + "])" * 45,
     "loops beside loops": "any(1 for " + " for ".join(f"a{n} in run.a" for n in range(5_000)) + ")",
     "an argument given twice": "run.a == timedelta(days=1, days=2)",
     "a long pattern": "run.x.matches('" + "(a|b)*" * 50_000 + "')",
