@@ -79,7 +79,8 @@ class Backend(Closing, ABC):
     the former holder's next write raises `FencedError`.
 
     *Markers.* `mark(path)` says that the container may hold data that is not indexed. Only the holder of a lock marks and
-    unmarks its path.
+    unmarks its path. A marker may also stand for a path that has no container (`meta/waiting/…`, see `aimstore.index`); its
+    users agree on who removes it.
 
     *Threads.* All methods may be called from several threads. *Errors* are those of `Container`.
     """

@@ -10,12 +10,13 @@ from threading import RLock
 from typing import Any, Final
 
 from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, WriteBatch
-from aimstore.encoding.records import WRAPPED_DEPTH, decode_record, encode_record
-from aimstore.errors import CorruptionError, EncodingError
+from aimstore.encoding.records import decode_record
+from aimstore.errors import CorruptionError
 from aimstore.index.candidates import find_candidates
 from aimstore.index.limits import INDEX_LIMITS, IndexLimits
 from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
-from aimstore.index.record import pack
+from aimstore.index.record import PackedEntry, pack_entry
+from aimstore.index.waiting import WaitingRuns
 from aimstore.index.writer import IndexWriter
 from aimstore.types import INDEX_PATH
 
@@ -24,8 +25,8 @@ logger = logging.getLogger("aimstore")
 _MAX_KEY_BYTES: Final = 0xFFFF
 """Bytes of the longest key where the engine sets no limit."""
 
-_Batch = dict[str, tuple[dict[str, Any], bytes] | None]
-"""Entries to write by run, with their bytes; None removes the run's entry."""
+_Batch = dict[str, PackedEntry | None]
+"""Entries to write by run; None removes the run's entry."""
 
 
 class ContainerIndexer(Indexer):
@@ -42,7 +43,8 @@ class ContainerIndexer(Indexer):
         """
         self._backend = backend
         self._limits = limits
-        self._writer = IndexWriter(backend, limits)
+        self._waiting = WaitingRuns(backend, limits.waiting_runs)
+        self._writer = IndexWriter(backend, limits, waiting=self._waiting)
         self._batch: _Batch | None = None
         self._writing = RLock()
         self._reader: Container | None = None
@@ -52,14 +54,13 @@ class ContainerIndexer(Indexer):
     # Writing
 
     def index(self, run: str, meta: Container) -> None:
-        record = pack(meta)
-        try:  # here, so that a run whose record cannot be packed leaves the others of its batch alone
-            data = encode_record(record, deepest=WRAPPED_DEPTH)
-        except EncodingError as error:
-            raise CorruptionError(f"run {run} cannot be indexed: {error}") from error
-        with self._writing, self.batch():
-            assert self._batch is not None
-            self._batch[run] = record, data
+        entry = pack_entry(run, meta)  # before the batch, so that a run that cannot be packed leaves the others alone
+        with self._writing:
+            if self._batch is not None:
+                self._batch[run] = entry
+                return
+        # alone, and without the lock of batches: runs that finish together in this process wait together
+        self._commit({run: entry}, finished=run)
 
     def remove(self, run: str) -> None:
         if self._backend.exists(INDEX_PATH):
@@ -82,24 +83,29 @@ class ContainerIndexer(Indexer):
             if batch:
                 self._commit(batch)
 
-    def _commit(self, batch: _Batch) -> None:
-        max_key = self._backend.capability.max_key_size or _MAX_KEY_BYTES
-        posted = {run: set() if packed is None else postings(packed[0], max_key) for run, packed in batch.items()}
+    def _commit(self, batch: _Batch, finished: str | None = None) -> None:
+        taken: list[str] = []
 
         def make(index: Container) -> WriteBatch:
-            writes = WriteBatch()
-            for (run, packed), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
-                _replace(writes, run, _old_postings(index, run, old, max_key), posted[run])
-                listed = ALL + bytes.fromhex(run)
-                if packed is None:
-                    writes.delete(run_key(run))
-                    writes.delete(listed)
-                else:
-                    writes.put(run_key(run), packed[1])
-                    writes.put(listed, b"")
-            return writes
+            waiting, taken[:] = self._waiting.take(but=batch)
+            return self._writes(index, {**batch, **waiting})
 
-        self._writer.commit(make, batch)
+        self._writer.commit(make, batch, durable=lambda: self._waiting.confirm(taken), finished=finished)
+
+    def _writes(self, index: Container, batch: _Batch) -> WriteBatch:
+        max_key = self._backend.capability.max_key_size or _MAX_KEY_BYTES
+        writes = WriteBatch()
+        for (run, entry), old in zip(batch.items(), index.get_many(map(run_key, batch)), strict=True):
+            new = set() if entry is None else postings(entry.tree, max_key)
+            _replace(writes, run, _old_postings(index, run, old, max_key), new)
+            listed = ALL + bytes.fromhex(run)
+            if entry is None:
+                writes.delete(run_key(run))
+                writes.delete(listed)
+            else:
+                writes.put(run_key(run), entry.data)
+                writes.put(listed, b"")
+        return writes
 
     def clear(self) -> None:
         with self._writing, self._reading:

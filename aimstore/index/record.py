@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
-from aimstore.encoding.records import decode_record, encode_record
-from aimstore.errors import CorruptionError
+from aimstore.encoding.records import WRAPPED_DEPTH, decode_record, encode_record
+from aimstore.errors import CorruptionError, EncodingError
 from aimstore.index.ordered import encode_value
 from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, read_properties, read_sequences, sequence_info
@@ -98,6 +98,31 @@ class LazyLeaf:
     def load(self) -> Any:
         """The value, from the run's meta container."""
         return self.value
+
+
+class PackedEntry(NamedTuple):
+    """What the index stores of one run.
+
+    Attributes:
+        tree: as `pack` returns it.
+        data: its bytes.
+    """
+
+    tree: dict[str, Any]
+    data: bytes
+
+
+def pack_entry(run: str, meta: Container) -> PackedEntry:
+    """The entry of the run with this meta container.
+
+    Raises:
+        CorruptionError: the run holds a value that cannot be packed.
+    """
+    tree = pack(meta)
+    try:
+        return PackedEntry(tree, encode_record(tree, deepest=WRAPPED_DEPTH))
+    except EncodingError as error:
+        raise CorruptionError(f"run {run} cannot be indexed: {error}") from error
 
 
 def pack(meta: Container) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from threading import RLock, Thread
 
 from aimstore.abc import Backend, Container, Lock, Mode, WriteBatch
-from aimstore.errors import AimstoreError
+from aimstore.errors import AimstoreError, LockedError
 from aimstore.index.limits import INDEX_LIMITS, IndexLimits
+from aimstore.index.waiting import WaitingRuns
 from aimstore.process.forking import track_forks
 from aimstore.process.lifecycle import is_ending
 from aimstore.types import INDEX_PATH, META_PREFIX, meta_path
@@ -39,16 +40,22 @@ class IndexWriter:
     """
 
     def __init__(
-        self, backend: Backend, limits: IndexLimits = INDEX_LIMITS, clock: Callable[[], float] = time.monotonic
+        self,
+        backend: Backend,
+        limits: IndexLimits = INDEX_LIMITS,
+        clock: Callable[[], float] = time.monotonic,
+        waiting: WaitingRuns | None = None,
     ) -> None:
         """
         Args:
             backend: of the repository.
             limits: how long to wait for the lock, and to keep it.
             clock: seconds since any moment, never going back.
+            waiting: the finished runs that wait for the index.
         """
         self._backend = backend
         self._limits = limits
+        self._waiting = waiting or WaitingRuns(backend, limits.waiting_runs)
         self._clock = clock
         self._mutex = RLock()
         self._held: _Held | None = None
@@ -56,28 +63,61 @@ class IndexWriter:
         track_forks(self)
         _writers.add(self)
 
-    def commit(self, make: Callable[[Container], WriteBatch], runs: Collection[str] = ()) -> None:
+    def commit(
+        self,
+        make: Callable[[Container], WriteBatch],
+        runs: Collection[str] = (),
+        *,
+        durable: Callable[[], None] = lambda: None,
+        finished: str | None = None,
+    ) -> None:
         """Write what `make` says of `runs`, given the index as it is, and return when it is durable.
+
+        Args:
+            make: returns the batch to write; called with the lock held.
+            runs: that `make` is about.
+            durable: called once the batch is durable, with the lock still held.
+            finished: the run, where the commit is about one finished run only. Whoever holds the index may take it in.
 
         Raises:
             LockedError: others kept the index; nothing is written.
         """
+        deadline = self._clock() + self._limits.lock_wait_seconds
+        try:
+            self._commit_within(self._limits.poll_seconds, make, runs, durable)
+        except LockedError:
+            with self._waiting.announce(finished) if finished is not None else nullcontext() as marker:
+                while marker is None or not self._waiting.is_indexed(marker):
+                    left = deadline - self._clock()
+                    if left <= 0:
+                        raise
+                    with suppress(LockedError):
+                        self._commit_within(min(left, self._limits.look_seconds), make, runs, durable)
+                        return
+
+    def _commit_within(
+        self,
+        seconds: float,
+        make: Callable[[Container], WriteBatch],
+        runs: Collection[str],
+        durable: Callable[[], None],
+    ) -> None:
         with self._mutex:
             if self._held is not None:
                 try:
-                    self._write(self._held, make)
+                    self._write(self._held, make, durable)
                 except AimstoreError as error:
                     logger.debug("the index is opened anew: %s", error)
                 else:
                     return
-            lock = self._backend.lock(INDEX_PATH, timeout=self._limits.lock_wait_seconds)
+            lock = self._backend.lock(INDEX_PATH, timeout=seconds)
             try:
                 self._note_loss(runs)
                 held = self._held = _Held(lock, self._backend.open(INDEX_PATH, Mode.WRITE, lock=lock))
             except BaseException:  # Ctrl-C too: nobody else has the lock to release it
                 lock.release()
                 raise
-            self._write(held, make)
+            self._write(held, make, durable)
             if self._held is held:
                 Thread(target=self._release_in_time, args=(held,), name="aimstore-index", daemon=True).start()
 
@@ -92,10 +132,11 @@ class IndexWriter:
             )
             self._backend.mark(INDEX_PATH)
 
-    def _write(self, held: _Held, make: Callable[[Container], WriteBatch]) -> None:
+    def _write(self, held: _Held, make: Callable[[Container], WriteBatch], durable: Callable[[], None]) -> None:
         try:
             held.container.write(make(held.container))
             held.container.flush(sync=True)
+            durable()
         except BaseException:  # Ctrl-C too: what is half done must not be held
             with suppress(AimstoreError):
                 self.let_go()
