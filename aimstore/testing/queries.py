@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -28,6 +29,7 @@ class QueryConformance:
         false: expressions that are false of it, and raise nothing.
         missing: comparisons with an attribute that the run does not have: all false.
         wrong: what is no query, with the 1-based line and column of the fault.
+        hostile: texts on which a parser, a compiler or a number may break; queries or not, only `QuerySyntaxError` leaves.
         failing: an expression whose evaluation raises.
         ordered: an order by `lr`, the least first; "" where the language has no orders.
     """
@@ -68,6 +70,18 @@ class QueryConformance:
         "run.lr = 1": (1, 8),
         "run.lr < 1 and\n  run.lr = 2": (2, 10),
     }
+    hostile: ClassVar[tuple[str, ...]] = (
+        "(" * 5_000,
+        "-" * 5_000 + "1",
+        "[" * 90 + "]" * 90,
+        "run.lr == " + "9" * 100_000,
+        "run.lr == 1e" + "9" * 100_000,
+        "run.text == '\ud800'",
+        "run.lr == 1\x00",
+        "1or run.lr",
+        " < ".join(["run.lr"] * 500),
+        "run" + ".lr" * 5_000,
+    )
     failing: ClassVar[str] = "1 / (run.steps - 100) > 0"
     ordered: ClassVar[str] = "run.lr"
 
@@ -106,6 +120,16 @@ class QueryConformance:
                 self.compile(expression)
             assert caught.value.expression == expression
             assert (caught.value.line, caught.value.column) == (line, column), expression
+
+    def test_hostile_text_is_a_query_or_refused(self) -> None:
+        for expression in self.hostile:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                try:
+                    query = self.compile(expression)
+                except QuerySyntaxError:
+                    continue
+                assert query.expression == expression
 
     def test_a_query_is_text(self) -> None:
         query: Any

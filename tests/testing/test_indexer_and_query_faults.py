@@ -129,3 +129,18 @@ def test_swallowed_errors_and_wrong_hints_are_found() -> None:
         QuerySuite().test_an_error_of_evaluation_is_raised_with_its_cause()
     with pytest.raises(AssertionError):
         QuerySuite().test_hints_hold_of_whatever_matches()
+
+
+class RawQuery(Query):
+    def compile(self, expression: str, subject: Any = "run") -> CompiledQuery:
+        compile(expression, "<query>", "eval")
+        return PythonQuery().compile(expression, subject)
+
+
+def test_errors_of_another_library_are_found() -> None:
+    class Suite(QuerySuite):
+        def make_query(self) -> Query:
+            return RawQuery()
+
+    with pytest.raises((SyntaxError, ValueError, MemoryError, RecursionError)):
+        Suite().test_hostile_text_is_a_query_or_refused()
