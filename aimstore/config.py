@@ -37,8 +37,9 @@ from aimstore.plugins.defaults import DEFAULT_BACKEND
 FORMAT_VERSION: Final = 1
 """The format of repositories that this version of aimstore writes, and the newest that it reads."""
 
+_VERSION: Final = ("format_version",)
 _KEYS: Final[dict[tuple[str, ...], type]] = {
-    ("format_version",): int,
+    _VERSION: int,
     ("storage", "backend"): str,
     ("storage", "options"): dict,
     ("indexer", "name"): str,
@@ -46,7 +47,7 @@ _KEYS: Final[dict[tuple[str, ...], type]] = {
     ("metadata", "url"): str,
 }
 _REQUIRED: Final[dict[tuple[str, ...], int | str]] = {
-    ("format_version",): FORMAT_VERSION,
+    _VERSION: FORMAT_VERSION,
     ("storage", "backend"): DEFAULT_BACKEND,
 }
 _TYPE_NAMES: Final = {int: "an integer", str: "a text in quotes", dict: "a table"}
@@ -188,7 +189,7 @@ def _checked(tables: dict[str, Any], text: str, path: Path) -> RepoConfig:
         if key not in values:
             raise ConfigError(f"{path}: {'.'.join(key)} is missing; add {_assignment(key, example)}")
     return RepoConfig(
-        format_version=values["format_version",],
+        format_version=values[_VERSION],
         backend=values["storage", "backend"],
         options=values.get(("storage", "options"), {}),
         indexer=values.get(("indexer", "name"), RepoConfig.indexer),

@@ -120,25 +120,28 @@ class Repo(CatalogHolder):
         return self._catalog.list_runs()
 
     def iter_runs(self) -> Iterator[Run]:
-        """All runs, archived ones too, to be read."""
+        """All runs, archived runs too, as `Run` objects to read."""
         return (queried_run(self._catalog, run) for run in Selection(self._catalog, Pushdown()))
 
     def get_run(self, run_hash: str) -> Run:
-        """A run, to be read. `Run(run_hash, repo=…)` opens it for writing.
+        """A run to read. `Run(run_hash, repo=…)` opens it for writing.
 
         Raises:
-            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
+            InvalidRunHashError: `run_hash` is not a run hash.
+            RunNotFoundError: there is no such run.
         """
         self._catalog.check_exists(check_run_hash(run_hash))
         return reading_run(self._catalog, run_hash)
 
     def delete_run(self, run_hash: str) -> None:
-        """Remove a run and all that is known of it. A crash in the middle leaves a run that nobody sees, and that the next
-        `reindex` removes.
+        """Remove a run with everything that is known of it.
+
+        A crash in the middle leaves a run that nobody sees and that the next `reindex` removes.
 
         Raises:
-            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
-            LockedError: somebody writes it, with who has it since when.
+            InvalidRunHashError: `run_hash` is not a run hash.
+            RunNotFoundError: there is no such run.
+            LockedError: a process writes the run; the message says which process, and since when.
         """
         check_run_hash(run_hash)
         context = self._catalog.context
@@ -147,11 +150,11 @@ class Repo(CatalogHolder):
             delete_run(context, run_hash, lock)
 
     def copy_run(self, run_hash: str, destination: Repo, *, new_hash: bool = False) -> str:
-        """Copy a run into another repository, whose engine may be another one, and return the hash of the copy.
+        """Copy a run into another repository, which may have another engine, and return the hash of the copy.
 
-        Its parameters, sequences, structured properties and notes are copied as they are, read back, compared and indexed. A
-        run whose process died stays one that `reindex` is to finalize. Until all is done nobody sees the copy; what a crash
-        leaves of it, the next `reindex` of the destination removes.
+        Parameters, sequences, structured properties and notes are copied as they are, read back, compared and indexed. A
+        stalled run is stalled in the copy too. Until the copy is complete nobody sees it; after a crash the next `reindex`
+        of the destination removes what is left of it.
 
         Args:
             run_hash: of a run that nobody writes.
@@ -159,10 +162,11 @@ class Repo(CatalogHolder):
             new_hash: give the copy a hash of its own.
 
         Raises:
-            InvalidRunHashError, RunNotFoundError: `run_hash` is not one, or there is no such run.
-            LockedError: somebody writes it, with who has it since when.
+            InvalidRunHashError: `run_hash` is not a run hash.
+            RunNotFoundError: there is no such run.
+            LockedError: a process writes the run; the message says which process, and since when.
             RepositoryError: the destination has a run of that hash already.
-            UnsupportedError: a key is too long for the destination's engine.
+            UnsupportedError: a key is too long for the engine of the destination.
             CorruptionError: the run cannot be read, or the copy did not read back as it was written.
         """
         self._catalog.check_exists(check_run_hash(run_hash))
@@ -171,8 +175,8 @@ class Repo(CatalogHolder):
     def move_run(self, run_hash: str, destination: Repo) -> None:
         """Copy a run into another repository, as `copy_run` does, and then delete it here.
 
-        A crash in between leaves it in both; moving it again then deletes it here, if both are still the same. Errors as
-        `copy_run`; the run is still here then.
+        A crash in between leaves the run in both repositories; moving it again deletes it here, if both copies are still
+        the same. Raises the errors of `copy_run`; the run is still here then.
         """
         self._catalog.check_exists(check_run_hash(run_hash))
         move_run(self._catalog.context, destination._catalog.context, run_hash)
@@ -188,21 +192,21 @@ class Repo(CatalogHolder):
         offset: int = 0,
         on_error: OnError = "count",
     ) -> RunResults:
-        """Runs for which a query is true, found while one iterates.
+        """Runs for which a query is true, found during iteration.
 
         Args:
-            expression: a Python expression over `run`, such as `"run.hparams.lr < 0.01 and run.experiment == 'baseline'"`; ""
-                is every run. Archived runs are left out unless it mentions `run.archived`.
-            order_by: an attribute, such as `"run.created_at desc"`, or several with commas between them. Those without it come
-                last, those with the same are ordered by their hash. None is no particular order.
-            limit: at most so many. Without `order_by` the search ends with the last of them.
-            offset: so many of the first are left out.
-            on_error: what happens where the expression or the order raises for a run: "count" reports the number at the end,
-                "raise" raises.
+            expression: a Python expression over `run`, such as `"run.hparams.lr < 0.01 and run.experiment == 'baseline'"`;
+                "" matches every run. Archived runs are left out unless the expression mentions `run.archived`.
+            order_by: an attribute, such as `"run.created_at desc"`, or several attributes separated by commas. Runs without
+                the attribute come last; runs with equal attributes are ordered by hash. None is no particular order.
+            limit: return at most this many runs. Without `order_by` the search ends as soon as they are found.
+            offset: skip this many runs first.
+            on_error: what to do if the expression or the order raises for a run: "count" the errors and report them at the
+                end, or "raise".
 
         Raises:
-            QuerySyntaxError: it is not a query, or the order is none, with the place.
-            QueryRuntimeError: while iterating, with `on_error="raise"`.
+            QuerySyntaxError: the expression or the order is not valid; the message points at the fault.
+            QueryRuntimeError: during iteration, with `on_error="raise"`.
             TypeError, ValueError: `limit` or `offset` is not an int of 0 or more.
         """
         window = self._window("run", order_by, offset, limit)
@@ -217,8 +221,8 @@ class Repo(CatalogHolder):
         offset: int = 0,
         on_error: OnError = "count",
     ) -> MetricResults:
-        """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`, by an order such as
-        `"metric.last"`; else as `query_runs`."""
+        """Metrics for which a query is true, such as `"metric.name == 'loss' and metric.last < 0.1"`, in an order such as
+        `"metric.last"`; otherwise as `query_runs`."""
         window = self._window("metric", order_by, offset, limit)
         return MetricResults(self._catalog, self._compile(expression, "metric"), on_error, window)
 
@@ -235,9 +239,10 @@ class Repo(CatalogHolder):
         """Sequences for which a query is true, such as `"sequence.name == 'samples' and sequence.count > 5"`.
 
         Args:
-            expression: over `run` and `sequence`, which has what `metric` has, and `kind`; else as for `query_runs`.
-            kind: only sequences of this kind: "number", "text", "bytes", "array", "record", or the name of a record type such as
-                "image"; None is all.
+            expression: over `run` and `sequence`, which has the attributes of `metric`, and `kind`; otherwise as for
+                `query_runs`.
+            kind: find only sequences of this kind: "number", "text", "bytes", "array", "record", or the name of a record type
+                such as "image"; None is all kinds.
             order_by, limit, offset, on_error: as for `query_runs`.
         """
         window = self._window("sequence", order_by, offset, limit)

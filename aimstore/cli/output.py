@@ -6,12 +6,14 @@ command the terminal.
 
 from __future__ import annotations
 
+import base64
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import singledispatch
 from itertools import pairwise
 from threading import Timer
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 SHORT_HASH: Final = 8
 """Digits of a run hash, at least, where a terminal is too narrow for all 24."""
 
-PATIENCE: Final = 0.7
+STATUS_DELAY_SECONDS: Final = 0.7
 """Seconds of work after which a terminal is told what is being done."""
 
 _UNLIMITED: Final = 100_000
@@ -197,35 +199,70 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
+@singledispatch
 def jsonable(value: Any) -> Any:
     """What JSON says of `value`, the same in every command.
 
-    Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset,
-    durations seconds, bytes base64, arrays nested lists, NumPy scalars numbers; anything else that JSON lacks is a string.
+    Floats that are not finite become the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset;
+    durations are seconds; bytes are base64; arrays are nested lists; NumPy scalars are numbers. Keys are strings; an int
+    key beside the same digits as a string is written in brackets. Every other value becomes a string.
     """
-    from datetime import date, timedelta
-
-    if value is None or isinstance(value, (bool, str, int)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(item) for item in value]
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        import base64
-
-        return base64.b64encode(value).decode()
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which need not be loaded to know
+    if value is None:
+        return None
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which is not loaded just to ask
         return jsonable(value.tolist())
     return str(value)
+
+
+@jsonable.register(bool)
+@jsonable.register(int)
+@jsonable.register(str)
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@jsonable.register
+def _float(value: float) -> Any:
+    return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+
+
+@jsonable.register
+def _datetime(value: datetime) -> Any:
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+
+
+@jsonable.register
+def _date(value: date) -> Any:
+    return value.isoformat()
+
+
+@jsonable.register
+def _timedelta(value: timedelta) -> Any:
+    return value.total_seconds()
+
+
+@jsonable.register(Mapping)
+def _mapping(value: Mapping[Any, Any]) -> Any:
+    found = {key: jsonable(item) for key, item in value.items() if isinstance(key, str)}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            found[f"[{key}]" if str(key) in value else str(key)] = jsonable(item)
+    return found
+
+
+@jsonable.register(list)
+@jsonable.register(tuple)
+@jsonable.register(set)
+@jsonable.register(frozenset)
+def _items(value: Any) -> Any:
+    return [jsonable(item) for item in value]
+
+
+@jsonable.register(bytes)
+@jsonable.register(bytearray)
+@jsonable.register(memoryview)
+def _bytes(value: Any) -> Any:
+    return base64.b64encode(value).decode()
 
 
 # What is going on
@@ -243,7 +280,7 @@ def working(text: str) -> Iterator[None]:
         yield
         return
     status = _console(stderr=True).status(text)
-    later = Timer(PATIENCE, status.start)
+    later = Timer(STATUS_DELAY_SECONDS, status.start)
     later.daemon = True
     later.start()
     try:

@@ -14,6 +14,7 @@ from aimstore.cli.output import Column, moment, number, print_json, print_table,
 from aimstore.encoding.keys import format_path
 from aimstore.errors import QueryRuntimeError, QuerySyntaxError
 from aimstore.query.views import STORED_PROPERTIES, RunView
+from aimstore.results import RunResults
 from aimstore.run import queried_run
 
 if TYPE_CHECKING:
@@ -40,16 +41,16 @@ _MISSING: Final = object()
 @click.argument("expression", metavar="[EXPR]", default="")
 @click.option("--metrics", is_flag=True, help="Find metrics instead of runs; EXPR is over metric and run.")
 @click.option("--sequences", is_flag=True, help="Find sequences of any kind; EXPR is over sequence and run.")
-@click.option("--kind", metavar="KIND", help="With --sequences: only of this kind, such as text or image.")
+@click.option("--kind", metavar="KIND", help="With --sequences: find only this kind, such as text or image.")
 @click.option(
     "--order-by",
     metavar="PATH",
-    help="Attributes as in EXPR, with desc for the greatest first, commas between several.",
+    help="Order by attributes as in EXPR; desc puts the greatest first, commas separate several.",
 )
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Leave out so many of the first.")
-@click.option("--count", is_flag=True, help="Print their number only.")
-@click.option("--explain", is_flag=True, help="Print how the query is answered instead of what it finds.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N results.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the first N results.")
+@click.option("--count", is_flag=True, help="Print only the number of results.")
+@click.option("--explain", is_flag=True, help="Print how the query is answered instead of its results.")
 @repo_option
 @json_option
 @traceback_option
@@ -68,51 +69,65 @@ def query(
 ) -> None:
     """Find runs, metrics or sequences by an expression.
 
-    EXPR is a Python expression over run; without it, everything is found. Of runs, the attributes that it names are shown.
-    Archived runs are left out unless it mentions run.archived. Where it raises for a run, that run does not match, and a
-    warning says so.
+    EXPR is a Python expression over run; without EXPR, everything matches. The table of runs has a column for each
+    attribute that EXPR names. Archived runs are left out unless EXPR mentions run.archived. A run for which EXPR raises an
+    error does not match, and a warning counts these errors.
     """
+    _check_options(metrics=metrics, sequences=sequences, kind=kind, count=count, explain=explain)
+    catalog = open_catalog(repo)
+    one_more = limit if limit is None or count or explain else limit + 1  # to know whether there are more
+    window = {"order_by": order_by, "limit": one_more, "offset": offset}
+    results = _results(catalog, expression, metrics=metrics, sequences=sequences, kind=kind, window=window)
+    if count or explain:
+        with working("searching"):
+            counted = results.count()
+        if explain:
+            _print(results.explain(), {"explain": results.explain()}, as_json)
+        else:
+            _print(str(counted), {"count": counted}, as_json)
+        return
+    with working("searching"):
+        found: list[Any] = list(results.queried_runs() if isinstance(results, RunResults) else results)
+    if isinstance(results, RunResults):
+        _print_runs(found[:limit], catalog, expression, order_by, as_json)
+    else:
+        _print_sequences(found[:limit], catalog, as_json)
+    _say_what_is_missing(len(found), limit, offset)
+
+
+def _check_options(*, metrics: bool, sequences: bool, kind: str | None, count: bool, explain: bool) -> None:
     if count and explain:
         raise click.UsageError("--count and --explain exclude each other")
     if metrics and sequences:
         raise click.UsageError("--metrics and --sequences exclude each other; sequences of numbers are --kind number")
     if kind is not None and not sequences:
-        raise click.UsageError("--kind goes with --sequences")
-    catalog = open_catalog(repo)
-    opened = catalog.facade()
-    one_more = limit if limit is None or count or explain else limit + 1  # to know whether there are more
-    window: dict[str, Any] = {"order_by": order_by, "limit": one_more, "offset": offset}
-    results: Results[Any]
+        raise click.UsageError("--kind needs --sequences")
+
+
+def _results(
+    catalog: Catalog, expression: str, *, metrics: bool, sequences: bool, kind: str | None, window: dict[str, Any]
+) -> Results[Any]:
+    repo = catalog.facade()
     try:
         if metrics:
-            results = opened.query_metrics(expression, **window)
-        elif sequences:
-            results = opened.query_sequences(expression, kind=kind, **window)
-        else:
-            results = opened.query_runs(expression, **window)
-    except QuerySyntaxError as error:  # its hint has the library's words
+            return repo.query_metrics(expression, **window)
+        if sequences:
+            return repo.query_sequences(expression, kind=kind, **window)
+        return repo.query_runs(expression, **window)
+    except QuerySyntaxError as error:  # its hint names methods, and a command has options
         hint = error.hint.replace("query_metrics", "--metrics").replace("query_sequences", "--sequences")
         raise QuerySyntaxError(error.reason, error.expression, error.line, error.column, hint) from error
-    with working("searching"):
-        if count or explain:
-            number_found = results.count()
-        elif metrics or sequences:
-            found: list[Any] = list(results)
-        else:
-            found = list(results.queried_runs())
-    if explain:
-        _print(results.explain(), {"explain": results.explain()}, as_json)
-    elif count:
-        _print(str(number_found), {"count": number_found}, as_json)
-    else:
-        if metrics or sequences:
-            _print_sequences(found[:limit], catalog, as_json)
-        else:
-            _print_runs(found[:limit], catalog, expression, order_by, as_json)
-        if not found:
-            say("nothing matches" if not offset else f"nothing beyond the first {offset}, if there are so many")
-        if len(found) > len(found[:limit]):
-            say(f"{limit} from {offset + 1} on; there are more" if offset else f"the first {limit}; there are more")
+
+
+def _say_what_is_missing(found: int, limit: int | None, offset: int) -> None:
+    if not found:
+        say("nothing matches" if not offset else f"nothing matches beyond the first {offset}")
+    elif limit is not None and found > limit:
+        say(
+            f"showing {limit} from number {offset + 1} on; there are more"
+            if offset
+            else f"showing {limit}; there are more"
+        )
 
 
 def _print(text: str, value: dict[str, Any], as_json: bool) -> None:

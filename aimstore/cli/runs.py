@@ -44,21 +44,21 @@ runs.add_command(note)
         "aimstore runs rm $(aimstore runs ls -q --query 'run.metrics[\"loss\"].last > 9')",
     )
 )
-@click.option("--all", "everything", is_flag=True, help="Archived runs too.")
-@click.option("--query", "expression", metavar="EXPR", help="Only runs for which the expression is true.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
+@click.option("--all", "everything", is_flag=True, help="List archived runs too.")
+@click.option("--query", "expression", metavar="EXPR", help="List only runs for which the expression is true.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="List at most N runs.")
 @click.option(
     "--sort",
     type=click.Choice(["created", "name", "experiment", "state", "duration", "metrics"]),
-    help="Times and numbers begin with the greatest, names with A.  [default: created]",
+    help="Sort by this column: times and numbers from the greatest, names from A.  [default: created]",
 )
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option(
     "--order-by",
     metavar="PATH",
-    help="Instead of --sort: attributes of runs as in queries, such as 'run.hparams.lr desc, run.name'.",
+    help="Order by attributes as in queries instead of --sort: 'run.hparams.lr desc, run.name'.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print hashes and nothing else.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the hashes.")
 @repo_option
 @json_option
 @traceback_option
@@ -75,7 +75,7 @@ def ls(
 ) -> None:
     """List runs, the newest first.
 
-    With --query the expression decides whether archived runs are listed: they are where it mentions run.archived.
+    With --query, archived runs are listed only if the expression mentions run.archived.
     """
     if everything and expression is not None:
         raise click.UsageError("--all and --query exclude each other; mention run.archived in the expression")
@@ -86,16 +86,19 @@ def ls(
         found = listed(opened, expression, order_by)
     shown = found if everything or expression is not None else [run for run in found if not run["archived"]]
     chosen = (shown if order_by is not None else _sorted(shown, sort or "created", reverse=reverse))[:limit]
+    _print(chosen, opened, quiet=quiet, as_json=as_json)
+    if not (quiet or as_json):
+        _say_what_is_missing(len(found), len(shown), len(chosen), filtered=expression is not None)
+
+
+def _print(chosen: list[dict[str, Any]], catalog: Catalog, *, quiet: bool, as_json: bool) -> None:
     if as_json:
         print_json(chosen)
-        return
-    if quiet:
+    elif quiet:
         for run in chosen:
             click.echo(run["hash"])
-        return
-    if chosen:
-        print_table(_COLUMNS, [_cells(run) for run in chosen], known=opened.list_runs())
-    _say_what_is_missing(len(found), len(shown), len(chosen), filtered=expression is not None)
+    elif chosen:
+        print_table(_COLUMNS, [_cells(run) for run in chosen], known=catalog.list_runs())
 
 
 _KEYS: Final = {"created": "created_at"} | {
@@ -136,24 +139,20 @@ def _say_what_is_missing(found: int, shown: int, chosen: int, *, filtered: bool)
 
 @runs.command(epilog=example("aimstore runs rm 1b9dea88", "aimstore runs rm --yes 1b9dea88 410b1b44"))
 @click.argument("hashes", metavar="HASH...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @repo_option
 @json_option
 @traceback_option
 def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> None:
-    """Delete runs, with all that is known of them.
+    """Delete runs, with everything that is known of them.
 
-    HASH may be the beginning of one. Where a process writes one of them, nothing is deleted.
+    HASH may be the beginning of a hash. If a process writes one of the runs, nothing is deleted.
     """
     opened = open_catalog(repo)
     chosen = list(dict.fromkeys(resolve_run(opened, given) for given in hashes))
-    _refuse_live(opened, chosen)
+    _refuse_active(opened, chosen)
     if not yes:
-        for run in chosen:
-            properties = opened.properties(run)
-            say(f"{run}  {properties.name or ''}  {properties.experiment or ''}".rstrip())
-        if not click.confirm(f"Delete {'this run' if len(chosen) == 1 else f'these {len(chosen)} runs'}?", err=True):
-            raise click.Abort
+        _confirm(opened, chosen)
     failed: dict[str, str] = {}
     with progress_bar("deleting") as advance:
         for done, run in enumerate(chosen, 1):
@@ -162,7 +161,20 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
             except AimstoreError as error:
                 failed[run] = str(error)
             advance(done, len(chosen))
-    deleted = [run for run in chosen if run not in failed]
+    _report([run for run in chosen if run not in failed], failed, as_json=as_json)
+    if failed:
+        raise SystemExit(1)
+
+
+def _confirm(catalog: Catalog, chosen: list[str]) -> None:
+    for run in chosen:
+        properties = catalog.properties(run)
+        say(f"{run}  {properties.name or ''}  {properties.experiment or ''}".rstrip())
+    if not click.confirm(f"Delete {'this run' if len(chosen) == 1 else f'these {len(chosen)} runs'}?", err=True):
+        raise click.Abort
+
+
+def _report(deleted: list[str], failed: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         print_json({"deleted": deleted, "failed": failed})
     else:
@@ -170,16 +182,14 @@ def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> N
             click.echo(f"deleted {run}")
     for run, reason in failed.items():
         say(f"run {run} is not deleted: {reason}")
-    if failed:
-        raise SystemExit(1)
 
 
-def _refuse_live(catalog: Catalog, chosen: list[str]) -> None:
+def _refuse_active(catalog: Catalog, chosen: list[str]) -> None:
     owners = {run: owner_of(catalog, run) for run in chosen}
-    live = [
+    active = [
         f"run {run} is being written by {held_by(owner)} since {moment(owner['since'])}"
         for run, owner in owners.items()
         if owner is not None
     ]
-    if live:
-        raise LockedError("\n".join([*live, "nothing is deleted; end the process, or leave out its run"]))
+    if active:
+        raise LockedError("\n".join([*active, "nothing is deleted; end the process, or leave out its run"]))

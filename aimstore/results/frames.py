@@ -123,14 +123,18 @@ def _series(pd: Any, values: list[Any]) -> Any:
     present = [value for value in plain if value is not None]
     kinds = set(map(type, present))
     absent = len(present) < len(plain)
-    if kinds == {int} and all(value in _INT64 for value in present):
-        return pd.Series(plain, dtype="Int64" if absent else "int64")
-    if kinds and kinds <= {int, float} and all(abs(value) <= 2**53 for value in present if type(value) is int):
-        return pd.Series(plain, dtype="float64")
-    if kinds == {bool}:
-        return pd.Series(plain, dtype="boolean" if absent else "bool")
     if kinds == {str}:
         return pd.Series(plain)
     if kinds == {datetime}:
         return pd.Series(pd.to_datetime(plain, utc=True))
-    return pd.Series(plain, dtype="object")
+    return pd.Series(plain, dtype=_dtype(kinds, present, absent))
+
+
+def _dtype(kinds: set[type], present: list[Any], absent: bool) -> str:
+    if kinds == {bool}:
+        return "boolean" if absent else "bool"
+    if kinds == {int} and all(value in _INT64 for value in present):
+        return "Int64" if absent else "int64"
+    if kinds and kinds <= {int, float} and all(abs(value) <= 2**53 for value in present if type(value) is int):
+        return "float64"
+    return "object"
