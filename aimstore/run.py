@@ -15,7 +15,9 @@ from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyE
 from aimstore.lifecycle import shield
 from aimstore.metadata import RunProperties, default_properties, from_microseconds
 from aimstore.plugins import plugins
+from aimstore.plugins.objects import storable
 from aimstore.sequences.drainer import close_later
+from aimstore.sequences.values import matching
 from aimstore.session import RunSession, mirrored_properties
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, check_run_hash, new_run_hash, seqs_path
@@ -247,11 +249,24 @@ class Run:
             EncodingError: the value, or something in it, cannot be stored; the message names its path. Nothing is written.
             ReadOnlyError, ClosedError: the run is not open for writing.
         """
-        path = _path(place)
-        if not path and not isinstance(value, dict):
-            raise EncodingError(f"run[...] takes a dict of all parameters, not {value!r:.60} ({type(value).__name__})")
+        self.set(place, value)
+
+    def set(self, path: Place, value: Any, *, strict: bool = True) -> None:
+        """As `run[path] = value`. Dataclasses, enumerations, paths, sets and the like are stored in their plain form.
+
+        Args:
+            strict: refuse what cannot be stored; else its repr is stored in its place.
+
+        Raises:
+            EncodingError, ReadOnlyError, ClosedError: as `run[path] = value`.
+        """
+        full = _path(path)
         with shield:
-            attributes(self._writable().meta)[path] = value
+            tree = attributes(self._writable().meta)
+            try:
+                tree[full] = _root(value, full)
+            except EncodingError:
+                tree[full] = _root(storable(value, full, strict=strict), full)
 
     def __delitem__(self, place: Place) -> None:
         """Remove what is at a place. Raises `KeyError` where there is nothing."""
@@ -335,7 +350,7 @@ class Run:
         return next((self.metric_of(info) for info in self._named(name, context) if info.kind == NUMBER), None)
 
     def _named(self, name: str, context: Context | None) -> Iterator[SequenceInfo]:
-        return (info for info in self._infos() if info.name == name and info.context == (context or {}))
+        return iter(matching(self._infos(), name, context))
 
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._session.closed is None:
@@ -397,3 +412,9 @@ def _path(place: Place) -> tuple[str | int, ...]:
     if place is ...:
         return ()
     return place if isinstance(place, tuple) else (place,)
+
+
+def _root(value: Any, path: tuple[str | int, ...]) -> Any:
+    if not path and not isinstance(value, dict):
+        raise EncodingError(f"run[...] takes a dict of all parameters, not {value!r:.60} ({type(value).__name__})")
+    return value

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from aimstore.encoding.keys import encode_path_part
+from aimstore.encoding.tensors import python_scalar
 from aimstore.metadata import to_microseconds
 
 FALSE: Final = b"\x10"
@@ -61,7 +62,7 @@ def ordered(value: Any) -> bytes:
         return OTHER if value else FALSE
     numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
     if numpy is not None and isinstance(value, numpy.generic):
-        plain: Any = value.item()
+        plain: Any = python_scalar(value)
         return OTHER if isinstance(plain, numpy.generic) else ordered(plain)
     return OTHER
 

@@ -11,6 +11,7 @@ import numpy as np
 from aimstore.abc import WriteBatch
 from aimstore.encoding.chunks import NO_EPOCH, Columns, encode_chunk, encode_scalars
 from aimstore.encoding.keys import encode_path
+from aimstore.errors import EncodingError
 from aimstore.sequences import outline
 from aimstore.sequences.columns import as_arrays, concatenate, cut, exact_code, plain
 from aimstore.sequences.summary import extend
@@ -29,6 +30,9 @@ LARGE_OBJECT = 16 * 1024
 
 VECTOR = 128
 """Records from which NumPy is faster than lists."""
+
+HIGH_STEP = 2**62
+"""Step from which on the steps of a sequence may come to an end; no sequence gets there by counting."""
 
 WIDTH = 4
 """Entries per record in `Series.pending`: value, step, epoch, time."""
@@ -138,27 +142,63 @@ class Series:
         defined: the definition is in the meta container.
         dirty: the summary in the meta container is not the present one.
         levels: outlines of sealed chunks that are not stored yet.
+        only_none: nothing but None was tracked so far, so that the kind is not settled.
+        high: the greatest step, where it is `HIGH_STEP` or above, from where on each is checked by itself; else None.
+        types: of the values of the context, where some are no text, in the order in which they were given first.
+        quick: a float is taken without a further look.
     """
 
     __slots__ = (
-        "check_at", "context", "defined", "dirty", "id", "kind", "levels", "name", "number", "pending", "plain", "summary",
-        "tail",
+        "check_at", "context", "defined", "dirty", "high", "id", "kind", "levels", "name", "number", "only_none", "pending",
+        "plain", "quick", "summary", "tail", "types",
     )  # fmt: skip
 
     def __init__(self, number: int, name: str, context: Context, kind: str) -> None:
         self.id = number
         self.name = name
         self.context = context
-        self.kind = kind
-        self.number = kind == NUMBER
-        self.plain = self.number
+        self.types: list[type] | None = None
+        self.high: int | None = None
+        self.only_none = False
         self.pending: list[Any] = []
+        self.become(kind)
         self.check_at = CHECK_EVERY
         self.defined = False
         self.dirty = False
         self.summary: Summary | None = None
         self.tail = Tail.empty()
         self.levels: outline.Levels = ()
+
+    def become(self, kind: str) -> None:
+        """Settle the kind. What is stored and waits of None stays as it is; in a sequence of numbers it is read as NaN."""
+        self.kind = kind
+        self.plain = kind == NUMBER and not self.only_none
+        self.number = kind == NUMBER
+        self.quick = self.number and self.high is None
+        self.only_none = False
+
+    def check_step(self, step: int | None) -> None:
+        """Raise `EncodingError` where `step` is None and there is no next one."""
+        if step is None and self.high == STEP_MAX:
+            raise EncodingError(
+                f"sequence {self.name!r} has a value at step {STEP_MAX}, after which there is none; give a step"
+            )
+
+    def next_step(self, step: int | None) -> int | None:
+        """`step`, which is to be tracked; the next one in its place where steps are so high that they may come to an end.
+
+        Raises:
+            EncodingError: there is no next one.
+        """
+        if self.high is None and (step is None or step < HIGH_STEP):
+            return step
+        self.check_step(step)
+        if step is None:
+            assert self.high is not None
+            step = self.high + 1
+        self.quick = False
+        self.high = step if self.high is None else max(self.high, step)
+        return step
 
     def stage(self, batch: WriteBatch, large: list[WriteBatch], *, seal: bool) -> Staged | None:
         """Put what is pending into `batch`; None where there is nothing to write.
@@ -235,7 +275,7 @@ class Series:
             return steps
         given: list[int] = []
         for step in steps:
-            given.append(min(greatest + 1, STEP_MAX) if step is None else step)
+            given.append(greatest + 1 if step is None else step)
             first = self.summary is None and len(given) == 1
             greatest = given[-1] if first else max(greatest, given[-1])
         return given

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aimstore.encoding.chunks import Columns
-from aimstore.sequences.columns import in_step_order, increasing
+from aimstore.sequences.columns import NAN, in_step_order, increasing, numbers
 from aimstore.storage.layout import Summary
 
 
@@ -33,7 +33,7 @@ def extend(before: Summary | None, columns: Columns, *, number: bool) -> Summary
         before.ordered and ordered and low > before.last_step,
         min(before.first_step, low),
         max(before.last_step, high),
-        last if newest else before.last,
+        last if newest else NAN if number and before.last is None else before.last,
         _least(before.min, least),
         _greatest(before.max, greatest),
     )
@@ -56,6 +56,7 @@ def _figures(columns: Columns, ordered: bool, high: int) -> tuple[Any, Any, Any]
             return float(values[at]), float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
         return int(values[at]), int(values.min()), int(values.max())
     steps: Any = columns.steps
+    values = numbers(values)
     at = len(values) - 1 if ordered else max(i for i, step in enumerate(steps) if step == high)
     real = values if all(value == value for value in values) else [value for value in values if value == value]
     nan = float("nan")

@@ -17,18 +17,25 @@ from aimstore.abc import Container, WriteBatch
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, SequenceTypeError
 from aimstore.lifecycle import shield
 from aimstore.sequences import drainer
+from aimstore.sequences.columns import plain
 from aimstore.sequences.reader import read_records
-from aimstore.sequences.series import CHECK_EVERY, MOST, MOST_BYTES, WIDTH, Series, Staged
+from aimstore.sequences.series import CHECK_EVERY, HIGH_STEP, MOST, MOST_BYTES, WIDTH, Series, Staged
 from aimstore.sequences.summary import summarize
 from aimstore.sequences.values import (
+    NONE,
+    RECORD,
     STEP_MAX,
     STEP_MIN,
+    UNDECIDED,
     admit,
+    admit_as,
     check_context,
     check_epoch,
     check_name,
     check_step,
     context_key,
+    is_surprise,
+    types_of,
 )
 from aimstore.storage.layout import (
     Summary,
@@ -56,8 +63,16 @@ GIVE_WAY = 0.001
 MAX_BATCH = 2 * 1024 * 1024
 """Bytes at which a batch is written and another begun; a sequence's records are never split between two."""
 
+MAX_NONES = 256
+"""Values None of a sequence that a resumed run reads to learn whether it holds anything else."""
+
 SUMMARIES_PER_DRAIN = 64
 """Summaries that a background drain writes at most, the oldest first; a flush writes all."""
+
+
+def size_of(stored: bytes) -> int:
+    """Bytes of an object that count as pending. None counts nothing: its sequence may turn out to be one of numbers."""
+    return 0 if stored == NONE else len(stored)
 
 
 class SequenceWriter:
@@ -91,6 +106,9 @@ class SequenceWriter:
             series.summary = self._recomputed(series) if recover else info.summary
             if series.summary != info.summary:
                 self._set_dirty(series)
+            if series.summary is not None:
+                series.next_step(series.summary.last_step)
+            series.only_none = self._holds_only_none(series)
             self._by_context[info.name, context_key(info.context)] = series
         drainer.add(self)
 
@@ -107,11 +125,13 @@ class SequenceWriter:
             series = self._series[name if context is None else (name, *context.items())]
         except (KeyError, TypeError, AttributeError):
             series = None
+        if series is not None and series.types is not None and series.types != types_of(context):
+            series = None  # one that is equal, such as {"fold": 1} and {"fold": True}
         if (
             series is not None
             and type(value) is float
-            and series.number
-            and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
+            and series.quick
+            and (step is None or (type(step) is int and STEP_MIN <= step < HIGH_STEP))
             and (epoch is None or (type(epoch) is int and STEP_MIN < epoch <= STEP_MAX))
             and self._error is None
         ):
@@ -139,15 +159,17 @@ class SequenceWriter:
             )
         # all are checked before the first is taken, so that a bad one leaves nothing half tracked
         checked = [(check_name(key), value, *admit(value, key)) for key, value in values.items()]
-        for key, value, kind, _ in checked:
-            self._series_for(key, context, kind, value, make=False)
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
+        for key, value, kind, stored in checked:
+            series = self._series_for(key, context, kind, value, make=False)
+            self._fitting(series, kind, value, stored)
+            series.check_step(step)
         taking = []
         with shield, self._gate:  # all are taken, or none
             self._raise_error()
             for key, value, kind, stored in checked:
                 series = self._series_for(key, context, kind, value)
-                self._append(series, stored, step, epoch, now)
+                self._append(series, kind, value, stored, step, epoch, now)
                 taking.append(series)
         self._check_bound(taking)
 
@@ -156,22 +178,62 @@ class SequenceWriter:
     ) -> None:
         kind, stored = admit(value, name)
         step, epoch = check_step(step, name), check_epoch(epoch, name)
-        if series is None or series.kind != kind:
+        if series is None:
             series = self._series_for(name, context, kind, value)
-        self._append(series, stored, step, epoch, now)
+        self._append(series, kind, value, stored, step, epoch, now)
         self._check_bound([series])
 
-    def _append(self, series: Series, stored: Any, step: int | None, epoch: int | None, now: float) -> None:
+    def _append(
+        self, series: Series, kind: str, value: Any, stored: Any, step: int | None, epoch: int | None, now: float
+    ) -> None:
+        if series.kind != kind or series.only_none or series.high is not None or (step or 0) >= HIGH_STEP:
+            self._append_carefully(series, kind, value, stored, step, epoch, now)
+            return
         if series.number:
             if series.plain and type(stored) is not float:
                 series.plain = False
         else:
             with shield, self._gate:
-                self._object_bytes += len(stored)
+                self._object_bytes += size_of(stored)
         # nothing is called between this look and the append, so that no other thread and no signal comes between
         if self._error.__class__ is ClosedError:
             self._raise_error()
         series.pending.extend((stored, step, epoch, now))
+
+    def _append_carefully(
+        self, series: Series, kind: str, value: Any, stored: Any, step: int | None, epoch: int | None, now: float
+    ) -> None:
+        """Append to a sequence whose kind or next step nobody else may settle meanwhile."""
+        with shield, self._gate:
+            if series.only_none and kind != UNDECIDED:
+                series.become(kind)
+                series.defined = False
+                self._say_surprise(series, value)
+            stored = self._fitting(series, kind, value, stored)
+            self._raise_error()
+            step = series.next_step(step)
+            if series.number:
+                series.plain = series.plain and type(stored) is float
+            else:
+                self._object_bytes += size_of(stored)
+            series.pending.extend((stored, step, epoch, now))
+
+    def _say_surprise(self, series: Series, value: Any) -> None:
+        surprise = is_surprise(series.kind, value)
+        if surprise:
+            logger.warning("run %s, sequence %r: %s", self.run, series.name, surprise)
+
+    def _fitting(self, series: Series, kind: str, value: Any, stored: Any) -> Any:
+        """What is stored of a value of this kind in the sequence. Raises `SequenceTypeError` where it does not belong there."""
+        if series.kind == kind or series.only_none:
+            return stored
+        fitting = admit_as(series.kind, value, series.name)
+        if fitting is None:
+            raise SequenceTypeError(
+                f"sequence {series.name!r} {series.context} holds values of kind {series.kind!r}; "
+                f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
+            )
+        return fitting
 
     def _series_for(self, name: str, context: Any, kind: str, value: Any, *, make: bool = True) -> Series:
         own = check_context(context, name)
@@ -179,19 +241,25 @@ class SequenceWriter:
         with shield, self._gate:
             series = self._by_context.get(key)
             if series is None:
-                encode_definition(name, own, kind)  # raises for a context that cannot be stored
-                series = Series(len(self._by_context), name, own, kind)
+                settled = kind if kind != UNDECIDED else RECORD
+                encode_definition(name, own, settled)  # raises for a context that cannot be stored
+                series = Series(len(self._by_context), name, own, settled)
+                series.only_none = kind == UNDECIDED
+                series.types = types_of(context)
                 if make:
                     self._by_context[key] = series
-            if series.kind != kind:
-                raise SequenceTypeError(
-                    f"sequence {name!r} {own} holds values of kind {series.kind!r}; "
-                    f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
-                )
-            if make:
+                    self._say_surprise(series, value)
+            if make and types_of(context) == series.types and all(value == value for value in own.values()):
                 with suppress(TypeError):  # a context that cannot be hashed is looked up the long way each time
                     self._series[name if context is None else (name, *context.items())] = series
             return series
+
+    def _holds_only_none(self, series: Series) -> bool:
+        """Whether nothing but None is stored of a sequence that another process wrote, and not much of it."""
+        if series.kind != RECORD or series.summary is None or series.summary.records > MAX_NONES:
+            return False
+        columns = read_records(self._seqs, series.id, ("steps", "values"))
+        return columns is not None and all(value == NONE for value in plain(columns.values))
 
     def _check_bound(self, taking: Sequence[Series]) -> None:
         full = self._object_bytes > SLOW_FROM * MAX_PENDING_BYTES
@@ -280,7 +348,7 @@ class SequenceWriter:
     def _accept(self, change: Staged) -> None:
         series = change.series
         if not series.number:
-            nbytes = sum(map(len, series.pending[: change.taken : WIDTH]))
+            nbytes = sum(map(size_of, series.pending[: change.taken : WIDTH]))
             with self._gate:
                 self._object_bytes -= nbytes
         change.commit()
