@@ -115,12 +115,6 @@ def plain_form(value: Any, path: tuple[Any, ...] = ()) -> Any:
     kind = type(value)
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    for base, form in _FORMS:
-        if isinstance(value, base):
-            return form(value)
-    argparse = sys.modules.get("argparse")
-    if argparse is not None and isinstance(value, argparse.Namespace):
-        return dict(vars(value))
     try:
         if callable(getattr(kind, "model_dump", None)) and hasattr(kind, "model_fields"):
             return value.model_dump()
@@ -129,6 +123,12 @@ def plain_form(value: Any, path: tuple[Any, ...] = ()) -> Any:
             return omegaconf.OmegaConf.to_container(value, resolve=True)
     except Exception as error:  # the other library's own, whatever it is
         raise EncodingError(f"{format_path(path)}: the plain form of a {kind.__qualname__} failed: {error}") from error
+    argparse = sys.modules.get("argparse")
+    if argparse is not None and isinstance(value, argparse.Namespace):
+        return dict(vars(value))
+    for base, form in _FORMS:
+        if isinstance(value, base):
+            return form(value)
     return str(value) if _is_type_or_device(value) else _NONE
 
 

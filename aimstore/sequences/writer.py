@@ -125,7 +125,7 @@ class SequenceWriter:
             series = self._series[name if context is None else (name, *context.items())]
         except (KeyError, TypeError, AttributeError):
             series = None
-        if series is not None and series.types is not None and series.types != types_of(context):
+        if series is not None and series.types is not None and series.types != [*map(type, context.values())]:
             series = None  # one that is equal, such as {"fold": 1} and {"fold": True}
         if (
             series is not None
