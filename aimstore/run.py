@@ -286,10 +286,12 @@ class Run:
         """Add a value to the sequence of a name and a context. Returns once it is in memory; see `flush`.
 
         Args:
-            value: a number, or a str, bytes, array, list, or anything else that can be stored; or, without `name`, a dict
+            value: a number, also as an array or list with one element; a str, bytes, array, list of objects, or anything
+                else that can be stored; None, which belongs to every sequence; or, without `name`, a dict
                 that gives a value for each of several names.
             name: of the sequence. All values of one sequence are of one kind.
-            step: an int of 64 bits; None is the greatest step so far plus one. Of several values at one step the last holds.
+            step: a whole number of 64 bits; None is the greatest step so far plus one, which there must be. Of several
+                values at one step the last holds.
             epoch: an int, or None.
             context: tells sequences of one name apart: `{"subset": "train"}`. Keys are str.
 

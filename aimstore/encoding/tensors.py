@@ -16,10 +16,20 @@ def numpy_if_loaded() -> Any:
     return cast(Any, sys.modules.get("numpy"))
 
 
+def shape_of(value: Any) -> tuple[Any, ...] | None:
+    """The shape of an array or tensor; None of anything else, and where it is not known."""
+    shape = getattr(value, "shape", None)
+    if shape is None or callable(shape):
+        return None
+    try:
+        return tuple(shape)
+    except Exception:  # the other library's own: a tensor whose rank is not known yet
+        return None
+
+
 def has_no_dimensions(value: Any) -> bool:
     """Whether `value` has the shape ()."""
-    shape = getattr(value, "shape", None)
-    return shape is not None and not callable(shape) and tuple(shape) == ()
+    return shape_of(value) == ()
 
 
 def scalar_of(value: Any) -> Any:
@@ -78,8 +88,8 @@ def number_of(value: Any) -> bool | int | float | None:
             break
     if isinstance(value, (bool, int, float)):
         return plain_number(value)
-    shape = getattr(value, "shape", None)
-    if shape is None or callable(shape) or not hasattr(value, "item") or any(size != 1 for size in shape):
+    shape = shape_of(value)
+    if shape is None or not hasattr(value, "item") or any(size != 1 for size in shape):
         return None
     if holds_masked(value):
         return float("nan")
