@@ -201,7 +201,9 @@ def jsonable(value: Any) -> Any:
     """What JSON says of `value`, the same in every command.
 
     Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset,
-    durations seconds, bytes base64, arrays nested lists, NumPy scalars numbers; anything else that JSON lacks is a string.
+    durations seconds, bytes base64, arrays nested lists, NumPy scalars numbers; anything else that JSON lacks is a string. Keys
+    are strings; one that is no string, where a string is the same, has its type after it: of {1: 0, "1": 0} these are "1 (int)"
+    and "1".
     """
     from datetime import date, timedelta
 
@@ -216,7 +218,7 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        return {name: jsonable(item) for name, item in _named(value)}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -224,8 +226,22 @@ def jsonable(value: Any) -> Any:
 
         return base64.b64encode(value).decode()
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which need not be loaded to know
-        return jsonable(value.tolist())
+        from aimstore.encoding.tensors import python_scalar
+
+        return jsonable(python_scalar(value) if not value.shape else value.tolist())
     return str(value)
+
+
+def _named(mapping: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The items, each under a string of its own."""
+    taken = {key for key in mapping if isinstance(key, str)}
+    for key, item in mapping.items():
+        name = str(key)
+        if not isinstance(key, str):
+            while name in taken:
+                name += f" ({type(key).__name__})"
+            taken.add(name)
+        yield name, item
 
 
 # What is going on
