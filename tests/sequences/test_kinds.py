@@ -13,6 +13,7 @@ import pytest
 
 from aimstore import Image, Repo, Run, Text
 from aimstore.errors import EncodingError, SequenceTypeError
+from aimstore.sequences.reader import read_records
 from aimstore.sequences.values import context_key
 
 Values = Callable[..., list[tuple[int, Any]]]
@@ -350,3 +351,13 @@ def test_other_steps_are_refused(repo: Repo, step: Any) -> None:
             with pytest.raises(EncodingError, match="of sequence 'loss' is an int or None, not"):
                 run.track(1.0, name="loss", **arguments)
         assert run.sequences() == []
+
+
+def test_a_summary_that_claims_too_much_costs_nothing(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        for value in (1.0, 2.0):
+            run.track(value, name="loss")
+    with run._seqs() as seqs:
+        columns = read_records(seqs, 0, records=10**15)
+    assert columns is not None
+    assert columns.steps.tolist() == [0, 1]
