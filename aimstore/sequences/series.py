@@ -139,7 +139,7 @@ class Series:
             entries at once and cutting off a prefix are each one operation of a list, so that no lock is needed.
         plain: all values so far were floats.
         check_at: length of `pending` from which `track` looks at the bound.
-        defined: the definition is in the meta container.
+        defined: the kind that the definition in the meta container names; "" while there is none.
         dirty: the summary in the meta container is not the present one.
         levels: outlines of sealed chunks that are not stored yet.
         only_none: nothing but None was tracked so far, so that the kind is not settled.
@@ -163,7 +163,7 @@ class Series:
         self.pending: list[Any] = []
         self.become(kind)
         self.check_at = CHECK_EVERY
-        self.defined = False
+        self.defined = ""
         self.dirty = False
         self.summary: Summary | None = None
         self.tail = Tail.empty()

@@ -101,7 +101,7 @@ class SequenceWriter:
         self._error: Exception | None = None
         for info in list(read_sequences(meta)):
             series = Series(info.id, info.name, info.context, info.kind)
-            series.defined = True
+            series.defined = info.kind
             series.plain = False
             series.summary = self._recomputed(series) if recover else info.summary
             if series.summary != info.summary:
@@ -205,12 +205,12 @@ class SequenceWriter:
     ) -> None:
         """Append to a sequence whose kind or next step nobody else may settle meanwhile."""
         with shield, self._gate:
+            self._raise_error()
+            series.check_step(step)
             if series.only_none and kind != UNDECIDED:
                 series.become(kind)
-                series.defined = False
                 self._say_surprise(series, value)
             stored = self._fitting(series, kind, value, stored)
-            self._raise_error()
             step = series.next_step(step)
             if series.number:
                 series.plain = series.plain and type(stored) is float
@@ -329,30 +329,31 @@ class SequenceWriter:
             batch = WriteBatch()
             large: list[WriteBatch] = []
             definitions = WriteBatch()
-            staged: list[Staged] = []
+            staged: list[tuple[Staged, str]] = []
             while waiting and batch.nbytes < MAX_BATCH:
                 series = waiting.pop()
+                kind = series.kind  # which a thread that tracks may settle meanwhile
                 change = series.stage(batch, large, seal=seal)
                 if change is not None:
-                    staged.append(change)
-                    if not series.defined:
-                        value = encode_definition(series.name, series.context, series.kind)
+                    staged.append((change, kind))
+                    if series.defined != kind:
+                        value = encode_definition(series.name, series.context, kind)
                         definitions.put(definition_key(series.id), value)
             self._meta.write(definitions)
             for each in large:
                 self._seqs.write(each)
             self._seqs.write(batch)
-            for change in staged:
-                self._accept(change)
+            for change, kind in staged:
+                self._accept(change, kind)
 
-    def _accept(self, change: Staged) -> None:
+    def _accept(self, change: Staged, kind: str) -> None:
         series = change.series
         if not series.number:
             nbytes = sum(map(size_of, series.pending[: change.taken : WIDTH]))
             with self._gate:
                 self._object_bytes -= nbytes
         change.commit()
-        series.defined = True
+        series.defined = kind
         self._set_dirty(series)
 
     def _set_dirty(self, series: Series) -> None:

@@ -15,6 +15,7 @@ from aimstore import Image, Repo, Run, Text
 from aimstore.errors import EncodingError, SequenceTypeError
 from aimstore.sequences.reader import read_records
 from aimstore.sequences.values import context_key
+from aimstore.storage.layout import read_sequences
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -230,6 +231,26 @@ def test_none_in_numbers_that_were_killed_is_recovered_as_nan(repo: Repo, python
     assert repo.reindex().failed == {}
     [metric] = [metric for run in repo.iter_runs() for metric in run.metrics()]
     assert (metric.count, metric.min, metric.max, metric.last) == (2, 2.5, 2.5, 2.5)
+
+
+def test_a_kind_that_is_settled_while_a_drain_writes_is_defined_by_the_next(
+    writing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = writing()
+    held.writer.track(None, "x", None, None, None)
+    write = held.seqs._write
+    first = iter([1])
+
+    def during(batch: Any) -> None:
+        write(batch)
+        if next(first, None):
+            held.writer.track(2.5, "x", None, None, None)
+
+    monkeypatch.setattr(held.seqs, "_write", during)
+    held.writer.drain()
+    held.writer.close()
+    [info] = read_sequences(held.meta)
+    assert (info.kind, info.count, info.last, info.min) == ("number", 2, 2.5, 2.5)
 
 
 def test_a_surprise_is_said_once(repo: Repo, caplog: pytest.LogCaptureFixture) -> None:
