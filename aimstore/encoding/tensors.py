@@ -114,7 +114,7 @@ def holds_masked(value: Any) -> bool:
     numpy = numpy_if_loaded()
     if numpy is None or not isinstance(value, numpy.ndarray):
         return False
-    return isinstance(value, numpy.ma.MaskedArray) and bool(numpy.ma.getmaskarray(value).any())
+    return isinstance(value, numpy.ma.MaskedArray) and b"\1" in numpy.ma.getmaskarray(value).tobytes()
 
 
 def on_this_side(value: Any) -> Any:

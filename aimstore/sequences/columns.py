@@ -14,7 +14,7 @@ from aimstore.encoding.columns import Floats, Ints
 
 NAN = float("nan")
 
-MAX_GUESS = 1 << 24
+MAX_GUESS = 1 << 22
 """Records for which there is room before they are read: what was stored of a sequence may say more than there are."""
 
 

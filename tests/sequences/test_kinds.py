@@ -14,6 +14,8 @@ import pytest
 from aimstore import Image, Repo, Run, Text
 from aimstore.errors import EncodingError, SequenceTypeError
 from aimstore.sequences.contexts import context_key
+from aimstore.sequences.reader import read_records
+from aimstore.storage.layout import read_sequences
 
 Values = Callable[..., list[tuple[int, Any]]]
 
@@ -231,6 +233,26 @@ def test_none_in_numbers_that_were_killed_is_recovered_as_nan(repo: Repo, python
     assert (metric.count, metric.min, metric.max, metric.last) == (2, 2.5, 2.5, 2.5)
 
 
+def test_a_kind_that_is_settled_while_a_drain_writes_is_defined_by_the_next(
+    writing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = writing()
+    held.writer.track(None, "x", None, None, None)
+    write = held.seqs._write
+    first = iter([1])
+
+    def during(batch: Any) -> None:
+        write(batch)
+        if next(first, None):
+            held.writer.track(2.5, "x", None, None, None)
+
+    monkeypatch.setattr(held.seqs, "_write", during)
+    held.writer.drain()
+    held.writer.close()
+    [info] = read_sequences(held.meta)
+    assert (info.kind, info.count, info.last, info.min) == ("number", 2, 2.5, 2.5)
+
+
 def test_a_surprise_is_said_once(repo: Repo, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), Run(repo=repo) as run:
         for _ in range(3):
@@ -350,3 +372,13 @@ def test_other_steps_are_refused(repo: Repo, step: Any) -> None:
             with pytest.raises(EncodingError, match="of sequence 'loss' is an int or None, not"):
                 run.track(1.0, name="loss", **arguments)
         assert run.sequences() == []
+
+
+def test_a_summary_that_claims_too_much_costs_nothing(repo: Repo) -> None:
+    with Run(repo=repo) as run:
+        for value in (1.0, 2.0):
+            run.track(value, name="loss")
+    with run._seqs() as seqs:
+        columns = read_records(seqs, 0, records=10**15)
+    assert columns is not None
+    assert columns.steps.tolist() == [0, 1]
