@@ -14,12 +14,14 @@ from aimstore.encoding.moments import from_microseconds, now_microseconds
 from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.plugins import plugins
+from aimstore.plugins.objects import storable
 from aimstore.process import shield
 from aimstore.repository.catalog import Catalog
 from aimstore.repository.opening import catalog_of
 from aimstore.repository.properties import RunNote, duration_of, end_of, mirror, mirrored_properties
 from aimstore.repository.queried import QueriedRun
 from aimstore.repository.session import RunSession
+from aimstore.sequences.contexts import find_sequences
 from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import NUMBER, SequenceInfo, attributes, read_properties
 from aimstore.types import Context, TreeKey, TreePath, check_run_hash, new_run_hash, seqs_path
@@ -267,13 +269,24 @@ class Run(Closing):
             EncodingError: the value, or a part of it, cannot be stored; the message names its path. Nothing is written.
             ReadOnlyError, ClosedError: the run is not open for writing.
         """
+        self.set(key, value)
+
+    def set(self, key: TreeKey, value: Any, *, strict: bool = True) -> None:
+        """As `run[key] = value`. Dataclasses, enumerations, paths, sets and the like are stored in their plain form.
+
+        Args:
+            strict: refuse what cannot be stored; else its repr is stored in its place.
+
+        Raises:
+            EncodingError, ReadOnlyError, ClosedError: as for `run[key] = value`.
+        """
         path = _path(key)
-        if not path and not isinstance(value, dict):
-            raise EncodingError(
-                f"run[...] must be set to a dict of all parameters, not {value!r:.60} ({type(value).__name__})"
-            )
         with shield:
-            attributes(self._writable().meta)[path] = value
+            tree = attributes(self._writable().meta)
+            try:
+                tree[path] = _checked_root(path, value)
+            except EncodingError:
+                tree[path] = _checked_root(path, storable(value, path, strict=strict))
 
     def __delitem__(self, key: TreeKey) -> None:
         """Remove the value at a key or path. Raises `KeyError` where there is none."""
@@ -293,11 +306,13 @@ class Run(Closing):
         """Add a value to the sequence of a name and a context. Returns once it is in memory; see `flush`.
 
         Args:
-            value: a number, or a str, bytes, array, list, or anything else that can be stored; or, without `name`, a dict
-                that gives a value for each of several names.
+            value: a number, also as an array or list with one element; a str, bytes, array, list of objects, or anything else
+                that can be stored; None, which belongs to every sequence; or, without `name`, a dict that gives a value for
+                each of several names.
             name: of the sequence. All values of one sequence are of one kind.
-            step: an int of 64 bits; None is the greatest step so far plus one. Of several values at one step the last holds.
-            epoch: an int, or None.
+            step: a whole number of 64 bits; None is the greatest step so far plus one, which must exist. Of several values at
+                one step the last holds.
+            epoch: a whole number, or None.
             context: tells sequences of one name apart: `{"subset": "train"}`. Keys are str.
 
         Raises:
@@ -356,8 +371,8 @@ class Run(Closing):
         """The sequence of numbers of a name and context; None where there is none."""
         return next((self.metric_of(info) for info in self._named(name, context) if info.kind == NUMBER), None)
 
-    def _named(self, name: str, context: Context | None) -> Iterator[SequenceInfo]:
-        return (info for info in self._infos() if info.name == name and info.context == (context or {}))
+    def _named(self, name: str, context: Context | None) -> list[SequenceInfo]:
+        return find_sequences(self._infos(), name, context)
 
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._is_open():
@@ -423,3 +438,11 @@ def _path(key: TreeKey) -> TreePath:
     if key is ...:
         return ()
     return key if isinstance(key, tuple) else (key,)
+
+
+def _checked_root(path: TreePath, value: Any) -> Any:
+    if not path and not isinstance(value, dict):
+        raise EncodingError(
+            f"run[...] must be set to a dict of all parameters, not {value!r:.60} ({type(value).__name__})"
+        )
+    return value

@@ -252,14 +252,20 @@ def test_the_automatic_step_is_the_greatest_so_far_plus_one(repo: Repo, values: 
 
 def test_the_greatest_step_leaves_the_sequence_and_all_others_writable(repo: Repo, values: Values) -> None:
     with Run(repo=repo) as run:
-        for step in (2**63 - 2, None, None, -(2**63) + 1):
+        for step in (2**63 - 2, None, -(2**63) + 1):
             run.track(1.0, name="far", step=step)
+        for value in (1.0, {"far": 1.0, "near": 1.0}):
+            with pytest.raises(
+                EncodingError, match=f"'far' has a value at step {2**63 - 1}, after which there is none"
+            ):
+                run.track(value, name=None if isinstance(value, dict) else "far")
+        run.track(2.0, name="far", step=5)
         run.track(1.0, name="near")
         run.flush()
-    steps = [step for step, _ in values(run, "far")]
-    assert steps[0] == -(2**63) + 1
-    assert steps[1] == 2**63 - 2
+    assert [step for step, _ in values(run, "far")] == [-(2**63) + 1, 5, 2**63 - 2, 2**63 - 1]
     assert values(run, "near") == [(0, 1.0)]
+    with Run(run.hash, repo=repo) as run, pytest.raises(EncodingError, match="after which there is none"):
+        run.track(1.0, name="far")
 
 
 def test_epochs_and_times_are_kept(repo: Repo) -> None:

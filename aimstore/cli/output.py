@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from aimstore.encoding.tensors import python_scalar
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -204,13 +206,14 @@ def jsonable(value: Any) -> Any:
     """What JSON says of `value`, the same in every command.
 
     Floats that are not finite become the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset;
-    durations are seconds; bytes are base64; arrays are nested lists; NumPy scalars are numbers. Keys are strings; an int
-    key beside the same digits as a string is written in brackets. Every other value becomes a string.
+    durations are seconds; bytes are base64; arrays are nested lists; NumPy scalars are numbers. Keys are strings; a key
+    that looks like another key's string has its type after it: {1: 0, "1": 0} has the keys "1 (int)" and "1". Every other
+    value becomes a string.
     """
     if value is None:
         return None
     if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which is not loaded just to ask
-        return jsonable(value.tolist())
+        return jsonable(value.tolist() if value.shape else python_scalar(value))
     return str(value)
 
 
@@ -243,10 +246,15 @@ def _timedelta(value: timedelta) -> Any:
 
 @jsonable.register(Mapping)
 def _mapping(value: Mapping[Any, Any]) -> Any:
-    found = {key: jsonable(item) for key, item in value.items() if isinstance(key, str)}
+    taken = {key for key in value if isinstance(key, str)}
+    found = {}
     for key, item in value.items():
+        name = str(key)
         if not isinstance(key, str):
-            found[f"[{key}]" if str(key) in value else str(key)] = jsonable(item)
+            while name in taken:
+                name += f" ({type(key).__name__})"
+            taken.add(name)
+        found[name] = jsonable(item)
     return found
 
 

@@ -17,7 +17,7 @@ import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
-from aimstore.encoding.extensions import no_extension
+from aimstore.encoding.payloads import unpack_payload
 from aimstore.encoding.tensors import holds_masked, on_this_side
 from aimstore.errors import CorruptionError, EncodingError
 
@@ -93,7 +93,7 @@ def load_scalar(payload: bytes) -> np.generic:
 
 
 def _unpacked(payload: bytes, count: int) -> list[Any]:
-    parts = msgpack.unpackb(payload, ext_hook=no_extension)
+    parts = unpack_payload(payload)
     if type(parts) is not list or len(parts) != count:
         raise CorruptionError(f"not the {count} parts of an array or scalar: {parts!r:.80}")
     return parts

@@ -210,6 +210,8 @@ def _decode(data: bytes, header: Header, columns: Collection[str]) -> Columns:
     found: dict[str, Any] = dict.fromkeys(COLUMNS, _ABSENT) | {"epochs": None}
     offset = _START
     for name, form in zip(COLUMNS[:3], header.forms, strict=False):
+        if form == Form.NONE and name != "epochs":
+            raise CorruptionError(f"a stored chunk has no {name}")
         if name in columns and form != Form.NONE:
             found[name] = decode_ints(form, data, offset, header.count)
         size = column_size(form, data, offset, header.count)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgpack  # type: ignore[import-untyped]
 from msgpack import ExtType
 
+from aimstore.encoding.payloads import unpack_payload
 from aimstore.encoding.tensors import scalar_of
 from aimstore.errors import CorruptionError, EncodingError
 
@@ -121,14 +122,10 @@ def parts_of(payload: bytes, *kinds: type) -> list[Any]:
         CorruptionError: it is no such array.
         ValueError: it is no msgpack.
     """
-    parts = msgpack.unpackb(payload, ext_hook=no_extension)
+    parts = unpack_payload(payload)
     if type(parts) is not list or tuple(map(type, parts)) != kinds:
         raise CorruptionError(f"the payload of an extension has other parts: {parts!r:.80}")
     return parts
-
-
-def no_extension(code: int, payload: bytes) -> Any:
-    raise CorruptionError(f"extension code {code} inside the payload of another")
 
 
 def _encode_object(value: Any, to_object: ToObject) -> Any:

@@ -37,8 +37,9 @@ class _SuspectError(Exception):
 class RecordReader:
     """Reads one record."""
 
-    def __init__(self, from_object: FromObject | None) -> None:
+    def __init__(self, from_object: FromObject | None, *, check_depth: bool = True) -> None:
         self.from_object = from_object
+        self.check_depth = check_depth
         self.extensions = 0
         self.tuples = 0
         self.checked = False
@@ -54,7 +55,7 @@ class RecordReader:
                 value = self._unpack(data)
         except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
             raise CorruptionError(f"a stored record cannot be read: {error}") from error
-        if len(data) > WRAPPED_DEPTH and is_deeper(value, WRAPPED_DEPTH):
+        if self.check_depth and len(data) > WRAPPED_DEPTH and is_deeper(value, WRAPPED_DEPTH):
             raise CorruptionError("a stored record is nested too deeply")
         if b"\xff" in data and _TIMESTAMP.search(data) and _has_timestamp(value):
             raise CorruptionError("a stored record has msgpack's extension -1, which no version up to this one writes")

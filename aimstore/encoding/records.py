@@ -58,17 +58,19 @@ def encode_record(
     return data
 
 
-def decode_record(data: bytes, from_object: FromObject | None = None) -> Any:
+def decode_record(data: bytes, from_object: FromObject | None = None, *, check_depth: bool = True) -> Any:
     """The value of a record; arrays are writable and own their memory.
 
     Args:
         data: what `encode_record` gave.
         from_object: decodes objects of registered types; without it they read back as `Opaque`.
+        check_depth: refuse what is nested more than `WRAPPED_DEPTH` levels deep, else 1,024. It takes as long again for many
+            small values.
 
     Raises:
         CorruptionError: these are not the bytes of a record.
     """
-    return RecordReader(from_object).read(data)
+    return RecordReader(from_object, check_depth=check_depth).read(data)
 
 
 _pack = partial(msgpack.packb, strict_types=True)

@@ -16,6 +16,22 @@ def numpy_if_loaded() -> Any:
     return cast(Any, sys.modules.get("numpy"))
 
 
+def shape_of(value: Any) -> tuple[Any, ...] | None:
+    """The shape of an array or tensor; None of anything else, and where it is not known."""
+    shape = getattr(value, "shape", None)
+    if shape is None or callable(shape):
+        return None
+    try:
+        return tuple(shape)
+    except Exception:  # the other library's own: a tensor whose rank is not known yet
+        return None
+
+
+def has_no_dimensions(value: Any) -> bool:
+    """Whether `value` has the shape ()."""
+    return shape_of(value) == ()
+
+
 def scalar_of(value: Any) -> Any:
     """The scalar of an array or tensor of shape (): NumPy's of NumPy's, else Python's. None where it is no such array.
 
@@ -24,8 +40,7 @@ def scalar_of(value: Any) -> Any:
     Raises:
         EncodingError: it is masked, or the other library cannot give it.
     """
-    shape = getattr(value, "shape", None)
-    if shape is None or callable(shape) or tuple(shape) != ():
+    if not has_no_dimensions(value):
         return None
     numpy = numpy_if_loaded()
     if numpy is not None:
@@ -48,6 +63,15 @@ def scalar_of(value: Any) -> Any:
         raise EncodingError(f"its conversion to a number failed: {error}") from error
 
 
+def python_scalar(value: Any) -> Any:
+    """A scalar of NumPy as Python's; a long double, which Python lacks, as the nearest float or complex."""
+    plain = value.item()
+    numpy = numpy_if_loaded()
+    if numpy is not None and isinstance(plain, numpy.inexact):
+        return complex(plain) if isinstance(plain, numpy.complexfloating) else float(plain)
+    return plain
+
+
 def number_of(value: Any) -> bool | int | float | None:
     """The number that `value` is: a scalar of any library, or an array, tensor, list or tuple with one element that is one,
     whatever its shape. NaN where it is masked. None where it is no number, or several.
@@ -63,9 +87,9 @@ def number_of(value: Any) -> bool | int | float | None:
         else:
             break
     if isinstance(value, (bool, int, float)):
-        return _plain_number(value)
-    shape = getattr(value, "shape", None)
-    if shape is None or callable(shape) or not hasattr(value, "item") or any(size != 1 for size in shape):
+        return plain_number(value)
+    shape = shape_of(value)
+    if shape is None or not hasattr(value, "item") or any(size != 1 for size in shape):
         return None
     if holds_masked(value):
         return float("nan")
@@ -73,13 +97,13 @@ def number_of(value: Any) -> bool | int | float | None:
         plain = value.item()
     except Exception as error:  # the other library's own, whatever it is
         raise EncodingError(f"its conversion to a number failed: {error}") from error
-    numpy = numpy_if_loaded()
-    if numpy is not None and isinstance(plain, numpy.longdouble):
-        return float(plain)
-    return _plain_number(plain) if isinstance(plain, (bool, int, float)) else None
+    if hasattr(plain, "item"):
+        plain = python_scalar(plain)
+    return plain_number(plain) if isinstance(plain, (bool, int, float)) else None
 
 
-def _plain_number(value: bool | int | float) -> bool | int | float:
+def plain_number(value: bool | int | float) -> bool | int | float:
+    """The number as exactly a bool, int or float."""
     if type(value) in (bool, int, float):
         return value
     return float(value) if isinstance(value, float) else int(value)
@@ -90,7 +114,7 @@ def holds_masked(value: Any) -> bool:
     numpy = numpy_if_loaded()
     if numpy is None or not isinstance(value, numpy.ndarray):
         return False
-    return isinstance(value, numpy.ma.MaskedArray) and bool(numpy.ma.getmaskarray(value).any())
+    return isinstance(value, numpy.ma.MaskedArray) and b"\1" in numpy.ma.getmaskarray(value).tobytes()
 
 
 def on_this_side(value: Any) -> Any:

@@ -179,7 +179,13 @@ def _old_postings(index: Container, run: str, record: bytes | None, max_key: int
         return set()
     try:
         return postings(_decoded(run, record), max_key)
-    except (CorruptionError, KeyError, TypeError, ValueError):  # damaged: its postings must be searched for
+    except (
+        CorruptionError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # damaged: its postings must be searched for
         end = bytes.fromhex(run)
         keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
         return {key.removesuffix(end) for key in keys if key.endswith(end)}
@@ -195,7 +201,7 @@ def _replace(writes: WriteBatch, run: str, before: set[bytes], after: set[bytes]
 
 
 def _decoded(run: str, data: bytes) -> Mapping[str, Any]:
-    record = decode_record(data)
+    record = decode_record(data, check_depth=False)  # many are read at once, and all of them were written here
     if not isinstance(record, dict):
         raise CorruptionError(f"the packed record of run {run} is a {type(record).__name__}")
     return record

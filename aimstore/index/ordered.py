@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from aimstore.encoding.keys import encode_path_part
 from aimstore.encoding.moments import to_microseconds
+from aimstore.encoding.tensors import python_scalar
 
 FALSE: Final = b"\x10"
 NAN: Final = b"\x20"
@@ -61,7 +62,7 @@ def encode_value(value: Any) -> bytes:
         return OTHER if value else FALSE
     numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
     if numpy is not None and isinstance(value, numpy.generic):
-        plain: Any = value.item()
+        plain: Any = python_scalar(value)
         return OTHER if isinstance(plain, numpy.generic) else encode_value(plain)
     return OTHER
 

@@ -63,6 +63,7 @@ class RunRecord:
 
         Raises:
             KeyError: there is none.
+            CorruptionError: it is nested too deeply to have been stored.
         """
         value = self.attributes
         for i, part in enumerate(path):
@@ -72,7 +73,10 @@ class RunRecord:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
                 raise KeyError(f"run {self.hash} has nothing at {format_path(path[: i + 1])}") from None
-        return with_objects(_copy(value))
+        try:
+            return with_objects(_copy(value))
+        except RecursionError:
+            raise CorruptionError(f"run {self.hash}: {format_path(path)} is nested too deeply") from None
 
     @cached_property
     def sequences(self) -> tuple[SequenceInfo, ...]:

@@ -159,7 +159,7 @@ def _recognized(data: bytes, given: Any) -> str:
     if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and data[1] & 0x06:
         return "mp3"  # a frame without a tag before it: 11 bits of synchronization, and a layer
     raise ValueError(
-        f'bytes that begin with {data[:12]!r} are of no format known here; say which it is, as in Audio(…, format="m4a"); '
+        f'bytes that begin with {data[:12]!r} are of no format known here; say which it is, as in Audio(data, format="m4a"); '
         "samples are given as a NumPy array"
     )
 

@@ -7,9 +7,12 @@ import logging
 from typing import Any
 
 from aimstore.encoding.extensions import Opaque
-from aimstore.errors import PluginError
+from aimstore.encoding.leaves import unfold
+from aimstore.encoding.plain import plain
+from aimstore.errors import EncodingError, PluginError
 from aimstore.plugins.manager import plugins
 from aimstore.plugins.specs import RecordTypeSpec
+from aimstore.types import TreePath
 
 logger = logging.getLogger("aimstore")
 
@@ -39,6 +42,23 @@ def with_objects(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(with_objects(item) for item in value)
     return value
+
+
+def storable(value: Any, path: TreePath, *, strict: bool = True) -> Any:
+    """`value` as it can be stored at a place of a run's tree: with plain forms, see `aimstore.encoding.plain`, and without
+    `strict` with the repr of whatever else cannot be stored.
+
+    Raises:
+        EncodingError: something in it cannot be stored; the message names its path.
+    """
+    converted = plain(value, path, to_object, strict=strict)
+    try:
+        unfold(converted, path, to_object)
+    except EncodingError as error:
+        if not strict:
+            raise
+        raise EncodingError(f"{error}; `run.set(key, value, strict=False)` stores its repr") from error
+    return converted
 
 
 @functools.lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 
+from aimstore.encoding.tensors import python_scalar
 from aimstore.query.limits import Budget
 
 
@@ -201,7 +202,7 @@ def _wrap_other(value: Any) -> Any:
             facts = {"shape": value.shape, "ndim": value.ndim, "size": value.size, "dtype": str(value.dtype)}
             return OpaqueView("array", facts)
         if isinstance(value, numpy.generic):
-            plain = value.item()
+            plain = python_scalar(value)
             return plain if type(plain) in PLAIN else OpaqueView(type(value).__name__)
     # a subclass may override anything, so the plain value is taken out of it
     if isinstance(value, str):

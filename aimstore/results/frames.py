@@ -7,6 +7,7 @@ from copy import deepcopy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from aimstore.encoding.tensors import python_scalar
 from aimstore.errors import UnsupportedError
 from aimstore.index.record import LazyLeaf
 from aimstore.plugins.objects import with_objects
@@ -119,7 +120,7 @@ def _series(pd: Any, values: list[Any]) -> Any:
     """A column: ints, floats, bools, times in UTC or strings where all are of one kind, missing ones allowed; else objects."""
     import numpy as np
 
-    plain = [None if v is _MISSING else v.item() if isinstance(v, np.generic) else v for v in values]
+    plain = [None if v is _MISSING else python_scalar(v) if isinstance(v, np.generic) else v for v in values]
     present = [value for value in plain if value is not None]
     kinds = set(map(type, present))
     absent = len(present) < len(plain)

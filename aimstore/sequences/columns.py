@@ -12,7 +12,9 @@ import numpy.typing as npt
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns, Values, decode_chunk
 from aimstore.encoding.columns import Floats, Ints
 
-MAX_GUESS = 1 << 24
+NAN = float("nan")
+
+MAX_GUESS = 1 << 22
 """Records for which there is room before they are read: what was stored of a sequence may say more than there are."""
 
 
@@ -121,10 +123,16 @@ def in_step_order(columns: Columns) -> Columns:
     return columns if increasing(columns.steps) else take(columns, last_of_each_step(columns.steps))
 
 
+def numbers(values: list[Any]) -> list[Any]:
+    """The values of a sequence of numbers; NaN for each None that was tracked before the first number."""
+    return [NAN if type(value) is bytes else value for value in values] if bytes in map(type, values) else values
+
+
 def floats(values: Values) -> Floats:
     """Numbers as float64[n]. Ints beyond the range of float64 become infinite."""
     if isinstance(values, np.ndarray):
         return values.astype(np.float64, copy=False)
+    values = numbers(values)
     try:
         return np.array(values, np.float64)
     except OverflowError:

@@ -45,6 +45,7 @@ class WriterLimits:
         seal_points: points at which the fresh chunks of a sequence are replaced by a sealed one.
         seal_bytes: bytes of objects that do the same.
         large_object_bytes: bytes from which an object is stored under its own key.
+        read_nones: values of a sequence that are read when its run is resumed, to learn whether all are None.
         summaries_per_drain: summaries that one background drain writes, the oldest first. A flush writes all.
         outlines: how finely the outlines are cut.
     """
@@ -61,6 +62,7 @@ class WriterLimits:
     seal_points: int = 4096
     seal_bytes: int = 256 * 1024
     large_object_bytes: int = 16 * 1024
+    read_nones: int = 256
     summaries_per_drain: int = 64
     outlines: OutlineSizes = field(default=OUTLINE_SIZES)
 

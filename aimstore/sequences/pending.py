@@ -111,6 +111,7 @@ def fill_steps(steps: list[int | None], last_step: int | None) -> Sequence[int]:
         return range(greatest + 1, greatest + 1 + missing)
     filled: list[int] = []
     for step in steps:
+        # `track` refuses what comes after the last step, unless another thread reaches that step at the same moment
         filled.append(min(greatest + 1, STEP_MAX) if step is None else step)
         is_first = last_step is None and len(filled) == 1
         greatest = filled[-1] if is_first else max(greatest, filled[-1])

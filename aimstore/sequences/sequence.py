@@ -12,7 +12,7 @@ from aimstore.abc import Container
 from aimstore.encoding.chunks import COLUMNS, NO_EPOCH, Columns
 from aimstore.encoding.columns import Floats, Ints
 from aimstore.errors import UnsupportedError
-from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, plain, take
+from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, numbers, plain, take
 from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
 from aimstore.sequences.outline import in_fewer, outline_of, points
 from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_range, read_records
@@ -93,6 +93,8 @@ class Sequence:
             steps, times = columns.steps.tolist(), columns.times.tolist()
             epochs = [NO_EPOCH] * len(steps) if columns.epochs is None else columns.epochs.tolist()
             values = plain(columns.values)
+            if self.kind == "number":
+                values = numbers(values)
             for i, value in enumerate(values):
                 if self.kind != "number":
                     value = load_object(seqs, self._info.id, int(positions[i]), value)

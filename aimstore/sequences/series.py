@@ -8,13 +8,15 @@ from typing import Any
 from aimstore.abc import WriteBatch
 from aimstore.encoding.chunks import encode_chunk, type_code
 from aimstore.encoding.keys import encode_path
+from aimstore.errors import EncodingError
 from aimstore.sequences import outline
 from aimstore.sequences.columns import cut
 from aimstore.sequences.limits import WriterLimits
 from aimstore.sequences.pending import ENTRIES_PER_POINT, Points, columns_of, encode_points, lists_of
 from aimstore.sequences.summary import extend
 from aimstore.sequences.tail import Tail
-from aimstore.storage.layout import NUMBER, OBJECT, Summary, definition_key, encode_definition
+from aimstore.sequences.values import HIGH_STEP, STEP_MAX, pending_bytes
+from aimstore.storage.layout import NUMBER, OBJECT, SequenceInfo, Summary, definition_key, encode_definition
 from aimstore.types import Context
 
 
@@ -46,6 +48,7 @@ class Change:
         fresh: the points of the fresh chunk; None where everything was sealed.
         fresh_bytes: memory of these points, about.
         levels: outlines that are not stored yet.
+        kind: of the sequence, as the meta container has it then.
     """
 
     series: Series
@@ -56,6 +59,7 @@ class Change:
     fresh_bytes: int
     summary: Summary
     levels: outline.Levels
+    kind: str
 
     def commit(self) -> None:
         """Make it."""
@@ -68,39 +72,44 @@ class Change:
             series.tail.append(self.ordinal, self.fresh, self.fresh_bytes)
         series.summary = self.summary
         series.levels = self.levels
-        series.is_defined = True
+        series.defined_kind = self.kind
 
 
 class Series:
-    """State of one sequence in its writer. Any thread appends to `pending`; all else belongs to the drain.
+    """State of one sequence in its writer. Any thread appends to `pending`; whoever holds the writer's gate changes what is said
+    of the kind and of high steps; all else belongs to the drain.
 
     Attributes:
+        kind: of its values; not settled while `only_nones`.
         is_numeric: its values are numbers.
+        is_quick: a float is taken without a further look.
         only_floats: all values so far were floats.
+        only_nones: all values so far were None.
+        high_step: the greatest step where it is `HIGH_STEP` or more, from where on each step is checked; else None.
         pending: `ENTRIES_PER_POINT` entries for each point. Appending the entries of one point, and cutting off a prefix, are
             each one operation of a list, so no lock is needed.
         check_at: length of `pending` from which `track` compares what waits with the limits.
-        is_defined: the definition is in the meta container.
+        defined_kind: the kind in the definition that the meta container has; None where it has none.
         summary: of all points in chunks; None where there are none.
         tail: points in fresh chunks.
         levels: outlines of sealed chunks that are not stored yet.
     """
 
     __slots__ = (
-        "_limits", "check_at", "context", "id", "is_defined", "is_numeric", "kind", "levels", "name", "only_floats",
-        "pending", "summary", "tail",
+        "_limits", "check_at", "context", "defined_kind", "high_step", "id", "is_numeric", "is_quick", "kind", "levels",
+        "name", "only_floats", "only_nones", "pending", "summary", "tail",
     )  # fmt: skip
 
     def __init__(self, sequence_id: int, name: str, context: Context, kind: str, limits: WriterLimits) -> None:
         self.id = sequence_id
         self.name = name
         self.context = context
-        self.kind = kind
-        self.is_numeric = kind == NUMBER
-        self.only_floats = self.is_numeric
+        self.high_step: int | None = None
+        self.only_nones = False
+        self.settle(kind)
         self.pending: list[Any] = []
         self.check_at = 0
-        self.is_defined = False
+        self.defined_kind: str | None = None
         self.summary: Summary | None = None
         self.tail = Tail.empty()
         self.levels: outline.Levels = ()
@@ -108,12 +117,45 @@ class Series:
         self.watch_growth()
 
     @classmethod
-    def resumed(cls, sequence_id: int, name: str, context: Context, kind: str, limits: WriterLimits) -> Series:
+    def resumed(cls, info: SequenceInfo, limits: WriterLimits) -> Series:
         """A sequence that the meta container defines."""
-        series = cls(sequence_id, name, context, kind, limits)
-        series.is_defined = True
+        series = cls(info.id, info.name, info.context, info.kind, limits)
+        series.defined_kind = info.kind
         series.only_floats = False
+        series.summary = info.summary
         return series
+
+    def settle(self, kind: str) -> None:
+        """Settle the kind. What is stored of None, or waits, stays as it is; in a sequence of numbers it is read as NaN."""
+        self.only_floats = kind == NUMBER and not self.only_nones
+        self.is_numeric = kind == NUMBER
+        self.kind = kind
+        self.is_quick = self.is_numeric and self.high_step is None
+        self.only_nones = False
+
+    def check_step(self, step: int | None) -> None:
+        """Raise `EncodingError` if `step` is None and there is no next step."""
+        if step is None and self.high_step == STEP_MAX:
+            raise EncodingError(
+                f"sequence {self.name!r} has a value at step {STEP_MAX}, after which there is none; give a step"
+            )
+
+    def next_step(self, step: int | None) -> int | None:
+        """The step to append where `step` was given: `step` itself, or the next one where high steps may come to an end.
+
+        Raises:
+            EncodingError: there is no next step.
+        """
+        if self.high_step is None:
+            if step is None or step < HIGH_STEP:
+                return step
+            self.is_quick = False
+            self.high_step = step
+            return step
+        self.check_step(step)
+        step = self.high_step + 1 if step is None else step
+        self.high_step = max(self.high_step, step)
+        return step
 
     def watch_growth(self) -> None:
         """Let `track` look at the limits again when `check_points` more points wait."""
@@ -140,9 +182,10 @@ class Series:
         else:
             assert points is not None
             into.chunks.put(encode_path((self.id, ordinal)), encode_points(points))
-        if not self.is_defined:
-            into.definitions.put(definition_key(self.id), encode_definition(self.name, self.context, self.kind))
-        into.changes.append(Change(self, entries, object_bytes, ordinal, points, nbytes, summary, levels))
+        kind = self.kind  # `track` may settle it meanwhile, but no value of another kind is in this share
+        if self.defined_kind != kind:
+            into.definitions.put(definition_key(self.id), encode_definition(self.name, self.context, kind))
+        into.changes.append(Change(self, entries, object_bytes, ordinal, points, nbytes, summary, levels, kind))
 
     def finish(self, batch: WriteBatch) -> None:
         """Put the outlines into `batch` that wait for more points."""
@@ -160,7 +203,7 @@ class Series:
         object_bytes = 0
         if not self.is_numeric:
             for at in range(0, most, ENTRIES_PER_POINT):
-                object_bytes += len(self.pending[at])
+                object_bytes += pending_bytes(self.pending[at])
                 if object_bytes >= self._limits.stage_bytes:
                     return at + ENTRIES_PER_POINT, object_bytes
         return most, object_bytes

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from aimstore.abc import Container, WriteBatch
+from aimstore.sequences.columns import plain
 from aimstore.sequences.limits import WriterLimits
+from aimstore.sequences.reader import read_records
 from aimstore.sequences.series import Series, Staging
 from aimstore.sequences.summary import recompute_summary
+from aimstore.sequences.values import NONE, RECORD
 from aimstore.storage.layout import encode_summary, read_sequences, summary_key
 
 
@@ -33,11 +36,21 @@ class SeriesStore:
     def load(self, *, recover: bool) -> Iterator[Series]:
         """The sequences of the run. `recover`: recompute their summaries."""
         for info in list(read_sequences(self._meta)):
-            series = Series.resumed(info.id, info.name, info.context, info.kind, self._limits)
-            series.summary = info.summary
+            series = Series.resumed(info, self._limits)
             if recover:
                 self.correct_summary(series)
+            if series.summary is not None:
+                series.next_step(series.summary.last_step)
+            series.only_nones = self._has_only_nones(series)
             yield series
+
+    def _has_only_nones(self, series: Series) -> bool:
+        """Whether all stored values are None; False where there are many."""
+        summary = series.summary
+        if series.kind != RECORD or summary is None or summary.records > self._limits.read_nones:
+            return False
+        columns = read_records(self._seqs, series.id, ("steps", "values"))
+        return columns is not None and all(value == NONE for value in plain(columns.values))
 
     def correct_summary(self, series: Series) -> None:
         """Recompute the summary from the stored points."""

@@ -10,7 +10,7 @@ import numpy as np
 from aimstore.abc import Container
 from aimstore.encoding.chunks import Columns
 from aimstore.encoding.columns import Floats, Ints
-from aimstore.sequences.columns import in_step_order, increasing
+from aimstore.sequences.columns import NAN, in_step_order, increasing, numbers
 from aimstore.sequences.pending import Pending, Points
 from aimstore.sequences.reader import read_records
 from aimstore.storage.layout import Summary
@@ -49,20 +49,21 @@ def extend(before: Summary | None, points: Points, *, is_numeric: bool) -> Summa
     )
     if before is None:
         return added
+    last = NAN if is_numeric and before.last is None else before.last  # so far there was nothing but None
     return Summary(
         before.records + added.records,
         before.steps + added.steps,
         before.ordered and added.ordered and added.first_step > before.last_step,
         min(before.first_step, added.first_step),
         max(before.last_step, added.last_step),
-        added.last if added.last_step >= before.last_step else before.last,
+        added.last if added.last_step >= before.last_step else last,
         _least(before.min, added.min),
         _greatest(before.max, added.max),
     )
 
 
 def _summary_of_lists(points: Pending, is_numeric: bool) -> Summary:
-    steps, values = points.steps, points.values
+    steps = points.steps
     count = len(steps)
     if isinstance(steps, range):
         ordered, low, high = True, steps[0], steps[-1]
@@ -70,6 +71,7 @@ def _summary_of_lists(points: Pending, is_numeric: bool) -> Summary:
         ordered, low, high = all(a < b for a, b in pairwise(steps)), min(steps), max(steps)
     if not is_numeric:
         return Summary(count, count, ordered, low, high, None, None, None)
+    values = numbers(points.values)
     at = count - 1 if ordered else max(i for i, step in enumerate(steps) if step == high)
     return Summary(count, count, ordered, low, high, values[at], *_extremes(values))
 
@@ -81,6 +83,7 @@ def _summary_of_columns(columns: Columns, is_numeric: bool) -> Summary:
         return Summary(count, count, ordered, low, high, None, None, None)
     at = count - 1 if ordered else int(np.flatnonzero(steps == high)[-1])
     if isinstance(values, list):
+        values = numbers(values)
         return Summary(count, count, ordered, low, high, values[at], *_extremes(values))
     return Summary(count, count, ordered, low, high, values[at].item(), *_extremes_of_array(values))
 

@@ -1,35 +1,54 @@
-"""What may be tracked: checks of values, steps, names and contexts. Numbers stay as they are; all else is encoded at once."""
+"""What may be tracked: checks of values, steps and names. Numbers stay as they are; all else is encoded at once."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any
+from typing import Any, Final
 
+from aimstore.encoding.plain import plain
 from aimstore.encoding.records import Opaque, encode_record
+from aimstore.encoding.tensors import has_no_dimensions, number_of, scalar_of
 from aimstore.errors import EncodingError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
-from aimstore.types import Context
 
-STEP_MIN = -(2**63)
-STEP_MAX = 2**63 - 1
+STEP_MIN: Final = -(2**63)
+STEP_MAX: Final = 2**63 - 1
+
+HIGH_STEP: Final = 2**62
+"""From this step on the steps of a sequence may come to an end. No sequence gets there by counting."""
+
+RECORD: Final = "record"
+"""Kind of a sequence whose values are of no other kind."""
+
+UNDECIDED: Final = ""
+"""Kind of None, which belongs to sequences of every kind."""
+
+NONE: Final = encode_record(None)
+"""What is stored of None. It may precede the first number of a sequence, and is NaN there."""
+
+_NUMBERS: Final = (bool, float, int)
 
 
 def prepare_value(value: Any, name: str) -> tuple[str, Any]:
-    """The kind of sequence that `value` belongs to, and what to store of it.
+    """The kind of sequence that `value` belongs to, and what to store of it; the kind of None is `UNDECIDED`.
 
-    Numbers (int, float, bool, and scalars of NumPy, PyTorch and similar libraries) stay as they are. Everything else is
-    encoded now, because the caller may change it after `track` has returned.
+    Numbers (int, float, bool, scalars of NumPy, PyTorch and similar libraries, and arrays, tensors and lists with one element
+    that is a number) stay numbers; masked ones are NaN. Everything else is encoded now, because the caller may change it after
+    `track` has returned.
 
     Raises:
         EncodingError: the value cannot be stored; the message names its path.
     """
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, (bool, float, int)):
-        if type(value) in (bool, float, int):
-            return NUMBER, value
-        return NUMBER, float(value) if isinstance(value, float) else int(value)
+    if type(value) in _NUMBERS:
+        return NUMBER, value
+    try:
+        number = number_of(value)
+    except EncodingError as error:
+        raise EncodingError(f"{name}: {error}") from error
+    if number is not None:
+        return NUMBER, number
+    if value is None:
+        return UNDECIDED, NONE
     stored = value if isinstance(value, Opaque) else to_object(value)
     if stored is not None:
         if stored.type_name == NUMBER:
@@ -37,7 +56,29 @@ def prepare_value(value: Any, name: str) -> tuple[str, Any]:
                 f"{name}: the record type {NUMBER!r} cannot be tracked; sequences of that kind hold plain numbers"
             )
         return stored.type_name, encode_record(stored, (name,))
-    return _kind(value), encode_record(value, (name,), to_object)
+    try:
+        return _kind(value), encode_record(value, (name,), to_object)
+    except EncodingError:
+        form = plain(value, (name,), to_object)
+        return _kind(form), encode_record(form, (name,), to_object)
+
+
+def prepare_for(kind: str, value: Any, name: str) -> Any:
+    """What to store of `value` in a sequence of `kind` if `prepare_value` gave another kind; None if it does not belong there.
+
+    None belongs to every kind, and is NaN among numbers. An array or list with one element also belongs to arrays or lists, and
+    an empty list to objects.
+    """
+    if value is None:
+        return float("nan") if kind == NUMBER else NONE
+    is_empty = type(value) in (list, tuple) and not value and kind not in (NUMBER, "text", "bytes", "array")
+    if is_empty or (kind != NUMBER and not _is_scalar(value) and _kind(value) == kind):
+        return encode_record(value, (name,), to_object)
+    return None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, _NUMBERS) or has_no_dimensions(value)
 
 
 def _kind(value: Any) -> str:
@@ -47,11 +88,34 @@ def _kind(value: Any) -> str:
         return "bytes"
     if hasattr(value, "__array__"):
         return "array"
-    return "record"
+    if isinstance(value, (list, tuple)) and value:
+        objects = [item if isinstance(item, Opaque) else to_object(item) for item in value]
+        names = {None if each is None else each.type_name for each in objects}
+        if len(names) == 1 and None not in names and NUMBER not in names:
+            return str(names.pop())
+    return RECORD
+
+
+def surprise_of(kind: str, value: Any) -> str:
+    """What to tell the user of a sequence whose kind may surprise, because this value decided it; "" if there is nothing."""
+    if kind == NUMBER and not _is_scalar(value):
+        return f"its values are {type(value).__name__}s with one element, and are taken as numbers"
+    if kind == RECORD and _holds_numbers(value):
+        return f"its values are {type(value).__name__}s of several numbers; it is no metric, and has no minimum or last value"
+    return ""
+
+
+def _holds_numbers(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(item, _NUMBERS) for item in value)
+
+
+def pending_bytes(stored: bytes) -> int:
+    """Bytes of an object that count as waiting. None counts nothing, because its sequence may become one of numbers."""
+    return 0 if stored == NONE else len(stored)
 
 
 def check_step(step: Any, name: object) -> int | None:
-    """`step` as an int of 64 bits; None stays None. Integers of any library are accepted; bool and float are not."""
+    """`step` as an int of 64 bits; None stays None. Whole numbers of any type are accepted, also 50.0; bool is not."""
     return None if step is None else _integer(step, STEP_MIN, "the step", name)
 
 
@@ -61,12 +125,34 @@ def check_epoch(epoch: Any, name: object) -> int | None:
 
 
 def _integer(value: Any, least: int, what: str, name: object) -> int:
-    if not isinstance(value, bool) and hasattr(value, "__index__"):
-        number = int(value.__index__())
-        if least <= number <= STEP_MAX:
-            return number
+    number = _whole(value)
+    if number is None:
+        raise EncodingError(
+            f"{what} of sequence {name!r} is an int or None, not {value!r:.60} ({type(value).__name__})"
+        )
+    if not least <= number <= STEP_MAX:
         raise EncodingError(f"{what} {number} of sequence {name!r} does not fit into 64 bits")
-    raise EncodingError(f"{what} of sequence {name!r} is an int or None, not {value!r:.60} ({type(value).__name__})")
+    return number
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that `value` is; None if it is none."""
+    if not isinstance(value, _NUMBERS):
+        try:
+            scalar = scalar_of(value)
+        except EncodingError:
+            return None
+        value = value if scalar is None else scalar
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return None
+    if hasattr(value, "__index__"):
+        try:
+            return int(value.__index__())
+        except TypeError:  # an array that is no scalar
+            return None
+    if hasattr(value, "is_integer") and value.is_integer():
+        return int(value)
+    return None
 
 
 def check_name(name: Any) -> str:
@@ -74,32 +160,3 @@ def check_name(name: Any) -> str:
     if not isinstance(name, str) or not name:
         raise EncodingError(f"track needs a name: a str that is not empty, not {name!r:.60}")
     return str(name)
-
-
-def check_context(context: Any, name: str) -> Context:
-    """A copy of `context` that shares nothing with the caller's."""
-    if context is None:
-        return {}
-    if not isinstance(context, dict) or not all(isinstance(key, str) for key in context):
-        raise EncodingError(f"the context of sequence {name!r} is a dict with str keys, not {context!r:.80}")
-    return {str(key): freeze_value(value) for key, value in context.items()}
-
-
-def freeze_value(value: Any) -> Any:
-    """A copy in plain containers. NumPy scalars become Python numbers, so that contexts compare by value."""
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        return value.item()
-    if isinstance(value, dict):
-        return {key: freeze_value(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [freeze_value(item) for item in value]
-    return value
-
-
-def context_key(value: Any) -> Hashable:
-    """A hashable value that is equal for equal contexts, whatever the order of their keys."""
-    if isinstance(value, dict):
-        return "dict", frozenset((key, context_key(item)) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return "list", tuple(context_key(item) for item in value)
-    return value  # type: ignore[no-any-return]

@@ -7,30 +7,43 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from threading import RLock
 from time import sleep, time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aimstore.abc import OPEN, Container, State
 from aimstore.errors import AimstoreError, EncodingError, SequenceTypeError
 from aimstore.process.lifecycle import shield
+from aimstore.sequences.contexts import check_context, context_key, is_simple, types_of
 from aimstore.sequences.limits import WRITER_LIMITS, WriterLimits
 from aimstore.sequences.pending import ENTRIES_PER_POINT
 from aimstore.sequences.series import Series
 from aimstore.sequences.store import SeriesStore
 from aimstore.sequences.values import (
+    HIGH_STEP,
+    RECORD,
     STEP_MAX,
     STEP_MIN,
-    check_context,
+    UNDECIDED,
     check_epoch,
     check_name,
     check_step,
-    context_key,
+    pending_bytes,
+    prepare_for,
     prepare_value,
+    surprise_of,
 )
 from aimstore.storage.layout import encode_definition
 
 logger = logging.getLogger("aimstore")
 
 REOPEN: Final = "open it again with Run(run_hash=…) to go on"
+
+
+class Offer(NamedTuple):
+    """A value to be tracked, the kind of sequence it belongs to, and what to store of it there; see `prepare_value`."""
+
+    value: Any
+    kind: str
+    stored: Any
 
 
 class SequenceWriter:
@@ -54,7 +67,8 @@ class SequenceWriter:
         self.run = run
         self._limits = limits
         self._store = SeriesStore(meta, seqs, limits)
-        self._series: dict[Any, Series] = {}  # by name, or by name and context as they were given
+        # by name, or by name and context as they were given; with the types that the values of the context must have
+        self._series: dict[Any, tuple[Series, list[type] | None]] = {}
         self._by_context: dict[Any, Series] = {}
         self._object_bytes_taken = 0
         self._lock = RLock()  # held for a whole drain
@@ -69,15 +83,18 @@ class SequenceWriter:
     def track(self, value: Any, name: str | None, step: int | None, epoch: int | None, context: Any) -> None:
         """See `Run.track`."""
         now = time()
+        series: Series | None
         try:
-            series = self._series[name if context is None else (name, *context.items())]
+            series, types = self._series[name if context is None else (name, *context.items())]
+            if types is not None and types != [*map(type, context.values())]:
+                series = None  # the contexts are equal, as {"fold": 1} and {"fold": True} are, but not the same
         except (KeyError, TypeError, AttributeError):
             series = None
         if (
             series is not None
             and type(value) is float
-            and series.is_numeric
-            and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
+            and series.is_quick
+            and (step is None or (type(step) is int and STEP_MIN <= step < HIGH_STEP))
             and (epoch is None or (type(epoch) is int and STEP_MIN < epoch <= STEP_MAX))
             and self._error is None
         ):
@@ -103,60 +120,97 @@ class SequenceWriter:
                 f"track got a dict and the name {name!r:.60}. A dict gives a value for each of its names: leave `name` out; "
                 f"to track the dict itself as one record, write track({{{name!r:.60}: value}})"
             )
-        # all are checked before the first is taken, so that a bad one leaves nothing half tracked
-        checked = [(check_name(key), value, *prepare_value(value, key)) for key, value in values.items()]
-        for key, value, kind, _ in checked:
-            self._series_for(key, context, kind, value, make=False)
+        prepared = [(check_name(key), Offer(value, *prepare_value(value, key))) for key, value in values.items()]
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
         taking = []
-        with shield, self._gate:  # all are taken, or none
+        with shield, self._gate:  # all are checked before the first is taken: all are taken, or none
+            for key, offer in prepared:
+                series = self._series_for(key, context, offer, make=False)
+                self._fitting(series, offer)
+                series.check_step(step)
             self._raise_error()
-            for key, value, kind, stored in checked:
-                series = self._series_for(key, context, kind, value)
-                self._append(series, stored, step, epoch, now)
+            for key, offer in prepared:
+                series = self._series_for(key, context, offer)
+                self._append(series, offer, step, epoch, now)
                 taking.append(series)
         self._check_limits(taking)
 
     def _track_one(
         self, series: Series | None, value: Any, name: str, step: Any, epoch: Any, context: Any, now: float
     ) -> None:
-        kind, stored = prepare_value(value, name)
+        offer = Offer(value, *prepare_value(value, name))
         step, epoch = check_step(step, name), check_epoch(epoch, name)
-        if series is None or series.kind != kind:
-            series = self._series_for(name, context, kind, value)
-        self._append(series, stored, step, epoch, now)
+        if series is None:
+            series = self._series_for(name, context, offer)
+        self._append(series, offer, step, epoch, now)
         self._check_limits([series])
 
-    def _append(self, series: Series, stored: Any, step: int | None, epoch: int | None, now: float) -> None:
+    def _append(self, series: Series, offer: Offer, step: int | None, epoch: int | None, now: float) -> None:
+        stored = offer.stored
+        if series.kind != offer.kind or series.only_nones or series.high_step is not None or (step or 0) >= HIGH_STEP:
+            self._append_carefully(series, offer, step, epoch, now)
+            return
         if series.is_numeric:
             if series.only_floats and type(stored) is not float:
                 series.only_floats = False
         else:
             with shield, self._gate:
-                self._object_bytes_taken += len(stored)
+                self._object_bytes_taken += pending_bytes(stored)
         # nothing is called between this look and the append, so that no other thread and no signal comes between
         if self._state is not OPEN:
             self._raise_error()
         series.pending.extend((stored, step, epoch, now))
 
-    def _series_for(self, name: str, context: Any, kind: str, value: Any, *, make: bool = True) -> Series:
+    def _append_carefully(self, series: Series, offer: Offer, step: int | None, epoch: int | None, now: float) -> None:
+        """Append to a sequence whose kind or next step no other thread may settle meanwhile."""
+        with shield, self._gate:
+            stored = self._fitting(series, offer)
+            series.check_step(step)
+            if self._state is not OPEN:
+                self._raise_error()
+            if series.only_nones and offer.kind != UNDECIDED:
+                series.settle(offer.kind)
+                self._warn_of_surprise(series, offer)
+            step = series.next_step(step)
+            if series.is_numeric:
+                series.only_floats = series.only_floats and type(stored) is float
+            else:
+                self._object_bytes_taken += pending_bytes(stored)
+            series.pending.extend((stored, step, epoch, now))
+
+    def _warn_of_surprise(self, series: Series, offer: Offer) -> None:
+        surprise = surprise_of(series.kind, offer.value)
+        if surprise:
+            logger.warning("run %s, sequence %r: %s", self.run, series.name, surprise)
+
+    def _fitting(self, series: Series, offer: Offer) -> Any:
+        """What to store of an offer in a sequence. Raises `SequenceTypeError` if it does not belong there."""
+        if series.kind == offer.kind or series.only_nones:
+            return offer.stored
+        stored = prepare_for(series.kind, offer.value, series.name)
+        if stored is None:
+            raise SequenceTypeError(
+                f"sequence {series.name!r} {series.context} holds values of kind {series.kind!r}; {offer.value!r:.60} "
+                f"({type(offer.value).__name__}) is of kind {offer.kind!r}: track it under another name or context"
+            )
+        return stored
+
+    def _series_for(self, name: str, context: Any, offer: Offer, *, make: bool = True) -> Series:
         own = check_context(context, name)
         key = name, context_key(own)
         with shield, self._gate:
             series = self._by_context.get(key)
             if series is None:
+                kind = RECORD if offer.kind == UNDECIDED else offer.kind
                 encode_definition(name, own, kind)  # raises for a context that cannot be stored
                 series = Series(len(self._by_context), name, own, kind, self._limits)
+                series.only_nones = offer.kind == UNDECIDED
                 if make:
                     self._by_context[key] = series
-            if series.kind != kind:
-                raise SequenceTypeError(
-                    f"sequence {name!r} {own} holds values of kind {series.kind!r}; "
-                    f"{value!r:.60} ({type(value).__name__}) is of kind {kind!r}: track it under another name or context"
-                )
-            if make:
+                    self._warn_of_surprise(series, offer)
+            if make and is_simple(context):
                 with suppress(TypeError):  # a context that cannot be hashed is looked up the long way each time
-                    self._series[name if context is None else (name, *context.items())] = series
+                    self._series[name if context is None else (name, *context.items())] = series, types_of(context)
             return series
 
     def _check_limits(self, taking: Collection[Series]) -> None:

@@ -12,7 +12,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from aimstore.encoding.chunks import MAX_COUNT, decode_chunk, encode_scalars
+from aimstore.encoding.chunks import MAX_COUNT, Columns, decode_chunk, encode_chunk
 from aimstore.encoding.extensions import Code
 from aimstore.encoding.leaves import fold, unfold
 from aimstore.encoding.outlines import STRETCH, Outline, decode_outline, encode_outline
@@ -167,7 +167,7 @@ def test_a_stored_path_that_is_too_long_is_refused() -> None:
 
 
 def test_a_chunk_of_few_bytes_has_few_records() -> None:
-    chunk = encode_scalars(range(1000), [1] * 1000, None, [0.5] * 1000)
+    chunk = encode_chunk(Columns(np.arange(1000), np.ones(1000, np.int64), None, np.full(1000, 0.5)))
     assert len(chunk) == 64
     more = chunk[:4] + (MAX_COUNT + 1).to_bytes(4, "little") + chunk[8:]
     with pytest.raises(CorruptionError, match="records of kind"):

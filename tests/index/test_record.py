@@ -67,6 +67,13 @@ def test_a_large_leaf_stays_in_its_container_and_is_read_once() -> None:
     assert reads == [("big", "text")]
 
 
+def test_what_is_nested_too_deeply_is_corruption() -> None:
+    packed = decode_record(encode_record({"attrs": {}, "props": {}, "seqs": [], "lazy": []}))
+    packed["attrs"]["deep"] = decode_record(b"\x91" * 1000 + b"\xc0", check_depth=False)
+    with pytest.raises(CorruptionError, match="deep is nested too deeply"):
+        RunRecord(RUN, packed, lambda path: None).get(("deep",))
+
+
 def test_what_is_got_is_a_copy() -> None:
     meta = MemoryContainer("meta")
     attributes(meta)[()] = {"list": [1, [2]]}

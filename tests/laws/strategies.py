@@ -54,7 +54,7 @@ SCALARS: Final[list[Any]] = [
     *(1 + 0j, 1j, 0j, complex("nan"), complex(float("inf"), 0), 2.5 + 0j),
     *(np.float32(2.5), np.float32(0.1), np.float64("nan"), np.int64(1), np.int8(-1), np.uint64(2**64 - 1), np.bool_(True)),
     *(np.str_("a"), np.complex64(1), np.datetime64("2024-05-01T00:00:00", "us"), np.float16("inf")),
-    *(np.zeros(2), np.ones((1, 2), np.int32), np.array(1), np.zeros(0)),
+    *(np.zeros(2), np.ones((1, 2), np.int32), np.array([1]), np.zeros(0)),
 ]  # fmt: skip
 LARGE: Final[list[Any]] = [
     *("a" * 5000, "b" + "a" * 5000, STEM + "p" * 5000, "é" * 3000, list(range(3000)), ["a" * 5000], np.arange(1000)),

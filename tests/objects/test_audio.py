@@ -108,7 +108,7 @@ def test_encoded_sounds_are_recognized_and_kept(tmp_path: Path, data: bytes, nam
 
 def test_a_format_that_the_bytes_do_not_tell_is_given() -> None:
     for data in (b"", b"....ftypM4A ", b"RIFF\0\0\0\0WEBP", b"\xff\xf1\x50\x80"):
-        with pytest.raises(ValueError, match=r'as in Audio\(…, format="m4a"\)'):
+        with pytest.raises(ValueError, match=r'as in Audio\(data, format="m4a"\)'):
             Audio(data)
         assert Audio(data, format="m4a").format == "m4a"
     for wrong in ("", "M4A", "a/b", 5):

@@ -96,9 +96,14 @@ def test_any_numbers_come_back_in_order_and_type(writing: Any, operations: list[
             held.again(recover=bool(len(expected) % 2))
         else:
             for value, step, epoch in operation:
+                greatest = max((s for _, s, _ in expected), default=-1)
+                if step is None and greatest == 2**63 - 1:
+                    with pytest.raises(EncodingError, match="after which there is none"):
+                        track(held.writer, value, step=step, epoch=epoch)
+                    continue
                 track(held.writer, value, step=step, epoch=epoch)
                 if step is None:
-                    step = min(max((s for _, s, _ in expected), default=-1) + 1, 2**63 - 1)
+                    step = greatest + 1
                 expected.append((value, step, epoch))
     held.writer.close()
     columns = stored(held)

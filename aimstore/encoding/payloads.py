@@ -1,0 +1,23 @@
+"""Payloads of extensions that are msgpack themselves. They have no extensions inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from aimstore.errors import CorruptionError
+
+
+def unpack_payload(payload: bytes) -> Any:
+    """What a payload holds.
+
+    Raises:
+        CorruptionError: an extension is inside.
+        ValueError: it is no msgpack.
+    """
+    return msgpack.unpackb(payload, ext_hook=_refuse)
+
+
+def _refuse(code: int, payload: bytes) -> Any:
+    raise CorruptionError(f"extension code {code} inside the payload of another")

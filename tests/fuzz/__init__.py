@@ -1,0 +1,1 @@
+"""Every decoder of stored bytes, given bytes that nobody wrote."""
