@@ -78,14 +78,14 @@ class LockOwner:
         host, pid: the process that holds it.
         since: when it was taken, in seconds since the epoch (UTC).
         token: unique for each acquisition.
-        brief: held for maintenance such as indexing and released soon; otherwise a writer holds it.
+        maintenance: held for maintenance such as indexing and released soon; otherwise a writer holds it.
     """
 
     host: str
     pid: int
     since: float
     token: str
-    brief: bool = False
+    maintenance: bool = False
 
     def __str__(self) -> str:
         """In words, as messages continue after "locked by"; a holder whose details cannot be read has pid 0."""

@@ -241,7 +241,7 @@ class Repo(CatalogHolder):
         Args:
             expression: over `run` and `sequence`, which has the attributes of `metric`, and `kind`; otherwise as for
                 `query_runs`.
-            kind: find only sequences of this kind: "number", "text", "bytes", "array", "record", or the name of a record type
+            kind: find only sequences of this kind: "number", "text", "bytes", "array", "value", or the name of an object type
                 such as "image"; None is all kinds.
             order_by, limit, offset, on_error: as for `query_runs`.
         """

@@ -105,7 +105,7 @@ class Run(Closing):
         session = RunSession(self._catalog.context, self._hash)
         session.begin(created)
         self._session = session
-        plugins().notify("aimstore_run_opened", run=self._hash, repo=session.context.path, resumed=created is None)
+        plugins().notify("aimstore_run_opened", run_hash=self._hash, repo=session.context.path, resumed=created is None)
 
     # Identity and structured properties
 
@@ -244,7 +244,7 @@ class Run(Closing):
         """The value at a key or path, subtrees as dicts. Raises `KeyError` where there is none; `run[...]` always works."""
         path = _path(key)
         if self._known is not None:
-            return self._known.record.get(path)
+            return self._known.entry.get(path)
         with self._meta() as meta:
             return attributes(meta)[path]
 
@@ -377,8 +377,8 @@ class Run(Closing):
     def _infos(self) -> tuple[SequenceInfo, ...]:
         if self._session is not None and self._is_open():
             self._session.flush()
-        record = self._catalog.record(self._hash) if self._known is None else self._known.record
-        return record.sequences
+        entry = self._catalog.entry(self._hash) if self._known is None else self._known.entry
+        return entry.sequences
 
     @contextmanager
     def _meta(self) -> Iterator[Container]:

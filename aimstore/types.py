@@ -46,11 +46,11 @@ def check_run_hash(value: object) -> str:
     raise InvalidRunHashError(f"not a run hash: {value!r:.80}; a run hash is 24 lower-case hexadecimal digits")
 
 
-def meta_path(run: str) -> str:
+def meta_path(run_hash: str) -> str:
     """Container path of a run's meta data."""
-    return META_PREFIX + run
+    return META_PREFIX + run_hash
 
 
-def seqs_path(run: str) -> str:
+def seqs_path(run_hash: str) -> str:
     """Container path of a run's sequences."""
-    return SEQS_PREFIX + run
+    return SEQS_PREFIX + run_hash

@@ -32,7 +32,7 @@ from aimstore import Repo, Run
 from aimstore.repository import catalog_of, context_of
 from aimstore.plugins import plugins
 # a program that gives up its permissions may find nothing importable any more
-plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().record_types()
+plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().object_types()
 
 def receive(channel):
     '''The next program; in the process that is to run it, and nowhere else, this returns.'''

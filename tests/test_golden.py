@@ -49,13 +49,13 @@ def test_sequences_are_as_they_were(repo: Repo) -> None:
     steps, values = metric.numpy()
     assert steps.tolist() == list(range(10_000))
     assert values.tolist() == make.losses()
-    assert [record.epoch for record in metric.records(2_500, 2_502)] == [2, 2]
+    assert [record.epoch for record in metric.points(2_500, 2_502)] == [2, 2]
     mixed = metric.run.get_metric("mixed")
     assert [(record.step, record.value) for record in mixed] == [(1, 2.5), (3, True)]
     assert (mixed.count, mixed.last, mixed.min, mixed.max) == (2, True, True, 2.5)
     objects = {each.name: next(iter(each)).value for each in metric.run.sequences() if each.kind != "number"}
     assert objects["note"] == "text"
-    assert objects["record"] == {"a": [1, 2]}
+    assert objects["value"] == {"a": [1, 2]}
     assert objects["image"].shape == (100, 100)
 
 

@@ -320,28 +320,28 @@ def test_a_dict_gives_a_value_to_each_name(repo: Repo, values: Values) -> None:
     assert values(run, "note", context) == [(0, "n0"), (10, "n1"), (20, "n2")]
 
 
-RECORDS = [
+VALUES = [
     ("text", "ünïcode"),
     ("text", "long " * 50_000),
     ("bytes", b"\x00\xff"),
-    ("record", {"boxes": [[0, 1, 2, 3]], "label": {"id": 1, "score": 0.5}}),
-    ("record", [1, "two", None, {"three": 3.0}]),
-    ("record", None),
-    ("record", 1 + 2j),
-    ("record", datetime(2024, 1, 1, tzinfo=UTC)),
+    ("value", {"boxes": [[0, 1, 2, 3]], "label": {"id": 1, "score": 0.5}}),
+    ("value", [1, "two", None, {"three": 3.0}]),
+    ("value", None),
+    ("value", 1 + 2j),
+    ("value", datetime(2024, 1, 1, tzinfo=UTC)),
 ]
 
 
-@pytest.mark.parametrize(("kind", "record"), RECORDS, ids=lambda value: repr(value)[:20])
-def test_records_of_any_kind_can_be_tracked(repo: Repo, values: Values, kind: str, record: Any) -> None:
+@pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda value: repr(value)[:20])
+def test_values_of_any_kind_can_be_tracked(repo: Repo, values: Values, kind: str, value: Any) -> None:
     with Run(repo=repo) as run:
         for _ in range(3):
-            run.track({"x": record})
+            run.track({"x": value})
         live = run.get_sequence("x")
         assert live is not None
         assert live.kind == kind
-        assert [each.value for each in live] == [record] * 3
-    assert values(run, "x") == [(i, record) for i in range(3)]
+        assert [each.value for each in live] == [value] * 3
+    assert values(run, "x") == [(i, value) for i in range(3)]
     assert run.metrics() == []
 
 
@@ -366,12 +366,12 @@ def test_records_that_are_changed_after_they_were_tracked_are_stored_as_they_wer
     array, record, raw = np.zeros(5), {"a": [1]}, bytearray(b"abc")
     with Run(repo=repo) as run:
         for i in range(3):
-            run.track({"array": array, "record": record, "raw": raw})
+            run.track({"array": array, "value": record, "raw": raw})
             array += 1
             record["a"].append(i)
             raw[0] += 1
     assert [value.tolist() for _, value in values(run, "array")] == [[0.0] * 5, [1.0] * 5, [2.0] * 5]
-    assert [value for _, value in values(run, "record")] == [{"a": [1]}, {"a": [1, 0]}, {"a": [1, 0, 1]}]
+    assert [value for _, value in values(run, "value")] == [{"a": [1]}, {"a": [1, 0]}, {"a": [1, 0, 1]}]
     assert [bytes(value) for _, value in values(run, "raw")] == [b"abc", b"bbc", b"cbc"]
 
 

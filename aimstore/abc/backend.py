@@ -129,8 +129,8 @@ class Backend(Closing, ABC):
         """Bytes that the container occupies; 0 where it does not exist."""
 
     @abstractmethod
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
-        """Take the lock of `path`, waiting at most `timeout` seconds. Others see `brief` as `LockOwner.brief`.
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
+        """Take the lock of `path`, waiting at most `timeout` seconds. Others see `maintenance` as `LockOwner.maintenance`.
 
         Raises:
             LockedError: somebody else holds the lock; the message says who and since when.

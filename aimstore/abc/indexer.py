@@ -1,4 +1,4 @@
-"""The indexer contract: packed records of finalized runs, and candidates for a query."""
+"""The indexer contract: entries of finalized runs, and candidates for a query."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Indexer(ABC):
     """
 
     @abstractmethod
-    def index(self, run: str, meta: Container) -> None:
-        """Write (or replace) the packed record of `run`, read from its meta container. The caller holds the run's lock.
+    def index(self, run_hash: str, meta: Container) -> None:
+        """Write (or replace) the entry of `run`, read from its meta container. The caller holds the run's lock.
 
         Raises:
             LockedError: the index stayed locked; nothing is written, and the caller keeps the run's progress marker.
         """
 
     @abstractmethod
-    def remove(self, run: str) -> None:
+    def remove(self, run_hash: str) -> None:
         """Remove `run` from the index; an unknown run is no error. Errors as `index`."""
 
     @abstractmethod
@@ -68,18 +68,18 @@ class Indexer(ABC):
         """Hashes of the indexed runs, in order."""
 
     @abstractmethod
-    def tree(self, run: str) -> Mapping[str, Any] | None:
-        """The packed record of `run`, decoded (see `aimstore.index.record`); None where the run is not indexed.
+    def tree(self, run_hash: str) -> Mapping[str, Any] | None:
+        """The entry of `run`, decoded (see `aimstore.index.entry`); None where the run is not indexed.
 
         Raises:
-            CorruptionError: the record is damaged.
+            CorruptionError: the entry is damaged.
         """
 
     @abstractmethod
     def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-        """The packed records of the indexed runs among `runs`, or of all runs in the order of their hashes.
+        """The entries of the indexed runs among `runs`, or of all runs in the order of their hashes.
 
-        A damaged record yields None, and does not affect the others.
+        A damaged entry yields None, and does not affect the others.
         """
 
     def check(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.bench.documents import Format
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import ConfigError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
@@ -121,7 +121,7 @@ def _leaves(tree: Mapping[Any, Any], keys: _Numbering, above: tuple[int, ...]) -
 
 
 def _size(value: Any) -> int:
-    return len(encode_record(value, to_object=to_object))
+    return len(encode_value(value, to_object=to_object))
 
 
 def _sequence(run: Run, sequence: Sequence, names: _Numbering, contexts: _Numbering) -> SequenceShape:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.abc import Mode, WriteBatch
 from aimstore.encoding.keys import encode_path
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import ConfigError
 from aimstore.metadata import RunProperties
 from aimstore.repository import context_of
@@ -105,7 +105,7 @@ def _contents(number: int, params: int, row: RunProperties) -> WriteBatch:
     batch = WriteBatch()
     put_properties(batch, row)
     for name, value in parameters(number, params).items():
-        batch.put(encode_path((ATTRS, "hparams", name)), encode_record(value))
+        batch.put(encode_path((ATTRS, "hparams", name)), encode_value(value))
     batch.put(definition_key(0), encode_definition("loss", {}, NUMBER))
     last = 1.0 / (number + 1)
     batch.put(summary_key(0), encode_summary(Summary(100, 100, True, 0, 99, last, last, 2.0)))

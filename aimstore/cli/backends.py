@@ -47,7 +47,7 @@ def backends(as_json: bool) -> None:
         for ask in (
             manager.indexers,
             manager.query_engines,
-            manager.record_types,
+            manager.object_types,
             manager.cli_commands,
             manager.bench_workloads,
         ):

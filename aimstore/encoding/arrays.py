@@ -1,4 +1,4 @@
-"""Payloads of NumPy arrays and scalars. The only module of records that imports NumPy; loaded where an array is met.
+"""Payloads of NumPy arrays and scalars. The only module of values that imports NumPy; loaded where an array is met.
 
 A payload is msgpack `[dtype, shape, data]` for an array, `[dtype, data]` for a scalar. The dtype is in the form of the
 `.npy` format (`numpy.lib.format.dtype_to_descr`): `"<f8"`, or a list of fields `[name, dtype]`, `[name, dtype, shape]`.
@@ -89,7 +89,7 @@ def load_scalar(payload: bytes) -> np.generic:
         return np.str_(data)
     if descr == _BYTES and isinstance(data, bytes):
         return np.bytes_(data)
-    return cast(np.generic, _array(descr, (), data, bytes)[()])  # read-only, so that a record hashes
+    return cast(np.generic, _array(descr, (), data, bytes)[()])  # read-only, so that a value hashes
 
 
 def _unpacked(payload: bytes, count: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Chunks: consecutive records of one sequence, column by column.
+"""Chunks: consecutive points of one sequence, column by column.
 
 A chunk is a header of 32 bytes, little-endian, then four columns (steps, times, epochs, values), each in the form that
 the header names (see `columns.py`) and at a multiple of 8 bytes:
@@ -34,14 +34,14 @@ from aimstore.encoding.columns import (
     encode_floats,
     encode_ints,
 )
-from aimstore.encoding.records import decode_record, encode_record
+from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 NO_EPOCH: Final = -(2**63)
 """Stands for a missing epoch in a column where others have one."""
 
 MAX_COUNT: Final = 1 << 16
-"""Records of one chunk at most: one of constant columns takes 56 bytes, and not more than 2 MB when it is read."""
+"""Points of one chunk at most: one of constant columns takes 56 bytes, and not more than 2 MB when it is read."""
 
 COLUMNS: Final = ("steps", "times", "epochs", "values")
 
@@ -53,15 +53,15 @@ class Kind(IntEnum):
 
     FLOAT = 0
     INT = 1
-    RECORDS = 2
-    """Anything that can be a record: objects, or numbers of several types."""
+    VALUES = 2
+    """Anything that can be a point: objects, or numbers of several types."""
 
 
 class Header(NamedTuple):
     """What is known of a chunk without decoding its columns.
 
     Attributes:
-        count: number of records.
+        count: number of points.
         min_step: least step.
         max_step: greatest step.
         ordered: the steps are strictly increasing.
@@ -79,12 +79,12 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Records of one sequence.
+    """Points of one sequence.
 
     Attributes:
         steps: int64[n].
         times: int64[n], microseconds since the epoch, UTC.
-        epochs: int64[n], with `NO_EPOCH` where a record has none; None where no record has one.
+        epochs: int64[n], with `NO_EPOCH` where a point has none; None where no point has one.
         values: float64[n], int64[n], or a list of n values of any types, which survive.
     """
 
@@ -113,10 +113,10 @@ _EPOCHS_RAW: Final = bytes((Form.RAW, Form.RAW))
 
 
 def encode_chunk(columns: Columns) -> bytes:
-    """The chunk of these records.
+    """The chunk of these points.
 
     Raises:
-        ValueError: there are no records, more than `MAX_COUNT`, or the columns differ in length.
+        ValueError: there are no points, more than `MAX_COUNT`, or the columns differ in length.
         EncodingError: a value of a list cannot be stored; the message names its index.
     """
     steps = _int64(columns.steps)
@@ -137,14 +137,14 @@ def encode_chunk(columns: Columns) -> bytes:
 def encode_scalars(
     steps: Sequence[int], times: Sequence[int], epochs: Sequence[int | None] | None, values: Sequence[Any]
 ) -> bytes:
-    """The chunk of records given as lists. Numbers are packed as they are: for about a hundred records in a quarter of
-    NumPy's time. Of more records `encode_chunk` makes half the bytes.
+    """The chunk of points given as lists. Numbers are packed as they are: for about a hundred points in a quarter of
+    NumPy's time. Of more points `encode_chunk` makes half the bytes.
 
     Args:
         steps: int64.
         times: microseconds since the epoch, UTC.
-        epochs: int64 or None for each record; None where no record has one.
-        values: one value for each record; a chunk of only float, or only int, reads back as a NumPy column.
+        epochs: int64 or None for each point; None where no point has one.
+        values: one value for each point; a chunk of only float, or only int, reads back as a NumPy column.
 
     Raises:
         ValueError, EncodingError: as `encode_chunk`; also where a step, time or epoch does not fit into 64 bits.
@@ -180,12 +180,12 @@ def read_header(data: bytes) -> Header:
         raise CorruptionError(f"not a chunk: {bytes(data[:8])!r}, {len(data)} bytes")
     _, flags, kind, count, min_step, max_step, forms = _HEAD.unpack_from(data)
     if kind not in _KINDS or not 0 < count <= MAX_COUNT:
-        raise CorruptionError(f"not a chunk: {count} records of kind {kind}")
+        raise CorruptionError(f"not a chunk: {count} points of kind {kind}")
     return Header(count, min_step, max_step, bool(flags & _ORDERED), _KINDS[kind], forms)
 
 
 def decode_chunk(data: bytes, columns: Collection[str] = COLUMNS) -> Columns:
-    """The records of a chunk; arrays may be read-only views of `data`.
+    """The points of a chunk; arrays may be read-only views of `data`.
 
     Args:
         data: what `encode_chunk` gave.
@@ -226,15 +226,15 @@ def _decode_values(data: bytes, offset: int, header: Header) -> Values:
         return decode_floats(header.forms[3], data, offset, header.count)
     if header.kind is Kind.INT:
         return decode_ints(header.forms[3], data, offset, header.count)
-    values = decode_record(data[offset:])
+    values = decode_value(data[offset:])
     if type(values) is not list or len(values) != header.count:
-        raise CorruptionError("a stored chunk holds another number of values than of records")
+        raise CorruptionError("a stored chunk holds another number of values than of points")
     return values
 
 
 def _encode_values(values: Values) -> tuple[Kind, Form, bytes]:
     if isinstance(values, list):
-        return Kind.RECORDS, Form.RECORDS, encode_record(values)
+        return Kind.VALUES, Form.VALUES, encode_value(values)
     if values.dtype == np.float64:
         return Kind.FLOAT, *encode_floats(np.ascontiguousarray(values, np.float64))
     if values.dtype == np.int64:
@@ -291,6 +291,6 @@ def _int64(column: Any) -> Ints:
 
 def _check_lengths(count: int, times: Sequence[int] | Ints, epochs: Sequence[int] | Ints | None, values: Any) -> None:
     if not 0 < count <= MAX_COUNT:
-        raise ValueError(f"a chunk has 1 to {MAX_COUNT} records, not {count}")
+        raise ValueError(f"a chunk has 1 to {MAX_COUNT} points, not {count}")
     if not count == len(times) == len(values) or (epochs is not None and len(epochs) != count):
         raise ValueError("the columns of a chunk differ in length")

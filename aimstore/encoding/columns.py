@@ -2,7 +2,7 @@
 
 Every number is little-endian. Where a form says "planes", the first bytes of all elements come first, then their second
 bytes and so on: an engine's compressor finds the slowly changing high bytes side by side. Measured with zstd at level 3
-on 4,096 records, this takes float64 losses from 7.1–7.5 to 6.0–7.0 bytes a record, float32 from 3.1–3.6 to 2.1–3.4;
+on 4,096 points, this takes float64 losses from 7.1–7.5 to 6.0–7.0 bytes a point, float32 from 3.1–3.6 to 2.1–3.4;
 but rounded values, which recur whole, from 2.1 to 6.5, so it is used where most elements differ.
 """
 
@@ -43,8 +43,8 @@ class Form(IntEnum):
     """The elements as float32."""
     FLOAT32_PLANES = 8
     """The elements as float32, in planes."""
-    RECORDS = 9
-    """One record: the list of the values. Only in the last column."""
+    VALUES = 9
+    """One point: the list of the values. Only in the last column."""
 
 
 _ELEMENT: Final = 8

@@ -1,4 +1,4 @@
-"""Extension types of records: what msgpack lacks. Codes are part of the format on disk and never change."""
+"""Extension types of values: what msgpack lacks. Codes are part of the format on disk and never change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Code(IntEnum):
     INT = 1
     """Beyond msgpack's 64 bits: big-endian two's complement."""
     TUPLE = 2
-    """A record: the list of its elements."""
+    """A value: the list of its elements."""
     DATETIME = 3
     """ISO 8601 text, with the offset where there is one, to the microsecond; so DATE and TIME."""
     DATE = 4
@@ -83,7 +83,7 @@ def encode_leaf(value: Any, to_object: ToObject | None) -> Any:
             return encode(value)
     raise EncodingError(
         f"a value of type {kind.__module__}.{kind.__qualname__} cannot be stored; store numbers, text, bytes, dates,"
-        " arrays, lists, tuples and dicts of them, or register a record type"
+        " arrays, lists, tuples and dicts of them, or register an object type"
     )
 
 
@@ -133,7 +133,7 @@ def _encode_object(value: Any, to_object: ToObject) -> Any:
         found = to_object(value)
     except EncodingError:
         raise
-    except Exception as error:  # the record type's own, whatever it is
+    except Exception as error:  # the object type's own, whatever it is
         raise EncodingError(f"the encoder of {type(value).__name__} failed: {error!r}") from error
     return None if found is None else _opaque(found)
 

@@ -1,4 +1,4 @@
-"""Trees as leaves: a nested dict becomes one record per key path, and back."""
+"""Trees as leaves: a nested dict becomes one value per key path, and back."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from aimstore.encoding.keys import format_path, normalise_part
 from aimstore.encoding.nesting import MAX_DEPTH, too_deep
-from aimstore.encoding.records import ToObject, decode_record, encode_record
+from aimstore.encoding.values import ToObject, decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 from aimstore.types import TreePath
 
 
 def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -> list[tuple[TreePath, bytes]]:
-    """The leaves of `value`: `(path + place in value, record)`, in the order of the dicts.
+    """The leaves of `value`: `(path + place in value, value)`, in the order of the dicts.
 
     Dicts are unfolded, with keys that are str or int. An empty dict is a leaf, and so is everything else: a list or a
-    tuple is one record, and so is a dict for which `to_object` gives an object.
+    tuple is one value, and so is a dict for which `to_object` gives an object.
 
     Raises:
         EncodingError: a key is neither str nor int, the value is nested more than `MAX_DEPTH` levels deep with the parts
@@ -27,7 +27,7 @@ def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -
     while waiting:
         place, item = waiting.pop()
         if not isinstance(item, dict) or not item or _is_object(item, to_object):
-            leaves.append((place, encode_record(item, place, to_object)))
+            leaves.append((place, encode_value(item, place, to_object)))
             continue
         if len(place) >= MAX_DEPTH:
             raise EncodingError(f"{format_path(place)}: {too_deep()}")
@@ -35,15 +35,15 @@ def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -
     return leaves
 
 
-def fold(items: Iterable[tuple[TreePath, bytes]], decode: Callable[[bytes], Any] = decode_record) -> Any:
+def fold(items: Iterable[tuple[TreePath, bytes]], decode: Callable[[bytes], Any] = decode_value) -> Any:
     """The value that `unfold` took apart, given its leaves with paths relative to it, in any order.
 
     Args:
         items: leaves; with none of them the result is `{}`, so the caller tells a missing tree from an empty one.
-        decode: what to make of a record; one that puts it off makes the tree lazy.
+        decode: what to make of a value; one that puts it off makes the tree lazy.
 
     Raises:
-        CorruptionError: a record is damaged, there are leaves below one that is no dict, or a path is too long.
+        CorruptionError: a value is damaged, there are leaves below one that is no dict, or a path is too long.
     """
     holder: dict[Any, Any] = {}  # of the tree's own value under None, which is no part of a path
     for path, data in items:

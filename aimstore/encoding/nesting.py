@@ -9,7 +9,7 @@ MAX_DEPTH: Final = 200
 """Levels of nesting: the parts of the path at which a value is stored, and the dicts, lists and tuples in it."""
 
 WRAPPED_DEPTH: Final = MAX_DEPTH + 8
-"""Levels of a record that is made of stored values, such as the packed record of a run; and of all that is read."""
+"""Levels of a value that is made of stored values, such as the packed value of a run; and of all that is read."""
 
 MAX_TUPLE_DEPTH: Final = 32
 """Tuples within tuples: reading each costs 40 kB of the thread's stack."""

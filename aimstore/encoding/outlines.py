@@ -1,10 +1,10 @@
-"""Outlines: the shape of consecutive records of a metric, stretch by stretch, so that it can be drawn without reading them.
+"""Outlines: the shape of consecutive points of a metric, stretch by stretch, so that it can be drawn without reading them.
 
 An outline is a header of 48 bytes, little-endian, then 40 bytes for each stretch (see `STRETCH`):
 
     0  u8   format, 1                    16 i64  least step       32 i64  greatest step
     4  u32  CRC-32 of all other bytes    24 f64  value at it      40 f64  value at it
-    8  u64  number of records
+    8  u64  number of points
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from aimstore.errors import CorruptionError
 STRETCH: Final = np.dtype(
     [("count", "<i8"), ("low_step", "<i8"), ("low", "<f8"), ("high_step", "<i8"), ("high", "<f8")]
 )
-"""A stretch: the number of its records, then its least and its greatest value that is not NaN, each where it first occurs; of
-a stretch of only NaN both are its first record."""
+"""A stretch: the number of its points, then its least and its greatest value that is not NaN, each where it first occurs; of
+a stretch of only NaN both are its first point."""
 
 _FORMAT: Final = 1
 _HEAD: Final = struct.Struct("<B3x")
@@ -34,11 +34,11 @@ _START: Final = _HEAD.size + _CRC.size + _ENDS.size
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """Consecutive records whose steps are strictly increasing.
+    """Consecutive points whose steps are strictly increasing.
 
     Attributes:
-        count: number of records.
-        first_step, first: step and value of the first record.
+        count: number of points.
+        first_step, first: step and value of the first point.
         last_step, last: of the last.
         stretches: `STRETCH`[n], at least one.
     """
@@ -74,5 +74,5 @@ def decode_outline(data: bytes) -> Outline:
     stretches = np.frombuffer(data, STRETCH, offset=_START)
     counts = stretches["count"].tolist()
     if min(counts) < 1 or sum(counts) != count or first_step > last_step:
-        raise CorruptionError(f"a stored outline of {count} records has stretches of {sum(counts)}")
+        raise CorruptionError(f"a stored outline of {count} points has stretches of {sum(counts)}")
     return Outline(count, first_step, first, last_step, last, stretches)

@@ -1,4 +1,4 @@
-"""Plain forms: what is stored of values that are no records themselves, such as dataclasses and enumerations.
+"""Plain forms: what is stored of values that are no values themselves, such as dataclasses and enumerations.
 
 | value | stored as |
 |---|---|

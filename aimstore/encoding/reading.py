@@ -1,8 +1,8 @@
-"""Reading records, which anybody may have written: in time and memory that follow their size, and giving nothing but values
+"""Reading values, which anybody may have written: in time and memory that follow their size, and giving nothing but values
 that can be stored again.
 
 Python's dicts take quadratic time for keys of one hash, and msgpack has no limit for them. Text and bytes have secret hashes,
-and few of msgpack's other keys share one. So a record is read a second time, with all keys checked, only where it has so many
+and few of msgpack's other keys share one. So a value is read a second time, with all keys checked, only where it has so many
 extensions that the keys among them could.
 """
 
@@ -31,11 +31,11 @@ _TIMESTAMP: Final = re.compile(rb"[\x04\x08\x0c\xd6\xd7]\xff")
 
 
 class _SuspectError(Exception):
-    """The record has to be read with its keys checked."""
+    """The value has to be read with its keys checked."""
 
 
-class RecordReader:
-    """Reads one record."""
+class ValueReader:
+    """Reads one value."""
 
     def __init__(self, from_object: FromObject | None, *, check_depth: bool = True) -> None:
         self.from_object = from_object
@@ -54,16 +54,16 @@ class RecordReader:
                 self.checked, self.tuples = True, 0
                 value = self._unpack(data)
         except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, struct.error) as error:
-            raise CorruptionError(f"a stored record cannot be read: {error}") from error
+            raise CorruptionError(f"a stored value cannot be read: {error}") from error
         if self.check_depth and len(data) > WRAPPED_DEPTH and is_deeper(value, WRAPPED_DEPTH):
-            raise CorruptionError("a stored record is nested too deeply")
+            raise CorruptionError("a stored value is nested too deeply")
         if b"\xff" in data and _TIMESTAMP.search(data) and _has_timestamp(value):
-            raise CorruptionError("a stored record has msgpack's extension -1, which no version up to this one writes")
+            raise CorruptionError("a stored value has msgpack's extension -1, which no version up to this one writes")
         return value
 
     def _unpack(self, data: bytes) -> Any:
         if self.tuples > MAX_TUPLE_DEPTH:
-            raise CorruptionError("a stored record has too many tuples within tuples")
+            raise CorruptionError("a stored value has too many tuples within tuples")
         checked = _checked_dict if self.checked else None
         return msgpack.unpackb(data, ext_hook=self._extension, strict_map_key=False, object_pairs_hook=checked)
 

@@ -1,4 +1,4 @@
-"""The reference indexer: packed records in one container of the repository."""
+"""The reference indexer: entries in one container of the repository."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from threading import RLock
 from typing import Any, Final
 
 from aimstore.abc import Backend, Candidates, Container, Hint, Indexer, WriteBatch
-from aimstore.encoding.records import decode_record
+from aimstore.encoding.values import decode_value
 from aimstore.errors import CorruptionError
 from aimstore.index.candidates import find_candidates
+from aimstore.index.entry import PackedEntry, pack_entry
 from aimstore.index.limits import INDEX_LIMITS, IndexLimits
 from aimstore.index.postings import ALL, POSTINGS, RUN_BYTES, RUNS, UNPOSTED, postings, run_key, run_of
-from aimstore.index.record import PackedEntry, pack_entry
 from aimstore.index.waiting import WaitingRuns
 from aimstore.index.writer import IndexWriter
 from aimstore.types import INDEX_PATH
@@ -30,7 +30,7 @@ _Batch = dict[str, PackedEntry | None]
 
 
 class ContainerIndexer(Indexer):
-    """Keeps the packed record of each run, and its postings, in the container `meta/index`.
+    """Keeps the entry of each run, and its postings, in the container `meta/index`.
 
     A commit holds the index lock; reading holds nothing.
     """
@@ -53,20 +53,22 @@ class ContainerIndexer(Indexer):
 
     # Writing
 
-    def index(self, run: str, meta: Container) -> None:
-        entry = pack_entry(run, meta)  # before the batch, so that a run that cannot be packed leaves the others alone
+    def index(self, run_hash: str, meta: Container) -> None:
+        entry = pack_entry(
+            run_hash, meta
+        )  # before the batch, so that a run that cannot be packed leaves the others alone
         with self._writing:
             if self._batch is not None:
-                self._batch[run] = entry
+                self._batch[run_hash] = entry
                 return
         # alone, and without the lock of batches: runs that finish together in this process wait together
-        self._commit({run: entry}, finished=run)
+        self._commit({run_hash: entry}, finished=run_hash)
 
-    def remove(self, run: str) -> None:
+    def remove(self, run_hash: str) -> None:
         if self._backend.exists(INDEX_PATH):
             with self._writing, self.batch():
                 assert self._batch is not None
-                self._batch[run] = None
+                self._batch[run_hash] = None
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -136,10 +138,10 @@ class ContainerIndexer(Indexer):
         reader = self._opened()
         return iter(()) if reader is None else (key[-RUN_BYTES:].hex() for key in reader.keys(ALL))
 
-    def tree(self, run: str) -> Mapping[str, Any] | None:
+    def tree(self, run_hash: str) -> Mapping[str, Any] | None:
         reader = self._opened()
-        data = None if reader is None else reader.get(run_key(run))
-        return None if data is None else _decoded(run, data)
+        data = None if reader is None else reader.get(run_key(run_hash))
+        return None if data is None else _decoded(run_hash, data)
 
     def trees(self, runs: Iterable[str] | None = None) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
         reader = self._opened()
@@ -174,11 +176,11 @@ class ContainerIndexer(Indexer):
         self._writer.let_go()
 
 
-def _old_postings(index: Container, run: str, record: bytes | None, max_key: int) -> set[bytes]:
-    if record is None:
+def _old_postings(index: Container, run_hash: str, entry: bytes | None, max_key: int) -> set[bytes]:
+    if entry is None:
         return set()
     try:
-        return postings(_decoded(run, record), max_key)
+        return postings(_decoded(run_hash, entry), max_key)
     except (
         CorruptionError,
         KeyError,
@@ -186,32 +188,32 @@ def _old_postings(index: Container, run: str, record: bytes | None, max_key: int
         ValueError,
         RecursionError,
     ):  # damaged: its postings must be searched for
-        end = bytes.fromhex(run)
+        end = bytes.fromhex(run_hash)
         keys = itertools.chain(index.keys(POSTINGS), index.keys(UNPOSTED))
         return {key.removesuffix(end) for key in keys if key.endswith(end)}
 
 
-def _replace(writes: WriteBatch, run: str, before: set[bytes], after: set[bytes]) -> None:
-    """Take the postings of a run's old record out, and put those of the new one in."""
-    end = bytes.fromhex(run)
+def _replace(writes: WriteBatch, run_hash: str, before: set[bytes], after: set[bytes]) -> None:
+    """Take the postings of a run's old entry out, and put those of the new one in."""
+    end = bytes.fromhex(run_hash)
     for key in before - after:
         writes.delete(key + end)
     for key in after - before:
         writes.put(key + end, b"")
 
 
-def _decoded(run: str, data: bytes) -> Mapping[str, Any]:
-    record = decode_record(data, check_depth=False)  # many are read at once, and all of them were written here
-    if not isinstance(record, dict):
-        raise CorruptionError(f"the packed record of run {run} is a {type(record).__name__}")
-    return record
+def _decoded(run_hash: str, data: bytes) -> Mapping[str, Any]:
+    entry = decode_value(data, check_depth=False)  # many are read at once, and all of them were written here
+    if not isinstance(entry, dict):
+        raise CorruptionError(f"the entry of run {run_hash} is a {type(entry).__name__}")
+    return entry
 
 
-def _readable(run: str, data: bytes) -> Mapping[str, Any] | None:
+def _readable(run_hash: str, data: bytes) -> Mapping[str, Any] | None:
     try:
-        return _decoded(run, data)
+        return _decoded(run_hash, data)
     except CorruptionError as error:
         logger.warning(
-            "index: %s; its own containers are read instead. `aimstore reindex --run %s` mends it", error, run
+            "index: %s; its own containers are read instead. `aimstore reindex --run %s` mends it", error, run_hash
         )
         return None

@@ -39,7 +39,7 @@ class UnorderedError(ValueError):
     """A value that equals values of other classes, so that no place in the order is right for it."""
 
 
-def encode_value(value: Any) -> bytes:
+def encode_ordered(value: Any) -> bytes:
     """The class and bytes of a stored value.
 
     Raises:
@@ -63,7 +63,7 @@ def encode_value(value: Any) -> bytes:
     numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
     if numpy is not None and isinstance(value, numpy.generic):
         plain: Any = python_scalar(value)
-        return OTHER if isinstance(plain, numpy.generic) else encode_value(plain)
+        return OTHER if isinstance(plain, numpy.generic) else encode_ordered(plain)
     return OTHER
 
 

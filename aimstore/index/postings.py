@@ -1,11 +1,11 @@
-"""Keys of the index container: packed records, and postings that find runs by what is known of them.
+"""Keys of the index container: entries, and postings that find runs by what is known of them.
 
-A packed record lies under `("runs", hash)`. All runs are listed by keys without values: `("all",)` and the 12 bytes of the
+An entry lies under `("runs", hash)`. All runs are listed by keys without values: `("all",)` and the 12 bytes of the
 hash.
 
 A posting is `("by", *attribute)` as a path key, the byte 02, the value's class and bytes (`aimstore.index.ordered`), and
 the 12 bytes of the run's hash; its value is empty. Attributes are those of `aimstore.abc.Term`. All values of an attribute
-lie together, in their order, and below it those of its subtree. The postings of a run follow from its packed record alone,
+lie together, in their order, and below it those of its subtree. The postings of a run follow from its entry alone,
 so that they can be removed with it. A run of which some fact has no posting lies under `("unposted",)`, and may match
 whatever is asked.
 """
@@ -38,16 +38,16 @@ _VALUE: Final = b"\x02"
 FIGURES: Final = ("count", "first_step", "last_step", "last", "min", "max")
 
 
-def postings(record: Mapping[str, Any], longest: int) -> set[bytes]:
-    """The postings of a packed record, without the run.
+def postings(entry: Mapping[str, Any], longest: int) -> set[bytes]:
+    """The postings of an entry, without the run.
 
     Args:
-        record: see `aimstore.index.record`.
+        entry: see `aimstore.index.entry`.
         longest: bytes that a key may have.
     """
     found: set[bytes] = set()
     try:
-        for key in _facts(record):
+        for key in _facts(entry):
             if len(key) > longest - RUN_BYTES or len(found) == MAX_POSTINGS:
                 return {UNPOSTED}
             found.add(key)
@@ -56,15 +56,15 @@ def postings(record: Mapping[str, Any], longest: int) -> set[bytes]:
     return found
 
 
-def _facts(record: Mapping[str, Any]) -> Iterator[bytes]:
-    lazy = {tuple(path): value for path, value in record["lazy"]}
-    for path, value in _leaves(record["attrs"], ()):
+def _facts(entry: Mapping[str, Any]) -> Iterator[bytes]:
+    lazy = {tuple(path): value for path, value in entry["lazy"]}
+    for path, value in _leaves(entry["attrs"], ()):
         stored = lazy.get(path) if lazy else None
-        yield _base(("attrs", *path)) + (ordered.encode_value(value) if stored is None else stored)
-    for _, name, context, kind, summary in record["seqs"]:
+        yield _base(("attrs", *path)) + (ordered.encode_ordered(value) if stored is None else stored)
+    for _, name, context, kind, summary in entry["seqs"]:
         yield _base(("seqs", name, "kind")) + ordered.encode_text(kind)
         for path, value in _leaves(context, ()):
-            yield _base(("seqs", name, "context", *path)) + ordered.encode_value(value)
+            yield _base(("seqs", name, "context", *path)) + ordered.encode_ordered(value)
         for figure, value in _figures(summary):
             if value is not None:
                 yield _base(("seqs", name, figure)) + ordered.encode_number(value)
@@ -112,7 +112,7 @@ def ranges(term: Term) -> tuple[list[KeyRange], bool]:
             beginning = ordered.encode_beginning(value)
             return [KeyRange.prefix(base + beginning)], len(beginning) < ordered.CUT
         case "in":
-            keys = {base + ordered.encode_value(each) for each in value}
+            keys = {base + ordered.encode_ordered(each) for each in value}
             return [KeyRange.prefix(key) for key in sorted(keys)], all(map(ordered.is_exact, value))
     return [_compared(base, term)], ordered.is_exact(value)
 
@@ -121,7 +121,7 @@ def _compared(base: bytes, term: Term) -> KeyRange:
     """The postings below `base` whose values compare with the term's as its operator says. If the value may have been
     rounded, its equals are included."""
     exact = ordered.is_exact(term.value)
-    key = base + ordered.encode_value(term.value)
+    key = base + ordered.encode_ordered(term.value)
     of_class = KeyRange.prefix(key[: len(base) + 1])
     equal = KeyRange.prefix(key)
     assert equal.stop is not None
@@ -171,20 +171,20 @@ def _ends_before(one: KeyRange, other: KeyRange) -> bool:
     return one.stop is not None and (other.stop is None or one.stop < other.stop)
 
 
-def run_key(run: str) -> bytes:
-    """The key of the packed record of a run."""
-    return encode_path(("runs", run))
+def run_key(run_hash: str) -> bytes:
+    """The key of the entry of a run."""
+    return encode_path(("runs", run_hash))
 
 
 def run_of(key: bytes) -> str:
-    """The run whose packed record lies under `key`.
+    """The run whose entry lies under `key`.
 
     Raises:
         CorruptionError: it is no such key; what it names must not become part of a path.
     """
     path = decode_path(key)
     if len(path) != 2 or not is_run_hash(path[1]):
-        raise CorruptionError(f"not the key of a packed record: {path!r:.80}")
+        raise CorruptionError(f"not the key of an entry: {path!r:.80}")
     return str(path[1])
 
 

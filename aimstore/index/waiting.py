@@ -18,7 +18,7 @@ from typing import Final
 
 from aimstore.abc import Backend
 from aimstore.errors import AimstoreError
-from aimstore.index.record import PackedEntry, pack_entry
+from aimstore.index.entry import PackedEntry, pack_entry
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.types import is_run_hash, meta_path
 

@@ -58,9 +58,9 @@ DEFAULT_NAME: Final = "Run: "
 """Before the run's hash."""
 
 
-def default_properties(run: str) -> RunProperties:
+def default_properties(run_hash: str) -> RunProperties:
     """The structured properties of a run of which the metadata database says nothing."""
-    return RunProperties(run, name=f"{DEFAULT_NAME}{run}", experiment=DEFAULT_EXPERIMENT)
+    return RunProperties(run_hash, name=f"{DEFAULT_NAME}{run_hash}", experiment=DEFAULT_EXPERIMENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,17 +92,17 @@ def identity(connection: Connection, table: Table, name: str) -> int:
     return int(found)
 
 
-def link(connection: Connection, run: str, tag: str) -> None:
+def link(connection: Connection, run_hash: str, tag: str) -> None:
     """Give a run, which has a row, a tag."""
-    insert_missing(connection, run_tags, [{"run": run, "tag_id": identity(connection, tags, tag)}])
+    insert_missing(connection, run_tags, [{"run": run_hash, "tag_id": identity(connection, tags, tag)}])
 
 
-def ensure_run(connection: Connection, run: str, restore: Restore | None = None) -> None:
+def ensure_run(connection: Connection, run_hash: str, restore: Restore | None = None) -> None:
     """Add a row where the run has none: with the properties that `restore` returns, or else with defaults."""
-    if connection.execute(select(runs.c.hash).where(runs.c.hash == run)).first() is not None:
+    if connection.execute(select(runs.c.hash).where(runs.c.hash == run_hash)).first() is not None:
         return
     if restore is None:
-        insert_missing(connection, runs, [{"hash": run, "archived": False}])
+        insert_missing(connection, runs, [{"hash": run_hash, "archived": False}])
         return
     properties = restore()
     (row,) = checked_rows([properties])
@@ -110,7 +110,7 @@ def ensure_run(connection: Connection, run: str, restore: Restore | None = None)
         row["experiment_id"] = identity(connection, experiments, properties.experiment)
     if insert_missing(connection, runs, [row]):
         for tag in properties.tags:
-            link(connection, run, tag)
+            link(connection, run_hash, tag)
 
 
 def checked_rows(properties: Iterable[RunProperties]) -> list[dict[str, Any]]:

@@ -72,9 +72,9 @@ class Snapshot:
         labels = names_by_id(connection, tags, {row[1] for row in links})
         return run_properties(found, links, groups, labels)
 
-    def row(self, run: str) -> RunProperties:
+    def row(self, run_hash: str) -> RunProperties:
         """The properties of a run that has a row."""
-        return self.rows((run,))[run]
+        return self.rows((run_hash,))[run_hash]
 
     def all_rows(self) -> dict[str, RunProperties]:
         """The properties of every run that has a row."""

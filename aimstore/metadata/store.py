@@ -133,7 +133,7 @@ class MetadataStore:
 
     def create_run(
         self,
-        run: str,
+        run_hash: str,
         *,
         name: str | None = None,
         experiment: str | None = None,
@@ -142,7 +142,7 @@ class MetadataStore:
         tags: Iterable[str] = (),
     ) -> None:
         """Add a run. Of a run that is there, only what it lacks is filled in; `tags` are added to those it has."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         values: dict[str, Any] = {"name": name, "description": description, "created_at": created_at}
         check_fields(values)
         if experiment is not None:
@@ -151,14 +151,16 @@ class MetadataStore:
         with self._write() as connection:
             if experiment is not None:
                 values["experiment_id"] = identity(connection, experiments, experiment)
-            if insert_missing(connection, runs, [{"hash": run, "archived": False, **values}]) != 1:
+            if insert_missing(connection, runs, [{"hash": run_hash, "archived": False, **values}]) != 1:
                 given = {key: func.coalesce(runs.c[key], value) for key, value in values.items() if value is not None}
                 if given:
-                    connection.execute(update(runs).where(runs.c.hash == run).values(given))
+                    connection.execute(update(runs).where(runs.c.hash == run_hash).values(given))
             for label in labels:
-                link(connection, run, label)
+                link(connection, run_hash, label)
 
-    def update_run(self, run: str, *, restore: Restore | None = None, **fields: Unpack[RunFields]) -> RunProperties:
+    def update_run(
+        self, run_hash: str, *, restore: Restore | None = None, **fields: Unpack[RunFields]
+    ) -> RunProperties:
         """Set properties of a run, and return all of them as they are then, in one transaction.
 
         Args:
@@ -166,7 +168,7 @@ class MetadataStore:
                 row, while other writers of the database wait, so it must be quick and must not use this store. Without
                 it a missing row gets defaults.
         """
-        check_run_hash(run)
+        check_run_hash(run_hash)
         _only(RunFields, fields)
         check_fields(fields)
         values: dict[str, Any] = {**fields}
@@ -176,12 +178,12 @@ class MetadataStore:
         with self._write() as connection:
             if "experiment" in fields:
                 values["experiment_id"] = None if experiment is None else identity(connection, experiments, experiment)
-            statement = update(runs).where(runs.c.hash == run).values(values)
+            statement = update(runs).where(runs.c.hash == run_hash).values(values)
             if not values or not connection.execute(statement).rowcount:
-                ensure_run(connection, run, restore)
+                ensure_run(connection, run_hash, restore)
                 if values:
                     connection.execute(statement)
-            return Snapshot(connection).row(run)
+            return Snapshot(connection).row(run_hash)
 
     def finish_runs(self, ended: Mapping[str, int]) -> None:
         """Note when runs ended, in one transaction. Those without a row get none."""
@@ -192,16 +194,16 @@ class MetadataStore:
             with self._write() as connection:
                 connection.execute(_FINISH, changes)
 
-    def finish_run(self, run: str, finalized_at: int, *, restore: Restore | None = None) -> RunProperties:
+    def finish_run(self, run_hash: str, finalized_at: int, *, restore: Restore | None = None) -> RunProperties:
         """Note when a run has ended, and return all its properties as they are then. `restore`: as for `update_run`."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         check_fields({"finalized_at": finalized_at})
-        values = {"key": run, "at": finalized_at}
+        values = {"key": run_hash, "at": finalized_at}
         with self._write() as connection:
             if not connection.execute(_FINISH, values).rowcount:
-                ensure_run(connection, run, restore)
+                ensure_run(connection, run_hash, restore)
                 connection.execute(_FINISH, values)
-            return Snapshot(connection).row(run)
+            return Snapshot(connection).row(run_hash)
 
     def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
         """Write all properties of many runs in one transaction; their tags become exactly those given."""
@@ -226,9 +228,9 @@ class MetadataStore:
             links = [{"run": each.hash, "tag_id": label_ids[tag]} for each in properties for tag in set(each.tags)]
             insert_missing(connection, run_tags, links)
 
-    def get_run(self, run: str) -> RunProperties | None:
+    def get_run(self, run_hash: str) -> RunProperties | None:
         """The properties of a run, or None where it has no row."""
-        return self.runs((run,)).get(run)
+        return self.runs((run_hash,)).get(run_hash)
 
     def runs(self, hashes: Iterable[str]) -> dict[str, RunProperties]:
         """The properties of those of `hashes` that have a row, from one snapshot."""
@@ -249,35 +251,35 @@ class MetadataStore:
         with self._database.read() as connection:
             yield Snapshot(connection)
 
-    def delete_run(self, run: str) -> None:
+    def delete_run(self, run_hash: str) -> None:
         """Remove a run's row, its notes and its use of tags; a missing one is no error."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         with self._write() as connection:
-            connection.execute(delete(notes).where(notes.c.run == run))
-            connection.execute(delete(run_tags).where(run_tags.c.run == run))
-            connection.execute(delete(runs).where(runs.c.hash == run))
+            connection.execute(delete(notes).where(notes.c.run == run_hash))
+            connection.execute(delete(run_tags).where(run_tags.c.run == run_hash))
+            connection.execute(delete(runs).where(runs.c.hash == run_hash))
 
     # Tags and experiments
 
-    def add_tag(self, run: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
+    def add_tag(self, run_hash: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
         """Give a run a tag, and return all its properties. A new tag is created; adding a tag twice is no error.
         `restore`: as for `update_run`."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         check_name(tag, "tag")
         with self._write() as connection:
-            ensure_run(connection, run, restore)
-            link(connection, run, tag)
-            return Snapshot(connection).row(run)
+            ensure_run(connection, run_hash, restore)
+            link(connection, run_hash, tag)
+            return Snapshot(connection).row(run_hash)
 
-    def remove_tag(self, run: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
+    def remove_tag(self, run_hash: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
         """Take a tag from a run, and return all its properties. Removing a tag that it does not have is no error; the
         tag itself stays. `restore`: as for `update_run`."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         tag_id = select(tags.c.id).where(tags.c.name == check_name(tag, "tag")).scalar_subquery()
         with self._write() as connection:
-            ensure_run(connection, run, restore)
-            connection.execute(delete(run_tags).where(run_tags.c.run == run, run_tags.c.tag_id == tag_id))
-            return Snapshot(connection).row(run)
+            ensure_run(connection, run_hash, restore)
+            connection.execute(delete(run_tags).where(run_tags.c.run == run_hash, run_tags.c.tag_id == tag_id))
+            return Snapshot(connection).row(run_hash)
 
     def experiments(self) -> list[Experiment]:
         """All experiments, by name."""
@@ -315,64 +317,64 @@ class MetadataStore:
 
     # Notes
 
-    def add_note(self, run: str, text: str, *, restore: Restore | None = None) -> int:
+    def add_note(self, run_hash: str, text: str, *, restore: Restore | None = None) -> int:
         """Add a note to a run, and return its id, which no other note ever has. `restore`: as for `update_run`."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         now = now_microseconds()
-        values = {"run": run, "text": check_text(text, "note"), "created_at": now, "updated_at": now}
+        values = {"run": run_hash, "text": check_text(text, "note"), "created_at": now, "updated_at": now}
         with self._write() as connection:
-            ensure_run(connection, run, restore)
+            ensure_run(connection, run_hash, restore)
             key = connection.execute(insert(notes).values(values)).inserted_primary_key
             assert key is not None
             return int(key[0])
 
-    def replace_notes(self, run: str, replacement: Iterable[Note]) -> None:
+    def replace_notes(self, run_hash: str, replacement: Iterable[Note]) -> None:
         """Replace the notes of a run by these, with their times; each gets a new id."""
-        check_run_hash(run)
+        check_run_hash(run_hash)
         rows = []
         for note in replacement:
             times = {"created_at": note.created_at, "updated_at": note.updated_at}
             check_fields(times)
-            rows.append({"run": run, "text": check_text(note.text, "note"), **times})
+            rows.append({"run": run_hash, "text": check_text(note.text, "note"), **times})
         with self._write() as connection:
-            ensure_run(connection, run)
-            connection.execute(delete(notes).where(notes.c.run == run))
+            ensure_run(connection, run_hash)
+            connection.execute(delete(notes).where(notes.c.run == run_hash))
             if rows:
                 connection.execute(insert(notes), rows)
 
-    def notes(self, run: str) -> list[Note]:
+    def notes(self, run_hash: str) -> list[Note]:
         """The notes of a run, oldest first."""
         if not self._readable():
             return []
         columns = (notes.c.id, notes.c.text, notes.c.created_at, notes.c.updated_at)
-        query = select(*columns).where(notes.c.run == run).order_by(notes.c.created_at, notes.c.id)
+        query = select(*columns).where(notes.c.run == run_hash).order_by(notes.c.created_at, notes.c.id)
         with self._database.read() as connection:
             return [Note(*row) for row in connection.execute(query)]
 
-    def update_note(self, run: str, note: int, text: str) -> bool:
+    def update_note(self, run_hash: str, note: int, text: str) -> bool:
         """Replace the text of the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
-        chosen = _note_of(run, note)
+        chosen = _note_of(run_hash, note)
         values = {"text": check_text(text, "note"), "updated_at": now_microseconds()}
         with self._write() as connection:
             return connection.execute(update(notes).where(chosen).values(values)).rowcount > 0
 
-    def delete_note(self, run: str, note: int) -> bool:
+    def delete_note(self, run_hash: str, note: int) -> bool:
         """Remove the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
-        chosen = _note_of(run, note)
+        chosen = _note_of(run_hash, note)
         with self._write() as connection:
             return connection.execute(delete(notes).where(chosen)).rowcount > 0
 
 
-def _note_of(run: str, note: int) -> ColumnElement[bool]:
+def _note_of(run_hash: str, note: int) -> ColumnElement[bool]:
     """The row of one note. An id of another run's note selects nothing."""
-    check_run_hash(run)
+    check_run_hash(run_hash)
     if type(note) is not int:
         raise EncodingError(
             f"the id of a note is an int, not {note!r:.60}; the notes of a run have their ids in `Note.id`"
         )
     if not 0 < note <= _MAX_NOTE_ID:
         return false()
-    return (notes.c.run == run) & (notes.c.id == note)
+    return (notes.c.run == run_hash) & (notes.c.id == note)
 
 
 def _only(allowed: type, fields: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""The record types that aimstore ships: texts, images, sounds, distributions and figures, to be tracked or stored.
+"""The object types that aimstore ships: texts, images, sounds, distributions and figures, to be tracked or stored.
 
     run.track(Image(pixels, caption="epoch 3"), name="samples")
     run["weights", "first"] = Distribution(layer.weight)

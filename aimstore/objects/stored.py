@@ -1,4 +1,4 @@
-"""What the shipped record types share: immutable objects, stored as a record of their fields."""
+"""What the shipped object types share: immutable objects, stored as a value of their fields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from aimstore.encoding.records import decode_record, encode_record
+from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _T = TypeVar("_T", bound=StoredObject)
 
 
 class FieldsCodec(Generic[_T]):
-    """Encodes objects of one class as a record, the dict of their fields.
+    """Encodes objects of one class as a value, the dict of their fields.
 
     Args:
         kind: the class.
@@ -60,7 +60,7 @@ class FieldsCodec(Generic[_T]):
 
     def encode(self, value: _T) -> bytes:
         """The bytes that are stored of an object."""
-        return encode_record({name: getattr(value, name) for name in self._fields})
+        return encode_value({name: getattr(value, name) for name in self._fields})
 
     def decode(self, data: bytes) -> _T:
         """The object that was encoded.
@@ -68,7 +68,7 @@ class FieldsCodec(Generic[_T]):
         Raises:
             CorruptionError: `data` is not what `encode` gave.
         """
-        fields = decode_record(data)
+        fields = decode_value(data)
         if not isinstance(fields, dict) or fields.keys() != self._fields.keys():
             raise CorruptionError(f"{self._what} without its fields {', '.join(self._fields)}: {data[:40]!r}")
         for name, kind in self._fields.items():

@@ -9,8 +9,8 @@ from aimstore.plugins.specs import (
     BackendSpec,
     CommandSpec,
     IndexerSpec,
+    ObjectTypeSpec,
     QueryEngineSpec,
-    RecordTypeSpec,
     WorkloadSpec,
 )
 
@@ -35,7 +35,7 @@ def aimstore_indexers() -> list[IndexerSpec]:
     return [
         IndexerSpec(
             name="container",
-            summary="Packed records and postings in a container of the repository's own backend",
+            summary="Packed values and postings in a container of the repository's own backend",
             factory="aimstore.index.indexer:ContainerIndexer",
         )
     ]
@@ -82,34 +82,34 @@ def aimstore_bench_workloads() -> list[WorkloadSpec]:
 
 
 @hookimpl
-def aimstore_record_types() -> list[RecordTypeSpec]:
+def aimstore_object_types() -> list[ObjectTypeSpec]:
     return [
-        RecordTypeSpec(
+        ObjectTypeSpec(
             name="text",
             summary="A text",
             type="aimstore.objects.text:Text",
             factory="aimstore.objects.text:codec",
         ),
-        RecordTypeSpec(
+        ObjectTypeSpec(
             name="image",
             summary="A picture, encoded as PNG, JPEG, …",
             type="aimstore.objects.image:Image",
             factory="aimstore.objects.image:codec",
             extra="images",
         ),
-        RecordTypeSpec(
+        ObjectTypeSpec(
             name="audio",
             summary="A sound, encoded as WAV, MP3, …",
             type="aimstore.objects.audio:Audio",
             factory="aimstore.objects.audio:codec",
         ),
-        RecordTypeSpec(
+        ObjectTypeSpec(
             name="distribution",
             summary="A histogram: counts and edges",
             type="aimstore.objects.distribution:Distribution",
             factory="aimstore.objects.distribution:codec",
         ),
-        RecordTypeSpec(
+        ObjectTypeSpec(
             name="figure",
             summary="A chart of Plotly as JSON, or of Matplotlib as SVG or PNG",
             type="aimstore.objects.figure:Figure",

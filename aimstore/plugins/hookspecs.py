@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pluggy
 
-from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, QueryEngineSpec, RecordTypeSpec, WorkloadSpec
+from aimstore.plugins.specs import BackendSpec, CommandSpec, IndexerSpec, ObjectTypeSpec, QueryEngineSpec, WorkloadSpec
 
 PROJECT = "aimstore"
 
@@ -37,7 +37,7 @@ def aimstore_query_engines() -> list[QueryEngineSpec]:
 
 
 @hookspec
-def aimstore_record_types() -> list[RecordTypeSpec]:
+def aimstore_object_types() -> list[ObjectTypeSpec]:
     """The types of objects that this plug-in can store."""
     return []
 
@@ -55,31 +55,31 @@ def aimstore_bench_workloads() -> list[WorkloadSpec]:
 
 
 @hookspec
-def aimstore_run_opened(run: str, repo: str, resumed: bool) -> None:
+def aimstore_run_opened(run_hash: str, repo: str, resumed: bool) -> None:
     """A run was opened for writing: it is locked, marked as in progress, and about to take data.
 
     Args:
-        run: the run's hash.
+        run_hash: the run's hash.
         repo: path of the repository's `.aim` directory.
         resumed: the run existed before.
     """
 
 
 @hookspec
-def aimstore_run_finalized(run: str, repo: str) -> None:
+def aimstore_run_finalized(run_hash: str, repo: str) -> None:
     """A run has ended and is in the index; its progress markers and locks are gone.
 
     Args:
-        run: the run's hash.
+        run_hash: the run's hash.
         repo: path of the repository's `.aim` directory.
     """
 
 
 @hookspec
-def aimstore_run_indexed(run: str, repo: str) -> None:
+def aimstore_run_indexed(run_hash: str, repo: str) -> None:
     """The index took in a run: at its end, or by a reindex, which also takes in runs whose process died.
 
     Args:
-        run: the run's hash.
+        run_hash: the run's hash.
         repo: path of the repository's `.aim` directory.
     """

@@ -23,8 +23,8 @@ from aimstore.plugins.specs import (
     BackendSpec,
     CommandSpec,
     IndexerSpec,
+    ObjectTypeSpec,
     QueryEngineSpec,
-    RecordTypeSpec,
     Spec,
     WorkloadSpec,
 )
@@ -99,9 +99,9 @@ class PluginManager:
         """The query languages by name; errors as `backends`."""
         return self._specs("aimstore_query_engines", QueryEngineSpec)
 
-    def record_types(self) -> dict[str, RecordTypeSpec]:
+    def object_types(self) -> dict[str, ObjectTypeSpec]:
         """The types of objects by name; errors as `backends`."""
-        return self._specs("aimstore_record_types", RecordTypeSpec)
+        return self._specs("aimstore_object_types", ObjectTypeSpec)
 
     def cli_commands(self) -> dict[str, CommandSpec]:
         """The added commands by name; errors as `backends`."""
@@ -123,9 +123,9 @@ class PluginManager:
         """The query language `name`; errors as `backend`."""
         return self._named(name, QueryEngineSpec, self.query_engines())
 
-    def record_type(self, name: str) -> RecordTypeSpec:
+    def object_type(self, name: str) -> ObjectTypeSpec:
         """The type of objects `name`; errors as `backend`."""
-        return self._named(name, RecordTypeSpec, self.record_types())
+        return self._named(name, ObjectTypeSpec, self.object_types())
 
     def bench_workload(self, name: str) -> WorkloadSpec:
         """The workload `name`; errors as `backend`."""
@@ -229,9 +229,9 @@ class PluginManager:
         try:
             self.register(entry_point.load(), entry_point.name)
         except FAULTS as error:
-            self._record(entry_point.name, error)
+            self._value(entry_point.name, error)
 
-    def _record(self, name: str, error: BaseException) -> None:
+    def _value(self, name: str, error: BaseException) -> None:
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         self._broken[name] = BrokenPlugin(name, reason)
         _log.warning("plug-in %r is not used: %s", name, reason)
@@ -260,7 +260,7 @@ class PluginManager:
             try:
                 specs = _checked(implementation.function(), hook, kind)
             except FAULTS as error:
-                self._record(plugin, error)
+                self._value(plugin, error)
                 continue
             for spec in specs:
                 if spec.name in offers:

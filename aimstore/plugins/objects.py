@@ -11,7 +11,7 @@ from aimstore.encoding.leaves import unfold
 from aimstore.encoding.plain import plain
 from aimstore.errors import EncodingError, PluginError
 from aimstore.plugins.manager import plugins
-from aimstore.plugins.specs import RecordTypeSpec
+from aimstore.plugins.specs import ObjectTypeSpec
 from aimstore.types import TreePath
 
 logger = logging.getLogger("aimstore")
@@ -62,10 +62,10 @@ def storable(value: Any, path: TreePath, *, strict: bool = True) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _spec_of(kind: type) -> RecordTypeSpec | None:
+def _spec_of(kind: type) -> ObjectTypeSpec | None:
     if kind.__module__ == "builtins":
         return None
-    specs = {spec.type: spec for spec in plugins().record_types().values()}
+    specs = {spec.type: spec for spec in plugins().object_types().values()}
     names = (f"{each.__module__}:{each.__qualname__}" for each in kind.__mro__)
     return next((specs[name] for name in names if name in specs), None)
 
@@ -73,7 +73,7 @@ def _spec_of(kind: type) -> RecordTypeSpec | None:
 @functools.cache
 def _codec(name: str) -> Any:
     manager = plugins()
-    return manager.load(manager.record_type(name))
+    return manager.load(manager.object_type(name))
 
 
 @functools.cache

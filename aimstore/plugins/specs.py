@@ -94,15 +94,15 @@ class QueryEngineSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordTypeSpec(Spec):
-    """A type of objects that can be tracked and stored; `name` is what stored records call it, so it never changes.
+class ObjectTypeSpec(Spec):
+    """A type of objects that can be tracked and stored; `name` is what stored values call it, so it never changes.
 
     Attributes:
         type: `"module:Class"`, the Python type; whoever has such an object has imported its module, aimstore need not.
         factory: an object with `encode(value) -> bytes` and `decode(data: bytes) -> value`.
     """
 
-    kind: ClassVar[str] = "record type"
+    kind: ClassVar[str] = "object type"
 
     type: str
 

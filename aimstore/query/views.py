@@ -1,4 +1,4 @@
-"""What `run`, `metric` and `sequence` are in a query: read-only views over a record that the caller supplies."""
+"""What `run`, `metric` and `sequence` are in a query: read-only views over an entry that the caller supplies."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class SequenceSource(MetricSource, Protocol):
 
 
 class RunSource(Protocol):
-    """The record of one run.
+    """The entry of one run.
 
     Attributes:
         hash: 24 hexadecimal digits.

@@ -162,20 +162,20 @@ class BackgroundIndexer(Closing):
             if stopping.wait(self._timing.courtesy_poll):
                 return
 
-    def _index(self, run: str) -> None:
+    def _index(self, run_hash: str) -> None:
         report = ReindexReport()
         try:
-            index_runs(self._context, [run], {run}, report)
+            index_runs(self._context, [run_hash], {run_hash}, report)
         except (AimstoreError, OSError) as error:
-            report.failed[run] = str(error)
-        if run in report.failed:
-            last = self._retries.get(run)
+            report.failed[run_hash] = str(error)
+        if run_hash in report.failed:
+            last = self._retries.get(run_hash)
             delay = self._timing.interval if last is None else min(2 * last.delay, self._timing.longest_retry)
-            self._retries[run] = _Retry(time.monotonic() + delay, delay)
-            if not self._say_once(f"run {run} is not indexed and will be tried again: {report.failed[run]}"):
+            self._retries[run_hash] = _Retry(time.monotonic() + delay, delay)
+            if not self._say_once(f"run {run_hash} is not indexed and will be tried again: {report.failed[run_hash]}"):
                 return
         else:
-            self._retries.pop(run, None)
+            self._retries.pop(run_hash, None)
         if self._tell is not None and (report.indexed or report.removed or report.failed):
             self._tell(report)
 

@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 
 from aimstore.abc import Container
 from aimstore.errors import RunNotFoundError, StorageError
-from aimstore.index.record import RunRecord, pack
+from aimstore.index.entry import IndexEntry, pack
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.process import shield, track_forks
 from aimstore.repository import runs
@@ -58,7 +58,7 @@ class Catalog:
     def _forget_handles(self) -> None:
         self._mutex = threading.Lock()
         self._pool: ReaderPool | None = None
-        self._records: dict[str, tuple[str, RunRecord]] = {}
+        self._records: dict[str, tuple[str, IndexEntry]] = {}
 
     _after_fork_in_child = _forget_handles
 
@@ -75,33 +75,33 @@ class Catalog:
         """Hashes of all runs, sorted."""
         return runs.list_runs(self.context.backend)
 
-    def check_exists(self, run: str) -> None:
+    def check_exists(self, run_hash: str) -> None:
         """Return if there is such a run; raises `RunNotFoundError`."""
-        if not self.context.backend.exists(meta_path(run)):
-            raise RunNotFoundError(f"no run {run} in {self.context.path}; `aimstore runs ls` lists the runs")
+        if not self.context.backend.exists(meta_path(run_hash)):
+            raise RunNotFoundError(f"no run {run_hash} in {self.context.path}; `aimstore runs ls` lists the runs")
 
-    def is_active(self, run: str) -> bool:
+    def is_active(self, run_hash: str) -> bool:
         """Whether a process has the run open for writing."""
-        return runs.writer_of(self.context.backend, run) is not None
+        return runs.writer_of(self.context.backend, run_hash) is not None
 
-    def properties(self, run: str) -> RunProperties:
+    def properties(self, run_hash: str) -> RunProperties:
         """The structured properties of a run; the defaults where the database has no row."""
         with shield:
-            return self.context.database.get_run(run) or default_properties(run)
+            return self.context.database.get_run(run_hash) or default_properties(run_hash)
 
     def rows(self, runs: Collection[str]) -> dict[str, RunProperties]:
         """The structured properties of those of `runs` that have a row."""
         with shield:
             return self.context.database.runs(runs)
 
-    def indexed(self, runs: Iterable[str] | None) -> Iterator[tuple[str, RunRecord | None]]:
-        """What the index says of `runs`, or of all it has; None for a record that is damaged.
+    def indexed(self, runs: Iterable[str] | None) -> Iterator[tuple[str, IndexEntry | None]]:
+        """What the index says of `runs`, or of all it has; None for an entry that is damaged.
 
         Raises:
             StorageError: the index cannot be read.
         """
         for run, tree in self.context.indexer.trees(runs):
-            yield run, None if tree is None else self._record_of(run, tree)
+            yield run, None if tree is None else self._entry_of(run, tree)
 
     def index_is_whole(self) -> bool:
         """Whether the index is there and can be read; it then shows what is committed now."""
@@ -114,60 +114,62 @@ class Catalog:
             return False
         return self.context.backend.exists(INDEX_PATH)
 
-    def shadowing_record(self, run: str) -> RunRecord | None:
-        """The record of a run from its own container; where that is gone or cannot be read, from the index."""
+    def shadowing_entry(self, run_hash: str) -> IndexEntry | None:
+        """The entry of a run from its own container; where that is gone or cannot be read, from the index."""
         try:
-            return self.record(run)
+            return self.entry(run_hash)
         except RunNotFoundError:
-            if self.context.backend.exists(meta_path(run)):
+            if self.context.backend.exists(meta_path(run_hash)):
                 return None  # it is being deleted
         except StorageError as error:
-            logger.warning("run %s cannot be read; what the index says of it is shown, if anything: %s", run, error)
+            logger.warning(
+                "run %s cannot be read; what the index says of it is shown, if anything: %s", run_hash, error
+            )
         try:
-            tree = self.context.indexer.tree(run)
+            tree = self.context.indexer.tree(run_hash)
         except StorageError:
             return None
-        return None if tree is None else self._record_of(run, tree)
+        return None if tree is None else self._entry_of(run_hash, tree)
 
-    def record(self, run: str) -> RunRecord:
+    def entry(self, run_hash: str) -> IndexEntry:
         """What is known of a run, from its own meta container; decoded anew only when that has changed.
 
         Raises:
             RunNotFoundError: there is no such run, or it is being deleted.
             StorageError: it cannot be read.
         """
-        version = self.context.backend.version(meta_path(run))
-        known = self._records.get(run)
+        version = self.context.backend.version(meta_path(run_hash))
+        known = self._records.get(run_hash)
         if known is not None and known[0] == version:
             return known[1]
-        with self.reading_meta(run) as meta:
+        with self.reading_meta(run_hash) as meta:
             tree = pack(meta)
         if not tree["props"]:  # written before anything else of a run
-            raise RunNotFoundError(f"run {run} in {self.context.path} has not begun")
-        record = self._record_of(run, tree)
+            raise RunNotFoundError(f"run {run_hash} in {self.context.path} has not begun")
+        entry = self._entry_of(run_hash, tree)
         if version is not None:
-            self._records[run] = version, record
+            self._records[run_hash] = version, entry
             while len(self._records) > self.context.limits.reads.cached_entries:
                 self._records.pop(next(iter(self._records)), None)
-        return record
+        return entry
 
-    def _record_of(self, run: str, tree: Mapping[str, Any]) -> RunRecord:
-        return RunRecord(run, tree, partial(self._load_leaf, run))
+    def _entry_of(self, run_hash: str, tree: Mapping[str, Any]) -> IndexEntry:
+        return IndexEntry(run_hash, tree, partial(self._load_leaf, run_hash))
 
-    def _load_leaf(self, run: str, path: TreePath) -> Any:
-        with self.reading_meta(run) as meta:
-            return Tree(meta, (ATTRS,))[path]  # objects stay as they are stored, as in the packed record
+    def _load_leaf(self, run_hash: str, path: TreePath) -> Any:
+        with self.reading_meta(run_hash) as meta:
+            return Tree(meta, (ATTRS,))[path]  # objects stay as they are stored, as in the entry
 
     @contextmanager
-    def reading_meta(self, run: str) -> Iterator[Container]:
+    def reading_meta(self, run_hash: str) -> Iterator[Container]:
         """Lend the meta container of a run; raises `RunNotFoundError` where there is none, or it is being deleted."""
         try:
-            with self.reading(meta_path(run)) as meta:
+            with self.reading(meta_path(run_hash)) as meta:
                 if meta.exists(DELETED_KEY):
-                    raise RunNotFoundError(f"run {run} in {self.context.path} is being deleted")
+                    raise RunNotFoundError(f"run {run_hash} in {self.context.path} is being deleted")
                 yield meta
         except FileNotFoundError as error:
-            raise RunNotFoundError(f"no run {run} in {self.context.path}") from error
+            raise RunNotFoundError(f"no run {run_hash} in {self.context.path}") from error
 
     def reading(self, path: str) -> AbstractContextManager[Container]:
         """Lend a container, open for reading, for the time of a `with` block."""

@@ -49,24 +49,24 @@ class Checksum:
         return self._hash.hexdigest()
 
 
-def verify(backend: Backend, run: str, expected: Checksums) -> None:
+def verify(backend: Backend, run_hash: str, expected: Checksums) -> None:
     """Return if a copied run reads back as it was written.
 
     Raises:
         CorruptionError: the copy differs.
     """
-    found = checksums(backend, run)
+    found = checksums(backend, run_hash)
     different = [name for name in ("meta", "seqs") if getattr(found, name) != getattr(expected, name)]
     if different:
         raise CorruptionError(
-            f"run {run}: the copy reads back differently from what was written, in {' and '.join(different)}; "
+            f"run {run_hash}: the copy reads back differently from what was written, in {' and '.join(different)}; "
             f"check the disk and copy the run again"
         )
 
 
-def checksums(backend: Backend, run: str) -> Checksums:
+def checksums(backend: Backend, run_hash: str) -> Checksums:
     """The checksums of a run's containers as they are on the disk."""
-    return Checksums(_checksum(backend, meta_path(run)), _checksum(backend, seqs_path(run)))
+    return Checksums(_checksum(backend, meta_path(run_hash)), _checksum(backend, seqs_path(run_hash)))
 
 
 def _checksum(backend: Backend, path: str) -> str:

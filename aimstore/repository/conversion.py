@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 from aimstore.abc import Backend, Container, Mode
 from aimstore.config import get_value, set_value
 from aimstore.encoding.keys import decode_path, encode_path
-from aimstore.encoding.records import decode_record, encode_record
+from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import AimstoreError, ConfigError, LockedError, LockOwner, RepositoryError
 from aimstore.process import shield
 from aimstore.repository.checksums import Checksums, verify
@@ -108,7 +108,7 @@ def convert(
         with destination.backend.lock(CONVERSION) as lock:
             _check_destination(source, destination)
             with destination.backend.open(CONVERSION, Mode.WRITE, lock=lock) as state:
-                state.put(_SOURCE, encode_record(os.path.realpath(source.path)))
+                state.put(_SOURCE, encode_value(os.path.realpath(source.path)))
                 _convert(source, destination, state, report, skip_active, progress)
             if not report.failed:
                 with shield:
@@ -165,10 +165,10 @@ def _check_destination(source: RepositoryContext, destination: RepositoryContext
     if backend.exists(CONVERSION):
         with backend.open(CONVERSION) as state:
             known = state.get(_SOURCE)
-        if known is None or decode_record(known) == os.path.realpath(source.path):
+        if known is None or decode_value(known) == os.path.realpath(source.path):
             return
         raise RepositoryError(
-            f"{destination.path} is an interrupted conversion of {decode_record(known)}; choose another folder"
+            f"{destination.path} is an interrupted conversion of {decode_value(known)}; choose another folder"
         )
     if backend.list(META_PREFIX) or backend.marked(META_PREFIX):
         raise RepositoryError(
@@ -217,7 +217,7 @@ def _convert(
 
 
 def _entries(state: Container) -> Iterator[tuple[str, list[str]]]:
-    return ((str(decode_path(key)[1]), decode_record(value)) for key, value in state.items(_RUNS))
+    return ((str(decode_path(key)[1]), decode_value(value)) for key, value in state.items(_RUNS))
 
 
 def _copy_one(
@@ -225,41 +225,41 @@ def _copy_one(
     destination: RepositoryContext,
     state: Container,
     known: list[str] | None,
-    run: str,
+    run_hash: str,
     report: ConversionReport,
     skip_active: bool,
 ) -> None:
     try:
-        with source.backend.lock(meta_path(run)):
-            if not is_run(source.backend, run):
+        with source.backend.lock(meta_path(run_hash)):
+            if not is_run(source.backend, run_hash):
                 if known is not None:
-                    _drop(destination, state, run)
+                    _drop(destination, state, run_hash)
                 return
-            versions = [source.backend.version(path) or "" for path in (meta_path(run), seqs_path(run))]
-            if known is not None and known[2:] == versions and destination.backend.exists(meta_path(run)):
-                report.present.append(run)
+            versions = [source.backend.version(path) or "" for path in (meta_path(run_hash), seqs_path(run_hash))]
+            if known is not None and known[2:] == versions and destination.backend.exists(meta_path(run_hash)):
+                report.present.append(run_hash)
                 return
-            if destination.backend.exists(meta_path(run)):
-                _drop(destination, state, run)
-            found = copy(source, destination, run, run, bulk=True)
-            state.put(encode_path(("runs", run)), encode_record([found.meta, found.seqs, *versions]))
-        report.copied.append(run)
+            if destination.backend.exists(meta_path(run_hash)):
+                _drop(destination, state, run_hash)
+            found = copy(source, destination, run_hash, run_hash, bulk=True)
+            state.put(encode_path(("runs", run_hash)), encode_value([found.meta, found.seqs, *versions]))
+        report.copied.append(run_hash)
     except LockedError as error:
-        if skip_active and source.backend.lock_owner(meta_path(run)) is not None:
-            report.skipped.append(run)
+        if skip_active and source.backend.lock_owner(meta_path(run_hash)) is not None:
+            report.skipped.append(run_hash)
             if known is not None:  # it was resumed after an earlier attempt
-                _drop(destination, state, run)
+                _drop(destination, state, run_hash)
         else:
-            report.failed[run] = str(error)
+            report.failed[run_hash] = str(error)
     except (AimstoreError, OSError) as error:
-        report.failed[run] = str(error)
+        report.failed[run_hash] = str(error)
 
 
-def _drop(destination: RepositoryContext, state: Container, run: str) -> None:
+def _drop(destination: RepositoryContext, state: Container, run_hash: str) -> None:
     """Remove a run from the copy, with the entry that it is there."""
-    with shield, destination.backend.lock(meta_path(run)) as lock:
-        state.delete(encode_path(("runs", run)))
-        delete_run(destination, run, lock)
+    with shield, destination.backend.lock(meta_path(run_hash)) as lock:
+        state.delete(encode_path(("runs", run_hash)))
+        delete_run(destination, run_hash, lock)
 
 
 def _index(destination: RepositoryContext, runs: list[str], report: ConversionReport, progress: Progress) -> None:

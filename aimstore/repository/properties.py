@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aimstore.abc import Mode, WriteBatch
 from aimstore.encoding.moments import from_microseconds, moment
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import LockedError
 from aimstore.metadata import Note, RunProperties
 from aimstore.process import shield
@@ -62,7 +62,7 @@ def put_properties(batch: WriteBatch, properties: RunProperties) -> None:
         if value is None:
             batch.delete(property_key(name))
         else:
-            batch.put(property_key(name), encode_record(value))
+            batch.put(property_key(name), encode_value(value))
 
 
 def mirror(context: RepositoryContext, properties: RunProperties) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from aimstore.encoding.moments import from_microseconds
-from aimstore.index.record import RunRecord
+from aimstore.index.entry import IndexEntry
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.repository.catalog import Catalog
 from aimstore.repository.properties import duration_of, end_of
@@ -33,12 +33,12 @@ class RunBatch:
         return self._catalog.rows(self._runs)
 
     @cached_property
-    def _entries(self) -> dict[str, RunRecord]:
+    def _entries(self) -> dict[str, IndexEntry]:
         return {run: entry for run, entry in self._catalog.indexed(self._runs) if entry is not None}
 
-    def entry(self, run_hash: str) -> RunRecord:
+    def entry(self, run_hash: str) -> IndexEntry:
         """What the index says of a run; where it says nothing, what the run's own container says."""
-        return self._entries.get(run_hash) or self._catalog.record(run_hash)
+        return self._entries.get(run_hash) or self._catalog.entry(run_hash)
 
 
 class QueriedRun:
@@ -49,7 +49,7 @@ class QueriedRun:
         is_match: the index has answered the whole query: the run matches.
     """
 
-    def __init__(self, run_hash: str, batch: RunBatch, entry: RunRecord | None = None) -> None:
+    def __init__(self, run_hash: str, batch: RunBatch, entry: IndexEntry | None = None) -> None:
         self.hash = run_hash
         self.is_match = entry is None
         self._batch = batch
@@ -66,7 +66,7 @@ class QueriedRun:
         return False
 
     @property
-    def record(self) -> RunRecord:
+    def entry(self) -> IndexEntry:
         """What the index or the run's meta container says."""
         if self._entry is None:
             self._entry = self._batch.entry(self.hash)
@@ -80,12 +80,12 @@ class QueriedRun:
     @property
     def attributes(self) -> Mapping[str, Any]:
         """The tree of parameters."""
-        return self.record.attributes  # type: ignore[no-any-return]
+        return self.entry.attributes  # type: ignore[no-any-return]
 
     @cached_property
     def metrics(self) -> list[SequenceInfo]:
         """The sequences of numbers."""
-        return [info for info in self.record.sequences if info.kind == NUMBER]
+        return [info for info in self.entry.sequences if info.kind == NUMBER]
 
     @cached_property
     def properties(self) -> Mapping[str, Any]:
@@ -96,7 +96,7 @@ class QueriedRun:
 class PendingRun(QueriedRun):
     """A run that has a progress marker, or that the index does not have: it is read from its own container."""
 
-    def __init__(self, run_hash: str, batch: RunBatch, entry: RunRecord, is_active: Callable[[str], bool]) -> None:
+    def __init__(self, run_hash: str, batch: RunBatch, entry: IndexEntry, is_active: Callable[[str], bool]) -> None:
         super().__init__(run_hash, batch, entry)
         self._is_active = is_active
 

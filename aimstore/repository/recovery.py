@@ -22,8 +22,8 @@ def recover(meta: Container, seqs: Container, properties: RunProperties) -> None
 
     batch = WriteBatch()
     for info in read_sequences(meta):
-        records = 0 if info.summary is None else info.summary.records
-        summary = recompute_summary(seqs, info.id, is_numeric=info.kind == NUMBER, records=records)
+        points = 0 if info.summary is None else info.summary.points
+        summary = recompute_summary(seqs, info.id, is_numeric=info.kind == NUMBER, points=points)
         if summary is None:
             batch.delete(summary_key(info.id))
         elif summary != info.summary:

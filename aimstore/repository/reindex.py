@@ -47,14 +47,16 @@ class ReindexReport:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def reindex(context: RepositoryContext, run: str | None, *, rebuild: bool, advance: Advance | None) -> ReindexReport:
+def reindex(
+    context: RepositoryContext, run_hash: str | None, *, rebuild: bool, advance: Advance | None
+) -> ReindexReport:
     """See `Repo.reindex`."""
     report = ReindexReport()
     if rebuild:
         _begin_rebuild(context)
     marked = set(marked_runs(context.backend))
-    if run is not None:
-        runs = [run]
+    if run_hash is not None:
+        runs = [run_hash]
     elif rebuild:
         runs = sorted(marked.union(list_runs(context.backend)))
     else:
@@ -130,7 +132,7 @@ def _end_rebuild(context: RepositoryContext, report: ReindexReport) -> None:
 
 
 class _Batch:
-    """Runs whose locks are held until the index has their records."""
+    """Runs whose locks are held until the index has their entries."""
 
     def __init__(self, context: RepositoryContext, report: ReindexReport) -> None:
         self.context = context
@@ -189,48 +191,48 @@ class _Batch:
             seconds > limits.contended_batch_seconds and any(lock.contended() for lock in self.locks.values())
         )
 
-    def _index_one(self, run: str) -> bool:
-        """Hand the record of a run to the indexer; whether the run is to be removed instead."""
-        context, path = self.context, meta_path(run)
+    def _index_one(self, run_hash: str) -> bool:
+        """Hand the entry of a run to the indexer; whether the run is to be removed instead."""
+        context, path = self.context, meta_path(run_hash)
         if not context.backend.exists(path):
-            if run not in self.marked:
-                raise RunNotFoundError(f"no run {run} in {context.path}")
+            if run_hash not in self.marked:
+                raise RunNotFoundError(f"no run {run_hash} in {context.path}")
             return True  # its process died before it had made its containers
-        if not self._seems_stalled(run):
+        if not self._seems_stalled(run_hash):
             with context.backend.open(path) as meta:
-                if (removed := self._index_ended(run, meta)) is not None:
+                if (removed := self._index_ended(run_hash, meta)) is not None:
                     return removed
-        with context.backend.open(path, Mode.WRITE, lock=self.locks[run]) as meta:
-            if (removed := self._index_ended(run, meta)) is not None:
+        with context.backend.open(path, Mode.WRITE, lock=self.locks[run_hash]) as meta:
+            if (removed := self._index_ended(run_hash, meta)) is not None:
                 return removed
-            properties = self._row(run)
+            properties = self._row(run_hash)
             if properties is None or properties.created_at is None:
-                properties = mirrored_properties(run, read_properties(meta))
+                properties = mirrored_properties(run_hash, read_properties(meta))
             properties = replace(properties, finalized_at=now_microseconds())
-            with context.backend.open(seqs_path(run), Mode.WRITE) as seqs:
+            with context.backend.open(seqs_path(run_hash), Mode.WRITE) as seqs:
                 recover(meta, seqs, properties)
             self._compare(properties)
-            context.indexer.index(run, meta)
+            context.indexer.index(run_hash, meta)
         return False
 
-    def _index_ended(self, run: str, meta: Container) -> bool | None:
+    def _index_ended(self, run_hash: str, meta: Container) -> bool | None:
         """As `_index_one` for a run that has ended, of which only the index may lack something, and the database; else None."""
         if is_remains(meta):
-            self.context.indexer.remove(run)
+            self.context.indexer.remove(run_hash)
             return True
         if not meta.exists(property_key("finalized_at")):
             return None
-        if run in self.marked:
-            self._compare(mirrored_properties(run, read_properties(meta)))
-        self.context.indexer.index(run, meta)
+        if run_hash in self.marked:
+            self._compare(mirrored_properties(run_hash, read_properties(meta)))
+        self.context.indexer.index(run_hash, meta)
         return False
 
-    def _seems_stalled(self, run: str) -> bool:
+    def _seems_stalled(self, run_hash: str) -> bool:
         """A guess, which spares opening the run twice."""
-        return run in self.marked and (row := self._row(run)) is not None and row.finalized_at is None
+        return run_hash in self.marked and (row := self._row(run_hash)) is not None and row.finalized_at is None
 
-    def _row(self, run: str) -> RunProperties | None:
-        return None if self.rows is None else self.rows.get(run)
+    def _row(self, run_hash: str) -> RunProperties | None:
+        return None if self.rows is None else self.rows.get(run_hash)
 
     @cached_property
     def rows(self) -> dict[str, RunProperties] | None:
@@ -261,18 +263,18 @@ class _Batch:
             many = len(self.ended) + len(self.lost)
             logger.warning("the metadata database does not know that %d runs have ended: %s", many, error)
 
-    def _release(self, run: str, *, removed: bool) -> None:
+    def _release(self, run_hash: str, *, removed: bool) -> None:
         try:
             if removed:
-                remove_remains(self.context, run)
-            elif run in self.marked:
-                unmark(self.context.backend, run)
+                remove_remains(self.context, run_hash)
+            elif run_hash in self.marked:
+                unmark(self.context.backend, run_hash)
         except (AimstoreError, OSError) as error:
-            self.report.failed[run] = str(error)
+            self.report.failed[run_hash] = str(error)
             return
-        self.locks[run].release()
+        self.locks[run_hash].release()
         if removed:
-            self.report.removed.append(run)
+            self.report.removed.append(run_hash)
         else:
-            self.report.indexed.append(run)
-            plugins().notify("aimstore_run_indexed", run=run, repo=self.context.path)
+            self.report.indexed.append(run_hash)
+            plugins().notify("aimstore_run_indexed", run_hash=run_hash, repo=self.context.path)

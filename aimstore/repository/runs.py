@@ -51,7 +51,7 @@ def unmark(backend: Backend, run_hash: str) -> None:
 def writer_of(backend: Backend, run_hash: str) -> LockOwner | None:
     """The process that has the run open for writing; None where nobody has, or the run is held for maintenance only."""
     owner = backend.lock_owner(meta_path(run_hash))
-    return None if owner is None or owner.brief else owner
+    return None if owner is None or owner.maintenance else owner
 
 
 def lock_run(
@@ -72,13 +72,13 @@ def lock_run(
     deadline = time.monotonic() + (context.limits.waits.run if timeout is None else timeout)
     while True:
         try:
-            return backend.lock(path, brief=maintenance)
+            return backend.lock(path, maintenance=maintenance)
         except LockedError as error:
-            passing = error.owner is None or error.owner.brief
+            passing = error.owner is None or error.owner.maintenance
             if not passing or time.monotonic() >= deadline:
                 raise
         with suppress(LockedError):
-            return backend.lock(path, timeout=0.05, brief=maintenance)
+            return backend.lock(path, timeout=0.05, maintenance=maintenance)
 
 
 def is_remains(meta: Container) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from aimstore.abc import AllOf, Among, AnyOf, Candidates, Hint, Term
 from aimstore.errors import StorageError
-from aimstore.index.record import RunRecord
+from aimstore.index.entry import IndexEntry
 from aimstore.metadata import RunProperties
 from aimstore.process import shield
 from aimstore.repository.catalog import UNREADABLE, Catalog
@@ -150,25 +150,25 @@ class Selection:
                 return
         for part in self._batched(self._records(chosen)):
             batch = RunBatch(self._catalog, [run for run, _ in part], self._rows)
-            for run, record in part:
-                if record is None:
+            for run, entry in part:
+                if entry is None:
                     damaged.add(run)
                 elif run not in left_out:
-                    yield QueriedRun(run, batch, record)
+                    yield QueriedRun(run, batch, entry)
 
-    def _records(self, chosen: list[str] | None) -> Iterator[tuple[str, RunRecord | None]]:
+    def _records(self, chosen: list[str] | None) -> Iterator[tuple[str, IndexEntry | None]]:
         if chosen is None or len(chosen) > self._limits.full_scan_runs:
             wanted = None if chosen is None else frozenset(chosen)
             found = self._catalog.indexed(None)
-            return ((run, record) for run, record in found if wanted is None or run in wanted)
+            return ((run, entry) for run, entry in found if wanted is None or run in wanted)
         return (pair for part in self._batched(iter(chosen)) for pair in self._catalog.indexed(part))
 
     def _pending(self, runs: list[str]) -> Iterator[QueriedRun]:
         batch = RunBatch(self._catalog, runs, self._rows)
         for run in runs:
-            record = self._catalog.shadowing_record(run)
-            if record is not None:
-                yield PendingRun(run, batch, record, self._catalog.is_active)
+            entry = self._catalog.shadowing_entry(run)
+            if entry is not None:
+                yield PendingRun(run, batch, entry, self._catalog.is_active)
 
     def _batched(self, items: Iterator[_T]) -> Iterator[list[_T]]:
         size = self._limits.first_batch_runs

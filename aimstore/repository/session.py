@@ -162,8 +162,8 @@ class RunSession:
             finally:
                 self._release(indexed=indexed)
         if indexed:
-            plugins().notify("aimstore_run_finalized", run=self.run_hash, repo=self.context.path)
-            plugins().notify("aimstore_run_indexed", run=self.run_hash, repo=self.context.path)
+            plugins().notify("aimstore_run_finalized", run_hash=self.run_hash, repo=self.context.path)
+            plugins().notify("aimstore_run_indexed", run_hash=self.run_hash, repo=self.context.path)
 
     def _note_end(self) -> None:
         now = now_microseconds()

@@ -34,46 +34,46 @@ BATCH_ITEMS: Final = 4096
 """Items after which it is, likewise."""
 
 
-def copy_run(source: RepositoryContext, destination: RepositoryContext, run: str, *, new_hash: bool) -> str:
+def copy_run(source: RepositoryContext, destination: RepositoryContext, run_hash: str, *, new_hash: bool) -> str:
     """See `Repo.copy_run`."""
     if source.path == destination.path and not new_hash:
         raise RepositoryError(f"{source.path} is the same repository; a copy of a run in it needs a new hash")
-    target = new_run_hash() if new_hash else run
-    with lock_run(source, run):
-        _copy_alone(source, destination, run, target)
+    target = new_run_hash() if new_hash else run_hash
+    with lock_run(source, run_hash):
+        _copy_alone(source, destination, run_hash, target)
     return target
 
 
-def move_run(source: RepositoryContext, destination: RepositoryContext, run: str) -> None:
+def move_run(source: RepositoryContext, destination: RepositoryContext, run_hash: str) -> None:
     """See `Repo.move_run`."""
     if source.path == destination.path:
         raise RepositoryError(f"{source.path} is the same repository; nothing is to be moved")
-    with lock_run(source, run) as lock:
-        check_is_run(source, run)
-        if not _is_there(source, destination, run):
-            _copy_alone(source, destination, run, run)
+    with lock_run(source, run_hash) as lock:
+        check_is_run(source, run_hash)
+        if not _is_there(source, destination, run_hash):
+            _copy_alone(source, destination, run_hash, run_hash)
         with shield:
-            delete_run(source, run, lock)
+            delete_run(source, run_hash, lock)
 
 
-def _is_there(source: RepositoryContext, destination: RepositoryContext, run: str) -> bool:
+def _is_there(source: RepositoryContext, destination: RepositoryContext, run_hash: str) -> bool:
     """Whether an earlier move was interrupted when only the deletion was left to do."""
     backend = destination.backend
-    if not backend.exists(meta_path(run)):
+    if not backend.exists(meta_path(run_hash)):
         return False
-    with backend.lock(meta_path(run)):
-        return is_run(backend, run) and checksums(source.backend, run) == checksums(backend, run)
+    with backend.lock(meta_path(run_hash)):
+        return is_run(backend, run_hash) and checksums(source.backend, run_hash) == checksums(backend, run_hash)
 
 
-def _copy_alone(source: RepositoryContext, destination: RepositoryContext, run: str, target: str) -> None:
-    check_is_run(source, run)
+def _copy_alone(source: RepositoryContext, destination: RepositoryContext, run_hash: str, target: str) -> None:
+    check_is_run(source, run_hash)
     with shield:
-        row = source.database.get_run(run)
+        row = source.database.get_run(run_hash)
         if row is not None:
             copy_labels(source, destination, {row.experiment}, row.tags)
-    copy(source, destination, run, target)
+    copy(source, destination, run_hash, target)
     if target not in marked_runs(destination.backend):
-        plugins().notify("aimstore_run_indexed", run=target, repo=destination.path)
+        plugins().notify("aimstore_run_indexed", run_hash=target, repo=destination.path)
 
 
 def copy_labels(
@@ -98,7 +98,7 @@ def copy_labels(
 
 
 def copy(
-    source: RepositoryContext, destination: RepositoryContext, run: str, target: str, *, bulk: bool = False
+    source: RepositoryContext, destination: RepositoryContext, run_hash: str, target: str, *, bulk: bool = False
 ) -> Checksums:
     """Copy a run, its row in the metadata database and its notes. A stalled run, whose process died, is stalled in the copy.
 
@@ -115,20 +115,20 @@ def copy(
         StorageError: the destination could not be written. Whatever is raised, nothing of the copy stays.
     """
     backend = destination.backend
-    stalled = run in marked_runs(source.backend)
+    stalled = run_hash in marked_runs(source.backend)
     with backend.lock(meta_path(target)) as lock, ExitStack() as undo:
         with shield:
             _clear(destination, target, lock)
             undo.callback(_remove, destination, target, lock)
             mark(backend, target)
-            _copy_rows(source, destination, run, target)
-        seqs = _copy_sequences(source.backend, backend, run, target)
+            _copy_rows(source, destination, run_hash, target)
+        seqs = _copy_sequences(source.backend, backend, run_hash, target)
         with ExitStack() as opened:
             with shield:
-                original = opened.enter_context(source.backend.open(meta_path(run)))
+                original = opened.enter_context(source.backend.open(meta_path(run_hash)))
                 meta = opened.enter_context(backend.open(meta_path(target), Mode.WRITE, lock=lock))
                 meta.put(DELETED_KEY, b"1")
-            found = Checksums(_copy_items(original, meta, run), seqs)
+            found = Checksums(_copy_items(original, meta, run_hash), seqs)
             meta.flush(sync=True)
             if not bulk:
                 verify(backend, target, found)
@@ -166,36 +166,36 @@ def _remove(destination: RepositoryContext, target: str, lock: Lock) -> None:
         )  # fmt: skip
 
 
-def _copy_rows(source: RepositoryContext, destination: RepositoryContext, run: str, target: str) -> None:
-    row = source.database.get_run(run)
+def _copy_rows(source: RepositoryContext, destination: RepositoryContext, run_hash: str, target: str) -> None:
+    row = source.database.get_run(run_hash)
     if row is None:
-        with source.backend.open(meta_path(run)) as meta:
-            row = mirrored_properties(run, read_properties(meta))
+        with source.backend.open(meta_path(run_hash)) as meta:
+            row = mirrored_properties(run_hash, read_properties(meta))
     destination.database.upsert_runs([replace(row, hash=target)])
-    notes = source.database.notes(run)
+    notes = source.database.notes(run_hash)
     if notes:
         destination.database.replace_notes(target, notes)
 
 
-def _copy_sequences(source: Backend, destination: Backend, run: str, target: str) -> str:
-    if not source.exists(seqs_path(run)):
+def _copy_sequences(source: Backend, destination: Backend, run_hash: str, target: str) -> str:
+    if not source.exists(seqs_path(run_hash)):
         return Checksum().hexdigest()
     with ExitStack() as opened:
         with shield:
-            original = opened.enter_context(source.open(seqs_path(run)))
+            original = opened.enter_context(source.open(seqs_path(run_hash)))
             copied = opened.enter_context(destination.open(seqs_path(target), Mode.WRITE))
-        checksum = _copy_items(original, copied, run)
+        checksum = _copy_items(original, copied, run_hash)
         copied.flush(sync=True)
         return checksum
 
 
-def _copy_items(source: Container, destination: Container, run: str) -> str:
+def _copy_items(source: Container, destination: Container, run_hash: str) -> str:
     """Copy all items, from one snapshot; their checksum."""
     checksum = Checksum()
     with closing(source.items()) as items:
         while True:
             with shield:  # a signal waits for one batch, and not for all of them
-                batch = _next_batch(items, destination, run)
+                batch = _next_batch(items, destination, run_hash)
                 destination.write(batch)
             if not batch:
                 return checksum.hexdigest()
@@ -204,13 +204,13 @@ def _copy_items(source: Container, destination: Container, run: str) -> str:
                 checksum.add(key, value)
 
 
-def _next_batch(items: Generator[tuple[bytes, bytes], None, None], destination: Container, run: str) -> WriteBatch:
+def _next_batch(items: Generator[tuple[bytes, bytes], None, None], destination: Container, run_hash: str) -> WriteBatch:
     limit = destination.capability.max_key_size
     batch = WriteBatch()
     for key, value in items:
         if limit is not None and len(key) > limit:
             raise UnsupportedError(
-                f"run {run}: the key of {_described(key)} takes {len(key)} bytes, and the engine of the destination takes "
+                f"run {run_hash}: the key of {_described(key)} takes {len(key)} bytes, and the engine of the destination takes "
                 f"{limit} at most; shorten it, or choose another engine"
             )
         batch.put(key, value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aimstore.encoding.tensors import python_scalar
 from aimstore.errors import UnsupportedError
-from aimstore.index.record import LazyLeaf
+from aimstore.index.entry import LazyLeaf
 from aimstore.plugins.objects import with_objects
 from aimstore.query import RUN_PROPERTIES
 from aimstore.types import TreePath

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from aimstore.abc import CompiledQuery, Order, View
 from aimstore.errors import QueryRuntimeError
-from aimstore.index.record import LazyLeaf
+from aimstore.index.entry import LazyLeaf
 from aimstore.query import STORED_PROPERTIES, Loadable, MetricView, RunView, SequenceView, describe
 from aimstore.repository.catalog import Catalog
 from aimstore.repository.queried import QueriedRun
@@ -272,7 +272,7 @@ class SequenceResults(_WithinRuns["Sequence"]):
 
     def _within(self, run: QueriedRun) -> Iterator[_Found]:
         view = RunView(run)
-        for info in run.record.sequences:
+        for info in run.entry.sequences:
             if self._kind in (None, info.kind) and self._matches(SequenceView(info, view), run, info):
                 yield run, info
 

@@ -15,11 +15,11 @@ from aimstore.encoding.columns import Floats, Ints
 NAN = float("nan")
 
 MAX_GUESS = 1 << 22
-"""Records for which there is room before they are read: what was stored of a sequence may say more than there are."""
+"""Points for which there is room before they are read: what was stored of a sequence may say more than there are."""
 
 
 def cut(columns: Columns, piece: slice) -> Columns:
-    """The records of a slice."""
+    """The points of a slice."""
     epochs = None if columns.epochs is None else columns.epochs[piece]
     times = columns.times[piece] if len(columns.times) else columns.times  # not read
     return Columns(columns.steps[piece], times, epochs, columns.values[piece])
@@ -31,12 +31,12 @@ def plain(values: Values) -> list[Any]:
 
 
 def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> Columns | None:
-    """The records of several chunks, in their order; None if there are no chunks.
+    """The points of several chunks, in their order; None if there are no chunks.
 
     Each chunk is decoded into its part of the columns and then dropped: touching new memory takes longer than decoding.
 
     Args:
-        count: about how many records there are. If there are more, the columns are copied.
+        count: about how many points there are. If there are more, the columns are copied.
         wanted: the columns to decode; "steps" must be among them.
     """
     whole: Columns | None = None
@@ -67,7 +67,7 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
 
 
 def _room(part: Columns, count: int) -> Columns:
-    """Arrays for `count` records like those of `part`. Columns that are empty in `part` stay empty."""
+    """Arrays for `count` points like those of `part`. Columns that are empty in `part` stay empty."""
     assert isinstance(part.values, np.ndarray)
     arrays: list[npt.NDArray[Any]] = [part.steps, part.times, part.values]
     steps, times, values = (np.empty(count if len(each) else 0, each.dtype) for each in arrays)
@@ -75,7 +75,7 @@ def _room(part: Columns, count: int) -> Columns:
 
 
 def concatenate(parts: list[Columns]) -> Columns:
-    """The records of several parts, in their order. Numbers of different types become a list, which keeps each type."""
+    """The points of several parts, in their order. Numbers of different types become a list, which keeps each type."""
     if len(parts) == 1:
         return parts[0]
     epochs = None
@@ -108,7 +108,7 @@ def last_of_each_step(steps: Ints) -> Ints:
 
 
 def take(columns: Columns, positions: Ints) -> Columns:
-    """The records at int64[m] `positions`."""
+    """The points at int64[m] `positions`."""
     values = columns.values
     return Columns(
         columns.steps[positions],
@@ -119,7 +119,7 @@ def take(columns: Columns, positions: Ints) -> Columns:
 
 
 def in_step_order(columns: Columns) -> Columns:
-    """The records in increasing order of their steps. Of records with the same step only the last is kept."""
+    """The points in increasing order of their steps. Of points with the same step only the last is kept."""
     return columns if increasing(columns.steps) else take(columns, last_of_each_step(columns.steps))
 
 

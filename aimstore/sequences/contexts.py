@@ -10,8 +10,8 @@ from enum import Enum
 from typing import Any, Final
 
 from aimstore.encoding.plain import plain
-from aimstore.encoding.records import encode_record
 from aimstore.encoding.tensors import numpy_if_loaded, plain_number, scalar_of
+from aimstore.encoding.values import encode_value
 from aimstore.errors import EncodingError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import SequenceInfo
@@ -79,7 +79,7 @@ def context_key(value: Any, *, exact: bool = True) -> Hashable:
     try:
         hash(value)
     except TypeError:  # stored by something else than `track`
-        return "record", encode_record(value)
+        return "value", encode_value(value)
     if value != value:
         return "nan" if isinstance(value, float) else f"nan {value!r}"
     if exact and isinstance(value, _NUMBERS):

@@ -1,6 +1,6 @@
-"""Outlines of a sequence in several levels, each some times coarser than the one below: made of records, joined, and grown.
+"""Outlines of a sequence in several levels, each some times coarser than the one below: made of points, joined, and grown.
 
-Level 0 has a stretch for each `stretch_points` records of a sealed chunk, stored with the chunk. Level 1 has a stretch for
+Level 0 has a stretch for each `stretch_points` points of a sealed chunk, stored with the chunk. Level 1 has a stretch for
 each sealed chunk, level 2 for each outline of level 1, and so on; `fan_out` stretches of such a level make a stored outline.
 A level may have gaps, after a crash for example: what is missing there is at the level below, and at last in the chunks.
 The sizes are in `aimstore.sequences.limits.OutlineSizes`.
@@ -29,7 +29,7 @@ class Growing(NamedTuple):
     """The end of one level that is not stored yet.
 
     Attributes:
-        start: ordinal of its first record.
+        start: ordinal of its first point.
         outline: of less than `fan_out` stretches; None where all is stored.
     """
 
@@ -41,10 +41,10 @@ Levels = tuple[Growing, ...]
 """What of a sequence's outlines is not stored yet, from level 1 up."""
 
 
-def level_with(stretches: int, records: int, sizes: OutlineSizes) -> int:
-    """The coarsest level at which `records` have about as many stretches, or more; -1 where none has."""
+def level_with(stretches: int, points: int, sizes: OutlineSizes) -> int:
+    """The coarsest level at which `points` have about as many stretches, or more; -1 where none has."""
     level, size = -1, sizes.stretch_points
-    while stretches * size <= records:
+    while stretches * size <= points:
         level, size = level + 1, size * (sizes.chunk_stretches if level < 0 else sizes.fan_out)
     return level
 
@@ -67,11 +67,11 @@ def outline_of(steps: Ints, values: Floats, starts: Ints) -> Outline:
     return _outline(steps, values, starts, *extremes(values, starts))
 
 
-def outline_of_records(columns: Columns, stretch: int) -> Outline:
-    """The outline of records of a metric, in the order of their steps. Takes 15 µs for 4,096.
+def outline_of_points(columns: Columns, stretch: int) -> Outline:
+    """The outline of points of a metric, in the order of their steps. Takes 15 µs for 4,096.
 
     Args:
-        stretch: records of each stretch.
+        stretch: points of each stretch.
     """
     steps, values = columns.steps, floats(columns.values)
     starts = np.arange(0, len(steps), stretch)
@@ -94,7 +94,7 @@ def _outline(steps: Ints, values: Floats, starts: Ints, low: Ints, high: Ints) -
 
 
 def joined(parts: Iterable[Outline]) -> Outline | None:
-    """The outline of records that follow one another; None where there are none, or their steps are not increasing."""
+    """The outline of points that follow one another; None where there are none, or their steps are not increasing."""
     parts = list(parts)
     if not parts or any(a.last_step >= b.first_step for a, b in pairwise(parts)):
         return None
@@ -111,7 +111,7 @@ def _following(before: Outline, after: Outline) -> Outline:
 
 
 def in_fewer(outline: Outline, most: int) -> Outline:
-    """The same records in at most `most` stretches of about equal length."""
+    """The same points in at most `most` stretches of about equal length."""
     stretches = outline.stretches
     ends = stretches["count"].cumsum()
     _, starts = np.unique((ends - stretches["count"]) * most // ends[-1], return_index=True)
@@ -124,7 +124,7 @@ def in_fewer(outline: Outline, most: int) -> Outline:
 
 
 def _in_one(outline: Outline) -> Outline:
-    """The same records in one stretch."""
+    """The same points in one stretch."""
     rows = outline.stretches.tolist()
     if len(rows) == 1:
         return outline
@@ -147,13 +147,13 @@ def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: 
 
     Args:
         levels: what is not stored so far.
-        start: ordinal of the chunk's first record.
-        columns: the chunk's; they and all records before are in the order of steps.
+        start: ordinal of the chunk's first point.
+        columns: the chunk's; they and all points before are in the order of steps.
 
     Returns:
         What is not stored then, once the batch is written.
     """
-    outline = outline_of_records(columns, sizes.stretch_points)
+    outline = outline_of_points(columns, sizes.stretch_points)
     if len(outline.stretches) >= sizes.min_stretches:
         batch.put(outline_key(sequence, 0, start), encode_outline(outline))
     grown = list(levels)

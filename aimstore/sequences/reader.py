@@ -10,51 +10,51 @@ from aimstore.abc import Container, KeyRange
 from aimstore.encoding.chunks import COLUMNS, Columns, Header, read_header
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.outlines import Outline, decode_outline
-from aimstore.encoding.records import decode_record
+from aimstore.encoding.values import decode_value
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import from_object
 from aimstore.sequences.columns import cut, decode_all, increasing
 from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
-from aimstore.sequences.outline import joined, level_with, outline_of_records
+from aimstore.sequences.outline import joined, level_with, outline_of_points
 from aimstore.storage.layout import OBJECT, OUTLINE, Summary
 
 OUTLINED_AT_ONCE: Final = 65_536
-"""Records that are decoded together to make an outline of them."""
+"""Points that are decoded together to make an outline of them."""
 
 
-def read_records(
-    seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS, *, records: int = 0
+def read_points(
+    seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS, *, points: int = 0
 ) -> Columns | None:
-    """All records of a sequence in the order in which they were tracked, so that their positions are their ordinals; None
+    """All points of a sequence in the order in which they were tracked, so that their positions are their ordinals; None
     where there are none. Values of a sequence of objects are what `load_object` takes.
 
     Args:
         wanted: the columns to decode, "steps" among them.
-        records: how many there are, about; where it is known, reading is faster.
+        points: how many there are, about; where it is known, reading is faster.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
     """
     with closing(_chunks(seqs, sequence, 0)) as found:
-        return decode_all((data for _, _, data in found), records, wanted)
+        return decode_all((data for _, _, data in found), points, wanted)
 
 
 def read_range(
     seqs: Container,
     sequence: int,
-    records: int,
+    points: int,
     start: int | None,
     stop: int | None,
     wanted: Collection[str] = COLUMNS,
 ) -> tuple[int, Columns] | None:
-    """Records of an ordered sequence (see `Summary.ordered`) with `start <= step < stop`, and the ordinal of the first; None
+    """Points of an ordered sequence (see `Summary.ordered`) with `start <= step < stop`, and the ordinal of the first; None
     where there are none. Only the chunks of the range are decoded.
 
     Args:
-        records: how many the sequence has at least; the chunk that holds `start` is found by bisecting over ordinals.
+        points: how many the sequence has at least; the chunk that holds `start` is found by bisecting over ordinals.
         wanted: the columns to decode, "steps" among them.
     """
-    ordinal = 0 if start is None else _chunk_with(seqs, sequence, records, start)
+    ordinal = 0 if start is None else _chunk_with(seqs, sequence, points, start)
     chunks: list[bytes] = []
     count = 0
     with closing(_chunks(seqs, sequence, ordinal)) as found:
@@ -83,13 +83,13 @@ def _chunks(seqs: Container, sequence: int, ordinal: int) -> Generator[tuple[int
 
 
 def _missing(seqs: Container, sequence: int, ordinal: int) -> CorruptionError:
-    return CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at record {ordinal} is missing")
+    return CorruptionError(f"{seqs.path}: the chunk of sequence {sequence} at point {ordinal} is missing")
 
 
 def read_last(
     seqs: Container, sequence: int, summary: Summary, count: int, wanted: Collection[str] = COLUMNS
 ) -> Columns | None:
-    """The last `count` records, or all where there are fewer, of a sequence that was ordered when it had this summary; None
+    """The last `count` points, or all where there are fewer, of a sequence that was ordered when it had this summary; None
     where it is not any more. Only the last chunks are read, and those that were added since.
 
     Args:
@@ -109,7 +109,7 @@ def is_still_ordered(seqs: Container, sequence: int, summary: Summary) -> bool:
 
 
 def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -> list[bytes] | None:
-    """The chunks with the last `count` records, at least one; None where they, or others that were added since the summary,
+    """The chunks with the last `count` points, at least one; None where they, or others that were added since the summary,
     are not in the order of steps."""
     chunks: list[bytes] = []
     found, next_step, next_ordinal = 0, None, None
@@ -124,23 +124,23 @@ def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -
             if found < count or not chunks:
                 chunks.append(data)
                 found += header.count
-            if found >= count and ordinal < summary.records:
+            if found >= count and ordinal < summary.points:
                 break
             next_step, next_ordinal = header.min_step, ordinal
     return chunks[::-1]
 
 
 def read_outline(
-    seqs: Container, sequence: int, records: int, least: int, sizes: OutlineSizes = OUTLINE_SIZES
+    seqs: Container, sequence: int, points: int, least: int, sizes: OutlineSizes = OUTLINE_SIZES
 ) -> Outline | None:
     """The outline of a whole sequence of numbers, from the coarsest level that has about `least` stretches; None where no
     level has so many, or the steps are not strictly increasing.
 
     Args:
-        records: how many the sequence has, about.
+        points: how many the sequence has, about.
         sizes: those that the sequence was written with, about: they decide which level is read.
     """
-    level = level_with(least, records, sizes)
+    level = level_with(least, points, sizes)
     if level < 0:
         return None
     parts = []
@@ -195,12 +195,12 @@ def _outlines_of_chunks(
 def _outline_of(chunks: list[bytes], count: int, stretch: int) -> Outline | None:
     columns = decode_all(chunks, count, ("steps", "values"))
     assert columns is not None
-    return outline_of_records(columns, stretch) if increasing(columns.steps) else None
+    return outline_of_points(columns, stretch) if increasing(columns.steps) else None
 
 
-def _chunk_with(seqs: Container, sequence: int, records: int, step: int) -> int:
+def _chunk_with(seqs: Container, sequence: int, points: int, step: int) -> int:
     """Ordinal of the last chunk that begins at or below `step`; 0 where none does."""
-    low, high = 0, records
+    low, high = 0, points
     while low < high:
         middle = (low + high + 1) // 2
         found = _first_chunk(seqs, sequence, middle)
@@ -236,11 +236,11 @@ def _chunks_from(sequence: int, ordinal: int) -> KeyRange:
 def load_object(seqs: Container, sequence: int, ordinal: int, stored: bytes | int) -> Any:
     """One object: decoded from the bytes in its chunk, or read from its own key where the chunk has only its size."""
     if isinstance(stored, bytes):
-        return decode_record(stored, from_object)
+        return decode_value(stored, from_object)
     data = seqs.get(encode_path((sequence, OBJECT, ordinal)))
     if data is None or len(data) != stored:
         raise CorruptionError(
-            f"{seqs.path}: record {ordinal} of sequence {sequence} should have {stored} bytes "
+            f"{seqs.path}: point {ordinal} of sequence {sequence} should have {stored} bytes "
             f"and has {'none' if data is None else len(data)}"
         )
-    return decode_record(data, from_object)
+    return decode_value(data, from_object)

@@ -1,4 +1,4 @@
-"""What a user reads of one sequence: its summary, its records, and for metrics their columns."""
+"""What a user reads of one sequence: its summary, its points, and for metrics their columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.errors import UnsupportedError
 from aimstore.sequences.columns import cut, floats, increasing, last_of_each_step, numbers, plain, take
 from aimstore.sequences.limits import OUTLINE_SIZES, OutlineSizes
 from aimstore.sequences.outline import in_fewer, outline_of, points
-from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_range, read_records
+from aimstore.sequences.reader import is_still_ordered, load_object, read_last, read_outline, read_points, read_range
 from aimstore.storage.layout import SequenceInfo
 from aimstore.types import Context
 
@@ -26,13 +26,13 @@ STORED_PER_SAMPLED: Final = 2
 """Fewest stored stretches for each stretch of a sample, so that the latter are of about equal length."""
 
 Ordinals: TypeAlias = range | Ints
-"""Ordinals of records: a range, or int64[n]."""
+"""Ordinals of points: a range, or int64[n]."""
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
 """Lends the run's sequence container for the time of a `with` block."""
 
 
-class Record(NamedTuple):
+class Point(NamedTuple):
     """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None where none was given."""
 
     step: int
@@ -44,14 +44,14 @@ class Record(NamedTuple):
 class Sequence:
     """The series that one run tracked under one name and context, as it was when this object was obtained.
 
-    Records come in increasing order of their steps; if several have the same step, the last one tracked counts. Iterating
-    yields a `Record` for each step and decodes objects on the way.
+    Points come in increasing order of their steps; if several have the same step, the last one tracked counts. Iterating
+    yields a `Point` for each step and decodes objects on the way.
 
     Attributes:
         run: the run it belongs to.
         name: its name.
         context: its context, `{}` where there is none.
-        kind: "number", "text", "bytes", "array", "record", or the name of a registered type.
+        kind: "number", "text", "bytes", "array", "value", or the name of a registered type.
     """
 
     def __init__(
@@ -72,22 +72,22 @@ class Sequence:
 
     @property
     def first_step(self) -> int | None:
-        """Least step, None where there are no records."""
+        """Least step, None where there are no points."""
         return self._info.first_step
 
     @property
     def last_step(self) -> int | None:
-        """Greatest step, None where there are no records."""
+        """Greatest step, None where there are no points."""
         return self._info.last_step
 
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Record]:
-        return self.records()
+    def __iter__(self) -> Iterator[Point]:
+        return self.points()
 
-    def records(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Record]:
-        """The records with `start_step <= step < stop_step`. If the steps are in order, only the chunks of the range are read."""
+    def points(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Point]:
+        """The points with `start_step <= step < stop_step`. If the steps are in order, only the chunks of the range are read."""
         with self._reading() as seqs:
             positions, columns = self._select(seqs, start_step, stop_step)
             steps, times = columns.steps.tolist(), columns.times.tolist()
@@ -98,12 +98,12 @@ class Sequence:
             for i, value in enumerate(values):
                 if self.kind != "number":
                     value = load_object(seqs, self._info.id, int(positions[i]), value)
-                yield Record(steps[i], value, None if epochs[i] == NO_EPOCH else epochs[i], times[i] / 1e6)
+                yield Point(steps[i], value, None if epochs[i] == NO_EPOCH else epochs[i], times[i] / 1e6)
 
     def _select(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
     ) -> tuple[Ordinals, Columns]:
-        """Ordinals, a range or int64[n], and columns of the records in a range of steps, in step order."""
+        """Ordinals, a range or int64[n], and columns of the points in a range of steps, in step order."""
         if start is not None or stop is not None:
             found = self._select_ordered(seqs, start, stop, wanted)
             if found is not None:
@@ -117,7 +117,7 @@ class Sequence:
         summary = self._info.summary
         if summary is None or not summary.ordered or not is_still_ordered(seqs, self._info.id, summary):
             return None
-        found = read_range(seqs, self._info.id, summary.records, start, stop, wanted)
+        found = read_range(seqs, self._info.id, summary.points, start, stop, wanted)
         if found is None:
             return _NOTHING
         first, columns = found
@@ -130,20 +130,20 @@ class Sequence:
     ) -> tuple[Ordinals, Columns]:
         """As `_select`, whatever the order of the steps; reads every chunk."""
         summary = self._info.summary
-        records = read_records(seqs, self._info.id, wanted, records=0 if summary is None else summary.records)
-        if records is None:
+        points = read_points(seqs, self._info.id, wanted, points=0 if summary is None else summary.points)
+        if points is None:
             return _NOTHING
-        steps = records.steps
+        steps = points.steps
         ordered = increasing(steps)
         if ordered and start is None and stop is None:
-            return range(len(steps)), records
+            return range(len(steps)), points
         positions = np.arange(len(steps)) if ordered else last_of_each_step(steps)
         inside = np.ones(len(positions), bool)
         if start is not None:
             inside &= steps[positions] >= start
         if stop is not None:
             inside &= steps[positions] < stop
-        return positions[inside], take(records, positions[inside])
+        return positions[inside], take(points, positions[inside])
 
     def __repr__(self) -> str:
         context = f" {self.context}" if self.context else ""
@@ -214,7 +214,7 @@ class Metric(Sequence):
         with self._reading() as seqs:
             if summary is not None and summary.ordered:
                 least = STORED_PER_SAMPLED * stretches
-                outline = read_outline(seqs, self._info.id, summary.records, least, self._outline_sizes)
+                outline = read_outline(seqs, self._info.id, summary.points, least, self._outline_sizes)
         if outline is None:
             steps, values = self.numpy()
             if len(steps) <= k:

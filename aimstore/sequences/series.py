@@ -170,7 +170,7 @@ class Series:
         entries, object_bytes = self._share()
         if not entries and not (seal and self.tail.starts):
             return
-        ordinal = 0 if self.summary is None else self.summary.records
+        ordinal = 0 if self.summary is None else self.summary.points
         points, nbytes, summary, levels = None, 0, self.summary, self.levels
         if entries:
             points, nbytes = self._take(entries, ordinal, into)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from aimstore.abc import Container, WriteBatch
 from aimstore.sequences.columns import plain
 from aimstore.sequences.limits import WriterLimits
-from aimstore.sequences.reader import read_records
+from aimstore.sequences.reader import read_points
 from aimstore.sequences.series import Series, Staging
 from aimstore.sequences.summary import recompute_summary
-from aimstore.sequences.values import NONE, RECORD
+from aimstore.sequences.values import NONE, VALUE
 from aimstore.storage.layout import encode_summary, read_sequences, summary_key
 
 
@@ -47,9 +47,9 @@ class SeriesStore:
     def _has_only_nones(self, series: Series) -> bool:
         """Whether all stored values are None; False where there are many."""
         summary = series.summary
-        if series.kind != RECORD or summary is None or summary.records > self._limits.read_nones:
+        if series.kind != VALUE or summary is None or summary.points > self._limits.read_nones:
             return False
-        columns = read_records(self._seqs, series.id, ("steps", "values"))
+        columns = read_points(self._seqs, series.id, ("steps", "values"))
         return columns is not None and all(value == NONE for value in plain(columns.values))
 
     def correct_summary(self, series: Series) -> None:

@@ -12,31 +12,31 @@ from aimstore.encoding.chunks import Columns
 from aimstore.encoding.columns import Floats, Ints
 from aimstore.sequences.columns import NAN, in_step_order, increasing, numbers
 from aimstore.sequences.pending import Pending, Points
-from aimstore.sequences.reader import read_records
+from aimstore.sequences.reader import read_points
 from aimstore.storage.layout import Summary
 
 
-def recompute_summary(seqs: Container, sequence: int, *, is_numeric: bool, records: int = 0) -> Summary | None:
-    """The exact summary of a stored sequence; None if it has no records.
+def recompute_summary(seqs: Container, sequence: int, *, is_numeric: bool, points: int = 0) -> Summary | None:
+    """The exact summary of a stored sequence; None if it has no points.
 
     Args:
         seqs: the run's sequence container.
         is_numeric: the sequence holds numbers.
-        records: how many there are, about; reading is faster if this is known.
+        points: how many there are, about; reading is faster if this is known.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
     """
-    columns = read_records(seqs, sequence, records=records)
+    columns = read_points(seqs, sequence, points=points)
     return None if columns is None else summarize(columns, is_numeric=is_numeric)
 
 
 def summarize(columns: Columns, *, is_numeric: bool) -> Summary:
-    """The exact summary of all records of a sequence, of which there is at least one."""
+    """The exact summary of all points of a sequence, of which there is at least one."""
     kept = in_step_order(columns)
     summary = _summary_of_columns(kept, is_numeric)
     return summary._replace(
-        records=len(columns.steps), ordered=len(kept.steps) == len(columns.steps) and kept is columns
+        points=len(columns.steps), ordered=len(kept.steps) == len(columns.steps) and kept is columns
     )
 
 
@@ -51,7 +51,7 @@ def extend(before: Summary | None, points: Points, *, is_numeric: bool) -> Summa
         return added
     last = NAN if is_numeric and before.last is None else before.last  # so far there was nothing but None
     return Summary(
-        before.records + added.records,
+        before.points + added.points,
         before.steps + added.steps,
         before.ordered and added.ordered and added.first_step > before.last_step,
         min(before.first_step, added.first_step),

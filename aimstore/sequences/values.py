@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aimstore.encoding.plain import plain
-from aimstore.encoding.records import Opaque, encode_record
 from aimstore.encoding.tensors import has_no_dimensions, number_of, scalar_of
+from aimstore.encoding.values import Opaque, encode_value
 from aimstore.errors import EncodingError
 from aimstore.plugins.objects import to_object
 from aimstore.storage.layout import NUMBER
@@ -17,13 +17,13 @@ STEP_MAX: Final = 2**63 - 1
 HIGH_STEP: Final = 2**62
 """From this step on the steps of a sequence may come to an end. No sequence gets there by counting."""
 
-RECORD: Final = "record"
+VALUE: Final = "value"
 """Kind of a sequence whose values are of no other kind."""
 
 UNDECIDED: Final = ""
 """Kind of None, which belongs to sequences of every kind."""
 
-NONE: Final = encode_record(None)
+NONE: Final = encode_value(None)
 """What is stored of None. It may precede the first number of a sequence, and is NaN there."""
 
 _NUMBERS: Final = (bool, float, int)
@@ -53,14 +53,14 @@ def prepare_value(value: Any, name: str) -> tuple[str, Any]:
     if stored is not None:
         if stored.type_name == NUMBER:
             raise EncodingError(
-                f"{name}: the record type {NUMBER!r} cannot be tracked; sequences of that kind hold plain numbers"
+                f"{name}: the object type {NUMBER!r} cannot be tracked; sequences of that kind hold plain numbers"
             )
-        return stored.type_name, encode_record(stored, (name,))
+        return stored.type_name, encode_value(stored, (name,))
     try:
-        return _kind(value), encode_record(value, (name,), to_object)
+        return _kind(value), encode_value(value, (name,), to_object)
     except EncodingError:
         form = plain(value, (name,), to_object)
-        return _kind(form), encode_record(form, (name,), to_object)
+        return _kind(form), encode_value(form, (name,), to_object)
 
 
 def prepare_for(kind: str, value: Any, name: str) -> Any:
@@ -73,7 +73,7 @@ def prepare_for(kind: str, value: Any, name: str) -> Any:
         return float("nan") if kind == NUMBER else NONE
     is_empty = type(value) in (list, tuple) and not value and kind not in (NUMBER, "text", "bytes", "array")
     if is_empty or (kind != NUMBER and not _is_scalar(value) and _kind(value) == kind):
-        return encode_record(value, (name,), to_object)
+        return encode_value(value, (name,), to_object)
     return None
 
 
@@ -93,14 +93,14 @@ def _kind(value: Any) -> str:
         names = {None if each is None else each.type_name for each in objects}
         if len(names) == 1 and None not in names and NUMBER not in names:
             return str(names.pop())
-    return RECORD
+    return VALUE
 
 
 def surprise_of(kind: str, value: Any) -> str:
     """What to tell the user of a sequence whose kind may surprise, because this value decided it; "" if there is nothing."""
     if kind == NUMBER and not _is_scalar(value):
         return f"its values are {type(value).__name__}s with one element, and are taken as numbers"
-    if kind == RECORD and _holds_numbers(value):
+    if kind == VALUE and _holds_numbers(value):
         return f"its values are {type(value).__name__}s of several numbers; it is no metric, and has no minimum or last value"
     return ""
 

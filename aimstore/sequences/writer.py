@@ -19,10 +19,10 @@ from aimstore.sequences.series import Series
 from aimstore.sequences.store import SeriesStore
 from aimstore.sequences.values import (
     HIGH_STEP,
-    RECORD,
     STEP_MAX,
     STEP_MIN,
     UNDECIDED,
+    VALUE,
     check_epoch,
     check_name,
     check_step,
@@ -55,16 +55,16 @@ class SequenceWriter:
     """
 
     def __init__(
-        self, run: str, meta: Container, seqs: Container, *, recover: bool, limits: WriterLimits = WRITER_LIMITS
+        self, run_hash: str, meta: Container, seqs: Container, *, recover: bool, limits: WriterLimits = WRITER_LIMITS
     ) -> None:
         """
         Args:
-            run: the run's hash, shown in errors.
+            run_hash: the run's hash, shown in errors.
             meta, seqs: its containers, open for writing.
             recover: the run did not end cleanly; recompute from its points what the meta container says of them.
             limits: what bounds memory and waits.
         """
-        self.run = run
+        self.run = run_hash
         self._limits = limits
         self._store = SeriesStore(meta, seqs, limits)
         # by name, or by name and context as they were given; with the types that the values of the context must have
@@ -118,7 +118,7 @@ class SequenceWriter:
         if name is not None:
             raise EncodingError(
                 f"track got a dict and the name {name!r:.60}. A dict gives a value for each of its names: leave `name` out; "
-                f"to track the dict itself as one record, write track({{{name!r:.60}: value}})"
+                f"to track the dict itself as one point, write track({{{name!r:.60}: value}})"
             )
         prepared = [(check_name(key), Offer(value, *prepare_value(value, key))) for key, value in values.items()]
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
@@ -201,7 +201,7 @@ class SequenceWriter:
         with shield, self._gate:
             series = self._by_context.get(key)
             if series is None:
-                kind = RECORD if offer.kind == UNDECIDED else offer.kind
+                kind = VALUE if offer.kind == UNDECIDED else offer.kind
                 encode_definition(name, own, kind)  # raises for a context that cannot be stored
                 series = Series(len(self._by_context), name, own, kind, self._limits)
                 series.only_nones = offer.kind == UNDECIDED

@@ -173,9 +173,9 @@ class FilesystemBackend(Backend):
 
     # Locks
 
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
         file = self.files_of(path).lock
-        return FilesystemLock.acquire(path, file, timeout=timeout, brief=brief, waits=self._lock_waits)
+        return FilesystemLock.acquire(path, file, timeout=timeout, maintenance=maintenance, waits=self._lock_waits)
 
     def lock_owner(self, path: str) -> LockOwner | None:
         return owner_of(self.files_of(path).lock, self._lock_waits)

@@ -2,7 +2,7 @@
 
 Meta container::
 
-    ("attrs", *path)        the user's tree, one record per leaf
+    ("attrs", *path)        the user's tree, one point per leaf
     ("props", name)         mirror of the structured properties (name, experiment, tags, …)
     ("seqs", id)            definition of a sequence: (name, context, kind)
     ("sums", id)            its summary: see `Summary`
@@ -10,10 +10,10 @@ Meta container::
 
 Sequence container::
 
-    (id, ordinal)           a chunk, by the ordinal of its first record
-    (id, "object", ordinal) one record too large for its chunk
+    (id, ordinal)           a chunk, by the ordinal of its first point
+    (id, "object", ordinal) one point too large for its chunk
     (id, "outline", level, ordinal)
-                            the shape of a metric from that record on
+                            the shape of a metric from that point on
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path
-from aimstore.encoding.records import decode_record, encode_record
+from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import CorruptionError
 from aimstore.plugins.objects import from_object, to_object
 from aimstore.storage.prefix import PrefixContainer
@@ -47,10 +47,10 @@ class Summary(NamedTuple):
     """Facts about a sequence that are known without reading it.
 
     Attributes:
-        records: number of records stored, which is the next record's ordinal.
-        steps: number of distinct steps. Of several records with one step the last counts, so there may be fewer steps than
-            `records`; while such a sequence is being written, this is an upper bound.
-        ordered: the steps are strictly increasing, so that records are in step order and no step occurs twice.
+        points: number of points stored, which is the next point's ordinal.
+        steps: number of distinct steps. Of several points with one step the last counts, so there may be fewer steps than
+            `points`; while such a sequence is being written, this is an upper bound.
+        ordered: the steps are strictly increasing, so that points are in step order and no step occurs twice.
         first_step: least step.
         last_step: greatest step.
         last: value at the greatest step; None where the sequence holds objects.
@@ -58,7 +58,7 @@ class Summary(NamedTuple):
         max: greatest value, likewise.
     """
 
-    records: int
+    points: int
     steps: int
     ordered: bool
     first_step: int
@@ -70,7 +70,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class SequenceInfo:
-    """One sequence of a run, as the meta container describes it. `summary` is None before the first record."""
+    """One sequence of a run, as the meta container describes it. `summary` is None before the first point."""
 
     id: int
     name: str
@@ -85,17 +85,17 @@ class SequenceInfo:
 
     @property
     def first_step(self) -> int | None:
-        """Least step, None where there are no records."""
+        """Least step, None where there are no points."""
         return None if self.summary is None else self.summary.first_step
 
     @property
     def last_step(self) -> int | None:
-        """Greatest step, None where there are no records."""
+        """Greatest step, None where there are no points."""
         return None if self.summary is None else self.summary.last_step
 
     @property
     def last(self) -> float | int | None:
-        """Value at the greatest step; None where there are no records, or no numbers."""
+        """Value at the greatest step; None where there are no points, or no numbers."""
         return None if self.summary is None else self.summary.last
 
     @property
@@ -131,14 +131,14 @@ def property_key(name: str) -> bytes:
 
 
 def encode_definition(name: str, context: Context, kind: str) -> bytes:
-    return encode_record([name, context, kind])
+    return encode_value([name, context, kind])
 
 
 def read_sequences(meta: Container) -> Iterator[SequenceInfo]:
     """The sequences that a meta container defines, by id."""
-    summaries = {_last(key): _record(value, meta.path) for key, value in meta.items(encode_path((SUMMARIES,)))}
+    summaries = {_last(key): _point(value, meta.path) for key, value in meta.items(encode_path((SUMMARIES,)))}
     for key, value in meta.items(encode_path((DEFINITIONS,))):
-        sequence, definition = _last(key), _record(value, meta.path)
+        sequence, definition = _last(key), _point(value, meta.path)
         if type(definition) is not list or len(definition) != 3:
             raise CorruptionError(f"{meta.path}: the definition of sequence {sequence!r:.80} is damaged")
         name, context, kind = definition
@@ -147,7 +147,7 @@ def read_sequences(meta: Container) -> Iterator[SequenceInfo]:
 
 def read_properties(meta: Container) -> dict[str, Any]:
     """The mirrored structured properties."""
-    return {str(_last(key)): _record(value, meta.path) for key, value in meta.items(encode_path((PROPS,)))}
+    return {str(_last(key)): _point(value, meta.path) for key, value in meta.items(encode_path((PROPS,)))}
 
 
 def sequence_info(sequence: Any, name: Any, context: Any, kind: Any, summary: Any, *, where: str) -> SequenceInfo:
@@ -171,11 +171,11 @@ def sequence_info(sequence: Any, name: Any, context: Any, kind: Any, summary: An
 def _is_summary(fields: Any) -> bool:
     if type(fields) is not list or len(fields) != len(Summary._fields):
         return False
-    records, steps, ordered, first_step, last_step, *figures = fields
+    points, steps, ordered, first_step, last_step, *figures = fields
     return (
-        set(map(type, (records, steps, first_step, last_step))) == {int}
+        set(map(type, (points, steps, first_step, last_step))) == {int}
         and type(ordered) is bool
-        and 0 < steps <= records
+        and 0 < steps <= points
         and first_step <= last_step
         and all(type(figure) in _FIGURES for figure in figures)
     )
@@ -192,12 +192,12 @@ def _last(key: bytes) -> Any:
     return path[1]
 
 
-def _record(data: bytes, where: str) -> Any:
+def _point(data: bytes, where: str) -> Any:
     try:
-        return decode_record(data)
+        return decode_value(data)
     except CorruptionError as error:
         raise CorruptionError(f"{where}: {error}") from error
 
 
 def encode_summary(summary: Summary) -> bytes:
-    return encode_record(list(summary))
+    return encode_value(list(summary))

@@ -54,7 +54,13 @@ class FilesystemLock(Lock):
 
     @classmethod
     def acquire(
-        cls, path: str, file: Path, *, timeout: float = 0.0, brief: bool = False, waits: LockWaits = _DEFAULT_WAITS
+        cls,
+        path: str,
+        file: Path,
+        *,
+        timeout: float = 0.0,
+        maintenance: bool = False,
+        waits: LockWaits = _DEFAULT_WAITS,
     ) -> Self:
         """Lock `file` for the container `path`; its directory is created where it is missing.
 
@@ -62,7 +68,7 @@ class FilesystemLock(Lock):
             path: the container's path, for errors.
             file: the lock file.
             timeout: seconds to wait for the lock. Waiters get it one after another, before any that come later.
-            brief: see `LockOwner`.
+            maintenance: see `LockOwner`.
             waits: how to wait.
 
         Raises:
@@ -73,11 +79,11 @@ class FilesystemLock(Lock):
         with storage_error(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             if timeout <= 0:
-                held = _attempt(name, brief, waits)
-            elif not _is_held(_queue(name)) and (first := _attempt(name, brief, waits)) is not None:
+                held = _attempt(name, maintenance, waits)
+            elif not _is_held(_queue(name)) and (first := _attempt(name, maintenance, waits)) is not None:
                 held = first
             else:
-                held = _wait(name, time.monotonic() + timeout, brief, waits)
+                held = _wait(name, time.monotonic() + timeout, maintenance, waits)
         if held is None:
             owner = lock_owner(file, waits)
             raise LockedError(f"{path} is locked by {_holder(owner)}", owner)
@@ -187,30 +193,30 @@ def storage_error(path: Path) -> Iterator[None]:
         raise raised from error
 
 
-def _attempt(file: str, brief: bool, waits: LockWaits) -> _HeldFile | None:
+def _attempt(file: str, maintenance: bool, waits: LockWaits) -> _HeldFile | None:
     """Take the lock, or return None where somebody holds it. Processes that look at it, by `_is_held`, do not count."""
     deadline = time.monotonic() + waits.look_seconds
-    while (held := _try(file, brief)) is None:
+    while (held := _try(file, maintenance)) is None:
         if _is_held(file) or time.monotonic() > deadline:
             return None
         time.sleep(secrets.randbelow(1000) / 1e6)
     return held
 
 
-def _try(file: str, brief: bool) -> _HeldFile | None:
+def _try(file: str, maintenance: bool) -> _HeldFile | None:
     """Take the lock, or return None where its file is locked or was removed just now."""
     with _descriptors:
         descriptor = os.open(file, _OPEN_FLAGS, 0o666)
         held = None
         try:
-            held = _lock(file, descriptor, brief)
+            held = _lock(file, descriptor, maintenance)
         finally:
             if held is None:
                 os.close(descriptor)
         return held
 
 
-def _lock(file: str, descriptor: int, brief: bool) -> _HeldFile | None:
+def _lock(file: str, descriptor: int, maintenance: bool) -> _HeldFile | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -224,20 +230,20 @@ def _lock(file: str, descriptor: int, brief: bool) -> _HeldFile | None:
         if found.st_nlink > 1:  # somebody else's file under the name of a lock: it must not be written to
             os.unlink(file)  # noqa: PTH108  a Path takes twice as long
         return None
-    owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), brief)
+    owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), maintenance)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(vars(owner)).encode(), 0)
     return _HeldFile(file, descriptor, owner, (found.st_dev, found.st_ino))
 
 
-def _wait(file: str, deadline: float, brief: bool, waits: LockWaits) -> _HeldFile | None:
+def _wait(file: str, deadline: float, maintenance: bool, waits: LockWaits) -> _HeldFile | None:
     """Take the lock by `deadline`, or return None. The waiter that holds the queue's own lock is next."""
     while (place := _attempt(_queue(file), False, waits)) is None:
         if time.monotonic() > deadline:
             return None
         time.sleep(waits.poll_seconds)
     try:
-        while (held := _try(file, brief)) is None and time.monotonic() < deadline:
+        while (held := _try(file, maintenance)) is None and time.monotonic() < deadline:
             time.sleep(waits.poll_seconds)
         return held
     finally:

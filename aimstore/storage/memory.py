@@ -167,12 +167,12 @@ class MemoryBackend(Backend):
             _, values = self._stores[path].snapshot() if path in self._stores else ([], {})
         return sum(len(key) + len(value) for key, value in values.items())
 
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
         with self._changed:
             if not (path not in self._held if timeout <= 0 else self._wait(path, timeout)):
                 owner = self.lock_owner(path)
                 raise LockedError(f"{path} is locked by another writer in this process; close that writer", owner)
-            owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), brief)
+            owner = LockOwner(socket.gethostname(), os.getpid(), time.time(), secrets.token_hex(8), maintenance)
             self._held[path] = MemoryLock(self, path, owner)
             return self._held[path]
 

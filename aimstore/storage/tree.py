@@ -1,7 +1,7 @@
 """A tree of values over the keys of a container, read and written lazily.
 
-One key per leaf: dicts unfold into their leaves, an empty dict is a leaf, and a list is one record, into which a longer
-path descends. Of a path and what lies below it, either the path has a record or something below it has, never both.
+One key per leaf: dicts unfold into their leaves, an empty dict is a leaf, and a list is one value, into which a longer
+path descends. Of a path and what lies below it, either the path has a value or something below it has, never both.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Final
 from aimstore.abc import Container, KeyRange, WriteBatch
 from aimstore.encoding.keys import decode_path, encode_path, encode_path_part, format_path, normalise_part
 from aimstore.encoding.leaves import fold, unfold
-from aimstore.encoding.records import FromObject, ToObject, decode_record, encode_record
+from aimstore.encoding.values import FromObject, ToObject, decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 from aimstore.storage.within import assign_within, children_within, delete_within, find_within, has_dict_within
 from aimstore.types import TreeKey, TreePath
 
-_EMPTY: Final = encode_record({})
+_EMPTY: Final = encode_value({})
 
 _SCANNED_ITEMS: Final = 8
 """Items below a child that are read in a row. Beyond them, seeking to the next child is cheaper."""
@@ -32,15 +32,15 @@ class Tree:
     Args:
         container: where the tree is stored; the tree neither opens nor closes it.
         root: the path that this tree calls `()`.
-        to_object, from_object: encode and decode objects of registered types, see `encode_record`.
+        to_object, from_object: encode and decode objects of registered types, see `encode_value`.
 
     `()` and `...` are the root. The root of the whole container is a dict, `{}` where nothing is stored.
 
-    Reading and writing touch the keys of the place and below it, and look for records above it, one key for each part
+    Reading and writing touch the keys of the place and below it, and look for values above it, one key for each part
     of its path. A value is read from one snapshot, and written by one batch. All methods may be used from several
     threads, but one at a time should write: a change first reads what is there.
 
-    Every method may raise what `Container` raises, `EncodingError` for an invalid path, and `CorruptionError` for a record
+    Every method may raise what `Container` raises, `EncodingError` for an invalid path, and `CorruptionError` for a value
     that cannot be read.
     """
 
@@ -94,7 +94,7 @@ class Tree:
     def keys(self) -> Iterator[str | int]:
         """Names of the root's direct children, in the order of paths; of a list, its indices.
 
-        Skips everything below a child, and decodes nothing unless the root is a record itself. Concurrent writes may or
+        Skips everything below a child, and decodes nothing unless the root is a value itself. Concurrent writes may or
         may not be seen.
 
         Raises:
@@ -107,7 +107,7 @@ class Tree:
         try:
             item = next(scan, None)
             if item is None or item[0] == prefix:
-                yield from (name for name, _ in self._children_of_record())
+                yield from (name for name, _ in self._children_of_value())
                 return
             while item is not None:
                 name = decode_path(item[0][len(prefix) :])[0]
@@ -133,7 +133,7 @@ class Tree:
         with closing(self.container.items(prefix)) as scan:
             first = next(scan, None)
             if first is None or first[0] == prefix:
-                yield from self._children_of_record()
+                yield from self._children_of_value()
                 return
             leaves = ((decode_path(key[len(prefix) :]), data) for key, data in chain((first,), scan))
             for name, group in groupby(leaves, lambda leaf: leaf[0][0]):
@@ -164,8 +164,8 @@ class Tree:
             assign_within(above[0].value, full, len(above[0].path), value)
             batch.put(*self._encoded(above[0]))
             return
-        for record in above:
-            batch.delete(encode_path(record.path))
+        for value in above:
+            batch.delete(encode_path(value.path))
         batch.delete_range(KeyRange.prefix(encode_path(full)))
         for place, data in leaves:
             batch.put(encode_path(place), data)
@@ -183,21 +183,21 @@ class Tree:
         """
         full = self._full(path)
         leaves = self._unfold(full, dict(values))
-        above = {record.path: record for record in self._records_above([place for place, _ in leaves])}
-        changed: dict[TreePath, _Record] = {}
+        above = {value.path: value for value in self._records_above([place for place, _ in leaves])}
+        changed: dict[TreePath, _Value] = {}
         emptied: set[TreePath] = set()
         puts: list[tuple[bytes, bytes]] = []
         for place, data in leaves:
-            record = next((above[place[:at]] for at in range(1, len(place)) if place[:at] in above), None)
-            if record is not None and not record.empty:
-                if self._merge_within(record, place, data):
-                    changed[record.path] = record
+            value = next((above[place[:at]] for at in range(1, len(place)) if place[:at] in above), None)
+            if value is not None and not value.empty:
+                if self._merge_within(value, place, data):
+                    changed[value.path] = value
                 continue
-            if record is not None:
-                emptied.add(record.path)
+            if value is not None:
+                emptied.add(value.path)
             if data != _EMPTY or not self._has_dict(place):
                 puts.append((encode_path(place), data))
-        rewritten = [self._encoded(record) for record in changed.values()]
+        rewritten = [self._encoded(value) for value in changed.values()]
         for place in emptied:
             batch.delete(encode_path(place))
         for key, data in puts:
@@ -206,12 +206,12 @@ class Tree:
         for key, data in rewritten:
             batch.put(key, data)
 
-    def _merge_within(self, record: _Record, place: TreePath, data: bytes) -> bool:
-        """Set the leaf at `place`, inside `record`. Returns whether that changes the record."""
-        depth = len(record.path)
-        if data == _EMPTY and has_dict_within(record.value, place, depth):
+    def _merge_within(self, value: _Value, place: TreePath, data: bytes) -> bool:
+        """Set the leaf at `place`, inside `value`. Returns whether that changes the value."""
+        depth = len(value.path)
+        if data == _EMPTY and has_dict_within(value.value, place, depth):
             return False
-        assign_within(record.value, place, depth, self._decode(place, data))
+        assign_within(value.value, place, depth, self._decode(place, data))
         return True
 
     def __delitem__(self, path: TreeKey) -> None:
@@ -255,23 +255,23 @@ class Tree:
 
     def _fold(self, full: TreePath, leaves: list[tuple[TreePath, bytes]]) -> Any:
         try:
-            return fold(leaves, lambda data: decode_record(data, self._from_object))
+            return fold(leaves, lambda data: decode_value(data, self._from_object))
         except CorruptionError as error:
             raise CorruptionError(f"{self.container.path}: below {format_path(full)}: {error}") from error
 
     def _decode(self, full: TreePath, data: bytes) -> Any:
         return self._fold(full, [((), data)])
 
-    def _encoded(self, record: _Record) -> tuple[bytes, bytes]:
-        """The key and value of a record."""
-        return encode_path(record.path), encode_record(record.value, record.path, self._to_object)
+    def _encoded(self, value: _Value) -> tuple[bytes, bytes]:
+        """The key and value of a value."""
+        return encode_path(value.path), encode_value(value.value, value.path, self._to_object)
 
-    def _records_above(self, places: list[TreePath]) -> list[_Record]:
-        """The records above `places`, shortest path first; one round trip."""
+    def _records_above(self, places: list[TreePath]) -> list[_Value]:
+        """The values above `places`, shortest path first; one round trip."""
         paths = sorted({place[:at] for place in places for at in range(1, len(place))}, key=len)
         found = self.container.get_many([encode_path(path) for path in paths])
         return [
-            _Record(path, self._decode(path, data), data == _EMPTY)
+            _Value(path, self._decode(path, data), data == _EMPTY)
             for path, data in zip(paths, found, strict=True)
             if data is not None
         ]
@@ -294,13 +294,13 @@ class Tree:
                     return True
         return False
 
-    def _children_of_record(self) -> Iterator[tuple[Any, Any]]:
+    def _children_of_value(self) -> Iterator[tuple[Any, Any]]:
         return children_within(self[...], self.root)
 
 
 @dataclass
-class _Record:
-    """A record above a path that is read or written."""
+class _Value:
+    """A value above a path that is read or written."""
 
     path: TreePath
     value: Any

@@ -1,6 +1,6 @@
-"""Paths that lead into one record, below a stored list, tuple or dict.
+"""Paths that lead into one value, below a stored list, tuple or dict.
 
-`full` is a whole path, of which the first `depth` parts lead to the record whose value is `value`.
+`full` is a whole path, of which the first `depth` parts lead to the value whose value is `value`.
 """
 
 from __future__ import annotations

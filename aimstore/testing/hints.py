@@ -15,7 +15,7 @@ from aimstore.types import TreePath
 RUNS: Final = tuple(f"{number:024x}" for number in range(1, 9))
 
 Metric: TypeAlias = tuple[str, dict[str, Any], float | None]
-"""Name, context and last value of a sequence of numbers; the value is None before the first record."""
+"""Name, context and last value of a sequence of numbers; the value is None before the first entry."""
 
 RunContent: TypeAlias = tuple[dict[str, Any], list[Metric]]
 """Attributes and metrics of a run."""
@@ -154,7 +154,7 @@ def _facts(name: str, context: dict[str, Any], last: float | None) -> dict[str, 
 
 
 def summary_of(last: float) -> Summary:
-    """The summary of three records, all with the value `last`."""
+    """The summary of three entries, all with the value `last`."""
     return Summary(3, 3, True, 0, 2, last, last, last)
 
 

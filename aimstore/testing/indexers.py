@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from aimstore.abc import Backend, Hint, Indexer, Mode, Term
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import CorruptionError
 from aimstore.plugins import plugins
 from aimstore.storage.layout import (
@@ -30,19 +30,19 @@ from aimstore.types import meta_path
 
 def write_run(
     backend: Backend,
-    run: str,
+    run_hash: str,
     attributes: Mapping[str, Any],
     properties: Mapping[str, Any] | None = None,
     metrics: Sequence[Metric] = (),
 ) -> None:
     """Create (or replace) the meta container of a run, as a finished run leaves it."""
-    path = meta_path(run)
+    path = meta_path(run_hash)
     with backend.lock(path) as lock:
         backend.delete(path)
         with backend.open(path, Mode.WRITE, lock=lock) as meta:
             Tree(meta, (ATTRS,))[...] = dict(attributes)
             for name, value in (properties or {}).items():
-                meta.put(property_key(name), encode_record(value))
+                meta.put(property_key(name), encode_value(value))
             for number, (name, context, last) in enumerate(metrics):
                 meta.put(definition_key(number), encode_definition(name, context, NUMBER))
                 if last is not None:
@@ -73,8 +73,8 @@ class IndexerConformance:
         assert isinstance(made, Indexer)
         return made
 
-    def damage(self, backend: Backend, run: str) -> bool:
-        """Damage the packed record of `run` alone, or return False where that is impossible."""
+    def damage(self, backend: Backend, run_hash: str) -> bool:
+        """Damage the entry of `run` alone, or return False where that is impossible."""
         return False
 
     @pytest.fixture
@@ -93,10 +93,10 @@ class IndexerConformance:
     def index(self, backend: Backend, indexer: Indexer) -> Callable[..., None]:
         """`index(run, attributes)` creates a run and indexes it."""
 
-        def index(run: str, attributes: Mapping[str, Any], *rest: Any) -> None:
-            write_run(backend, run, attributes, *rest)
-            with backend.open(meta_path(run)) as meta:
-                indexer.index(run, meta)
+        def index(run_hash: str, attributes: Mapping[str, Any], *rest: Any) -> None:
+            write_run(backend, run_hash, attributes, *rest)
+            with backend.open(meta_path(run_hash)) as meta:
+                indexer.index(run_hash, meta)
 
         return index
 
@@ -119,12 +119,12 @@ class IndexerConformance:
             [("loss", {"subset": "val"}, 0.5), ("acc", {}, None)],
         )
         indexer.refresh()
-        record = indexer.tree(RUNS[0])
-        assert record is not None
-        assert record["attrs"] == {**attributes, "big": None}
-        assert [list(path) for path, *_ in record["lazy"]] == [["big"]]
-        assert record["props"] == {"name": "first", "tags": ["good"]}
-        assert [(each[1], each[2]) for each in record["seqs"]] == [
+        entry = indexer.tree(RUNS[0])
+        assert entry is not None
+        assert entry["attrs"] == {**attributes, "big": None}
+        assert [list(path) for path, *_ in entry["lazy"]] == [["big"]]
+        assert entry["props"] == {"name": "first", "tags": ["good"]}
+        assert [(each[1], each[2]) for each in entry["seqs"]] == [
             ("loss", {"subset": "val"}),
             ("acc", {}),
         ]
@@ -196,19 +196,19 @@ class IndexerConformance:
             index(run, {"number": number})
             reader.refresh()
             assert list(reader.runs()) == list(RUNS[: number + 1])
-            record = reader.tree(run)
-            assert record is not None
-            assert record["attrs"] == {"number": number}
+            entry = reader.tree(run)
+            assert entry is not None
+            assert entry["attrs"] == {"number": number}
         reader.close()
 
-    def test_a_damaged_record_breaks_no_other(
+    def test_a_damaged_entry_breaks_no_other(
         self, backend: Backend, indexer: Indexer, index: Callable[..., None]
     ) -> None:
         for run in RUNS[:3]:
             index(run, {"lr": 1})
         indexer.close()
         if not self.damage(backend, RUNS[1]):
-            pytest.skip("no way to damage a record is given")
+            pytest.skip("no way to damage an entry is given")
         indexer.refresh()
         assert list(indexer.runs()) == list(RUNS[:3])
         with pytest.raises(CorruptionError):
@@ -219,9 +219,9 @@ class IndexerConformance:
             )
         index(RUNS[1], {"lr": 2})
         indexer.refresh()
-        record = indexer.tree(RUNS[1])
-        assert record is not None
-        assert record["attrs"] == {"lr": 2}
+        entry = indexer.tree(RUNS[1])
+        assert entry is not None
+        assert entry["attrs"] == {"lr": 2}
 
     def test_candidates_are_never_too_few(self) -> None:
         """For any runs, any of them indexed again or removed, and any hint."""

@@ -37,7 +37,7 @@ from aimstore.encoding.extensions import Code
 from aimstore.metadata import models
 from aimstore.repository.properties import RunNote
 from aimstore.repository.reindex import ReindexReport
-from aimstore.sequences.sequence import Metric, Record, Sequence
+from aimstore.sequences.sequence import Metric, Point, Sequence
 from aimstore.storage.layout import Summary
 from aimstore_rocksdb.config import RocksDBOptions
 
@@ -237,7 +237,7 @@ def test_the_reference_names_every_public_name(page: str, owner: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "owner", [Record, RunNote, Summary, repo.RepoStatus, ReindexReport, results.Progress], ids=lambda it: it.__name__
+    "owner", [Point, RunNote, Summary, repo.RepoStatus, ReindexReport, results.Progress], ids=lambda it: it.__name__
 )
 def test_the_reference_names_every_field(owner: type) -> None:
     fields = list(owner._fields) if hasattr(owner, "_fields") else list(owner.__dataclass_fields__)  # type: ignore[attr-defined]
@@ -282,7 +282,7 @@ def test_methods_have_their_signatures_in_the_reference() -> None:
     for owner, names in {
         Repo: ["__init__", "init", "of", "query_runs", "query_metrics", "get_run", "delete_run", "reindex"],
         Run: ["__init__", "get", "track", "flush", "get_metric", "get_sequence", "add_tag", "remove_tag"],
-        Sequence: ["records"],
+        Sequence: ["points"],
         Metric: ["read", "sample"],
     }.items():
         assert {(owner.__name__, name) for name in names} - documented == set()

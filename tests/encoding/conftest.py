@@ -1,4 +1,4 @@
-"""What the tests of records and of leaves share."""
+"""What the tests of values and of leaves share."""
 
 from __future__ import annotations
 

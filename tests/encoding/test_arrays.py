@@ -1,4 +1,4 @@
-"""Arrays and NumPy scalars in records: every dtype with a portable form, exact, and writable."""
+"""Arrays and NumPy scalars in values: every dtype with a portable form, exact, and writable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from aimstore.encoding.records import decode_record, encode_record
+from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 dtypes = hnp.scalar_dtypes() | hnp.nested_dtypes(hnp.scalar_dtypes(), max_leaves=4)
@@ -37,7 +37,7 @@ plain = hnp.arrays(dtypes, hnp.array_shapes(min_dims=1, min_side=0, max_side=3))
 @example(np.zeros(1, np.dtype([(("title", "name"), "i4")])))
 @example(np.zeros(2, "V0"))
 def test_an_array_comes_back(same: Callable[[Any, Any], bool], array: np.ndarray[Any, Any]) -> None:
-    back = decode_record(encode_record({"x": [array]}))["x"][0]
+    back = decode_value(encode_value({"x": [array]}))["x"][0]
     assert type(back) is np.ndarray
     assert back.dtype == array.dtype
     assert back.shape == array.shape
@@ -59,13 +59,13 @@ def test_an_array_comes_back(same: Callable[[Any, Any], bool], array: np.ndarray
 @example(np.longdouble(1) / 3)
 @example(np.array((1, 2.5), "i4,f8")[()])
 def test_a_scalar_keeps_its_type(same: Callable[[Any, Any], bool], scalar: np.generic) -> None:
-    back = decode_record(encode_record((scalar, {"x": scalar})))
+    back = decode_value(encode_value((scalar, {"x": scalar})))
     assert same(back, (scalar, {"x": scalar}))
 
 
 def test_scalars_may_be_keys() -> None:
     value = {np.float32(0.1): 1, np.int8(3): 2, np.datetime64("2024-01-01"): 3}
-    back = decode_record(encode_record(value))
+    back = decode_value(encode_value(value))
     assert back == value
     assert [type(key) for key in back] == [np.float32, np.int8, np.datetime64]
 
@@ -76,14 +76,14 @@ def test_what_has_the_array_method_is_stored_as_an_array() -> None:
             return np.arange(3, dtype=np.int16)
 
     for value in (Tensor(), pd.Series([0, 1, 2], dtype="int16")):
-        back = decode_record(encode_record([value]))[0]
+        back = decode_value(encode_value([value]))[0]
         assert back.dtype == np.int16
         assert back.tolist() == [0, 1, 2]
 
 
 def test_subclasses_of_arrays_come_back_as_arrays() -> None:
-    records = np.rec.fromarrays([[1, 2], [0.5, 1.5]], names="a,b")
-    back = decode_record(encode_record(records))
+    values = np.rec.fromarrays([[1, 2], [0.5, 1.5]], names="a,b")
+    back = decode_value(encode_value(values))
     assert type(back) is np.ndarray
     assert back["b"].tolist() == [0.5, 1.5]
 
@@ -106,12 +106,12 @@ def test_subclasses_of_arrays_come_back_as_arrays() -> None:
 )
 def test_what_has_no_portable_form_is_refused(value: Any) -> None:
     with pytest.raises(EncodingError, match=r"^run\.x\[0\]: "):
-        encode_record([value], ("run", "x"))
+        encode_value([value], ("run", "x"))
 
 
 def test_exact_timestamps_of_pandas_are_datetimes() -> None:
     stamp = pd.Timestamp("2024-05-01T12:00:00.000001", tz="Europe/Paris")
-    assert decode_record(encode_record(stamp)) == stamp.to_pydatetime()
+    assert decode_value(encode_value(stamp)) == stamp.to_pydatetime()
 
 
 @pytest.mark.parametrize("code", [8, 9])
@@ -131,7 +131,7 @@ def test_exact_timestamps_of_pandas_are_datetimes() -> None:
 def test_broken_payloads_are_an_array_or_corruption(code: int, descr: Any, shape: Any, data: bytes) -> None:
     payload = msgpack.packb([descr, shape, data] if code == 9 else [descr, data])
     try:
-        back = decode_record(msgpack.packb(msgpack.ExtType(code, payload)))
+        back = decode_value(msgpack.packb(msgpack.ExtType(code, payload)))
     except CorruptionError:
         return
     assert not back.dtype.hasobject

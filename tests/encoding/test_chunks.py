@@ -32,7 +32,7 @@ mixed = st.floats() | st.integers() | st.booleans() | st.none() | st.text("ab") 
 
 
 @st.composite
-def records(draw: st.DrawFn) -> tuple[list[int], list[int], list[int | None] | None, list[Any]]:
+def points(draw: st.DrawFn) -> tuple[list[int], list[int], list[int | None] | None, list[Any]]:
     count = draw(st.integers(1, 8) | st.sampled_from([64, 128, 129, 200]))
     values = draw(st.sampled_from([st.floats(), int64, st.integers(), mixed]))
     first = draw(st.integers(-(2**63), 2**63 - 300))
@@ -69,17 +69,17 @@ def check(data: bytes, steps: list[int], times: list[int], epochs: list[int | No
     assert (header.kind == Kind.INT) == (kinds == {int} and isinstance(back.values, np.ndarray))
 
 
-@given(records())
+@given(points())
 @example(([3, 3, 2], [0, 0, 0], [None, 4, None], [1.0, float("nan"), -0.0]))
 @example(([0], [0], None, [2**63]))
 @example(([0, 1], [0, 0], None, [True, 1]))
-def test_scalars_come_back(given_records: Any) -> None:
-    check(encode_scalars(*given_records), *given_records)
+def test_scalars_come_back(given_points: Any) -> None:
+    check(encode_scalars(*given_points), *given_points)
 
 
-@given(records())
-def test_columns_come_back(given_records: Any) -> None:
-    steps, times, epochs, values = given_records
+@given(points())
+def test_columns_come_back(given_points: Any) -> None:
+    steps, times, epochs, values = given_points
     some = None if epochs is None else np.array([NO_EPOCH if epoch is None else epoch for epoch in epochs], np.int64)
     numbers = np.array(values) if {type(value) for value in values} == {float} else values
     back = decode_chunk(encode_chunk(Columns(np.array(steps), np.array(times), some, numbers)))

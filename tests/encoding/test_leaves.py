@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aimstore.encoding.keys import encode_path
 from aimstore.encoding.leaves import fold, unfold
-from aimstore.encoding.records import Opaque, decode_record, encode_record
+from aimstore.encoding.values import Opaque, decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
@@ -31,13 +31,13 @@ def test_a_tree_comes_back(same: Callable[[Any, Any], bool], tree: Any) -> None:
     assert same(fold(sorted(items, key=lambda item: encode_path(item[0]))), tree)
 
 
-def test_dicts_unfold_and_all_else_is_a_record() -> None:
+def test_dicts_unfold_and_all_else_is_a_value() -> None:
     class Layer(IntEnum):
         FIRST = 1
 
     value = {"b": OrderedDict(x=[{"y": 1}]), Layer.FIRST: (), np.int64(2): {}, "e": {"f": {}}}
     items = unfold(value, ("run", 0))
-    assert [(path, decode_record(data)) for path, data in items] == [
+    assert [(path, decode_value(data)) for path, data in items] == [
         (("run", 0, "b", "x"), [{"y": 1}]),
         (("run", 0, 1), ()),
         (("run", 0, 2), {}),
@@ -47,7 +47,7 @@ def test_dicts_unfold_and_all_else_is_a_record() -> None:
 
 
 def test_a_single_leaf_is_the_value() -> None:
-    assert unfold(5) == [((), encode_record(5))]
+    assert unfold(5) == [((), encode_value(5))]
     assert fold(unfold([1, 2])) == [1, 2]
 
 
@@ -82,13 +82,13 @@ def test_cycles_are_refused() -> None:
 
 
 def test_an_empty_tree_that_was_added_to_is_a_tree() -> None:
-    items = [((), encode_record({})), (("a",), encode_record({})), (("a", "b"), encode_record(1))]
+    items = [((), encode_value({})), (("a",), encode_value({})), (("a", "b"), encode_value(1))]
     assert fold(items) == fold(items[::-1]) == {"a": {"b": 1}}
 
 
 @pytest.mark.parametrize("below", [("a", "b"), ("a", "b", "c"), ("a",)])
 def test_leaves_in_one_place_are_corruption(below: tuple[str, ...]) -> None:
-    items = [(("a",), encode_record(1)), (below, encode_record(2))]
+    items = [(("a",), encode_value(1)), (below, encode_value(2))]
     for order in (items, items[::-1]):
         with pytest.raises(CorruptionError, match=r"^a"):
             fold(order)

@@ -1,4 +1,4 @@
-"""Plain forms: what is stored of values that are no records themselves, by a run's parameters and by themselves."""
+"""Plain forms: what is stored of values that are no values themselves, by a run's parameters and by themselves."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_the_plain_form_of(repo: Repo, value: Any, form: Any) -> None:
     assert found["value"] == form
     assert found["list"] == [form]
     [sequence] = found.sequences()
-    assert [record.value for record in sequence] == [form]
+    assert [value.value for value in sequence] == [form]
 
 
 def test_a_dataclass_unfolds_into_a_tree(repo: Repo) -> None:

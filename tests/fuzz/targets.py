@@ -25,10 +25,10 @@ from aimstore.encoding.extensions import Code, decode_leaf
 from aimstore.encoding.keys import decode_path, encode_path
 from aimstore.encoding.leaves import fold, unfold
 from aimstore.encoding.outlines import STRETCH, Outline, decode_outline, encode_outline
-from aimstore.encoding.records import WRAPPED_DEPTH, Opaque, decode_record, encode_record
+from aimstore.encoding.values import WRAPPED_DEPTH, Opaque, decode_value, encode_value
 from aimstore.errors import CorruptionError, UnsupportedError
+from aimstore.index.entry import IndexEntry
 from aimstore.index.postings import SEQUENCES, next_name, postings, run_of
-from aimstore.index.record import RunRecord
 from aimstore.objects import Audio, Distribution, Figure, Image, Text, audio, distribution, figure, image, text
 from aimstore.storage.layout import read_properties, read_sequences
 from aimstore.storage.memory import MemoryContainer
@@ -54,7 +54,7 @@ class Target:
     samples: list[bytes]
 
 
-RECORDS: Final[list[Any]] = [
+VALUES: Final[list[Any]] = [
     {"a": [1, (2.5, "text"), None, True], "b": {"c": b"bytes", 5: -1}},
     [datetime(2024, 1, 1, tzinfo=UTC), date(2024, 1, 1), time(1, 2, 3), timedelta(1, 2, 3), 1j, 2**80, -(2**70)],
     [np.float32(0.5), np.str_("a"), np.bytes_(b"a"), np.datetime64("2024-01-01"), np.longdouble(1) / 3],
@@ -70,11 +70,11 @@ RECORDS: Final[list[Any]] = [
 ]
 
 
-def check_record(data: bytes) -> None:
+def check_value(data: bytes) -> None:
     with suppress(CorruptionError):
-        value = decode_record(data)
-        again = encode_record(value, deepest=WRAPPED_DEPTH)
-        assert encode_record(decode_record(again), deepest=WRAPPED_DEPTH) == again
+        value = decode_value(data)
+        again = encode_value(value, deepest=WRAPPED_DEPTH)
+        assert encode_value(decode_value(again), deepest=WRAPPED_DEPTH) == again
 
 
 def check_key(data: bytes) -> None:
@@ -106,7 +106,7 @@ def container(data: bytes) -> MemoryContainer:
 
 def check_leaves(data: bytes) -> None:
     with suppress(CorruptionError):
-        value = fold([(decode_path(key), record) for key, record in pairs(data)])
+        value = fold([(decode_path(key), value) for key, value in pairs(data)])
         leaves = unfold(value)
         assert unfold(fold(leaves)) == leaves
 
@@ -204,15 +204,15 @@ def show_image(value: Image) -> None:
 
 def check_index(data: bytes) -> None:
     try:
-        tree = decode_record(data, check_depth=False)
+        tree = decode_value(data, check_depth=False)
         if not isinstance(tree, dict):
             return
         with suppress(CorruptionError, KeyError, TypeError, ValueError, RecursionError):
             postings(tree, 1000)
-        record = RunRecord(RUN, tree, lambda path: None)
-        assert record.sequences is not None
+        entry = IndexEntry(RUN, tree, lambda path: None)
+        assert entry.sequences is not None
         with suppress(KeyError):
-            record.get(())
+            entry.get(())
     except CorruptionError:
         return
 
@@ -237,7 +237,7 @@ def chunks() -> list[bytes]:
     found = [
         encode_scalars([1, 2, 3], [10, 20, 40], None, [0.5, 1.5, 2.5]),
         encode_scalars([5, 1], [10, 20], [None, 3], [2**70, 0.5]),
-        encode_scalars([0, 1], [1, 2], None, [encode_record("text"), 20_000]),
+        encode_scalars([0, 1], [1, 2], None, [encode_value("text"), 20_000]),
     ]
     for count in (300, 1000):
         steps = np.arange(count)
@@ -272,10 +272,10 @@ def definitions() -> list[bytes]:
         (("seqs", 1), ["notes", {}, "text"]),
         (("props", "name"), "a run"),
     ]
-    return [paired([(encode_path(path), encode_record(value)) for path, value in items])]
+    return [paired([(encode_path(path), encode_value(value)) for path, value in items])]
 
 
-def index_records() -> list[bytes]:
+def index_entries() -> list[bytes]:
     tree = {
         "attrs": {"lr": 0.1, "opt": {"name": "adam", "betas": (0.9, 0.99)}, "big": None},
         "props": {"name": "a run", "tags": ["a"]},
@@ -285,7 +285,7 @@ def index_records() -> list[bytes]:
         ],
         "lazy": [[["big"], b"\x60"]],
     }
-    return [encode_record(tree)]
+    return [encode_value(tree)]
 
 
 def payloads() -> list[bytes]:
@@ -324,11 +324,11 @@ def audios() -> list[bytes]:
 
 def figures() -> list[bytes]:
     kinds = [("svg", b"<svg/>"), ("png", b"\x89PNG\r\n\x1a\n"), ("plotly", b'{"data": []}')]
-    return [encode_record({"format": name, "caption": "c", "data": data}) for name, data in kinds]
+    return [encode_value({"format": name, "caption": "c", "data": data}) for name, data in kinds]
 
 
 TARGETS: Final[dict[str, Target]] = {
-    "record": Target(check_record, [encode_record(value) for value in RECORDS]),
+    "value": Target(check_value, [encode_value(value) for value in VALUES]),
     "key": Target(check_key, [encode_path(path) for path in [("a", 0, -5, 2**70, "ü\0\1"), (-(2**70), 2**64 - 1), ()]]),
     "leaves": Target(
         check_leaves, [paired([(encode_path(path), data) for path, data in unfold({"a": {"b": 1}, 2: {}})])]
@@ -347,7 +347,7 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "figure": Target(check_object(figure.codec, show_figure), figures()),
     "definitions": Target(check_definitions, definitions()),
-    "index record": Target(check_index, index_records()),
+    "index entry": Target(check_index, index_entries()),
     "index key": Target(
         check_index_key, [encode_path(("runs", RUN)), encode_path(("loss", "kind")) + b"\x02\x50number\0"]
     ),

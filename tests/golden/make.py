@@ -44,7 +44,7 @@ def make(folder: Path, engine: str) -> None:
             run.track(loss, name="loss", epoch=i // 1000, context={"subset": "train"})
         for step, value in [(3, 1), (1, 2.5), (3, True)]:
             run.track(value, name="mixed", step=step)
-        run.track({"note": "text", "image": np.zeros((100, 100)), "record": {"a": [1, 2]}}, step=7)
+        run.track({"note": "text", "image": np.zeros((100, 100)), "value": {"a": [1, 2]}}, step=7)
     stalled = Run(repo=repo, name="stalled")
     stalled["x"] = 1
     for i in range(100):

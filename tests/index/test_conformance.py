@@ -11,7 +11,7 @@ from aimstore.types import INDEX_PATH
 class TestContainerIndexer(IndexerConformance):
     indexer_name = "container"
 
-    def damage(self, backend: Backend, run: str) -> bool:
+    def damage(self, backend: Backend, run_hash: str) -> bool:
         with backend.open(INDEX_PATH, Mode.WRITE) as index:
-            index.put(run_key(run), b"\xc1")
+            index.put(run_key(run_hash), b"\xc1")
         return True

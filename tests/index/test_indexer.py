@@ -35,8 +35,8 @@ def meta(**tree: object) -> MemoryContainer:
     return container
 
 
-def found(indexer: ContainerIndexer, run: str) -> object:
-    tree = indexer.tree(run)
+def found(indexer: ContainerIndexer, run_hash: str) -> object:
+    tree = indexer.tree(run_hash)
     return None if tree is None else tree["attrs"]
 
 
@@ -98,14 +98,14 @@ def test_a_busy_index_is_refused_and_unchanged(indexer: ContainerIndexer, backen
     assert list(indexer.runs()) == [RUNS[0]]
 
 
-def test_a_damaged_record_breaks_no_other(
+def test_a_damaged_entry_breaks_no_other(
     indexer: ContainerIndexer, backend: MemoryBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
     indexer.index(RUNS[0], meta(a=1))
     indexer.index(RUNS[1], meta(a=2))
     indexer.close()
     with backend.open(INDEX_PATH, Mode.WRITE) as index:
-        index.put(encode_path(("runs", RUNS[0])), b"\xc1 no record")
+        index.put(encode_path(("runs", RUNS[0])), b"\xc1 no entry")
     indexer.refresh()
     with caplog.at_level(logging.WARNING):
         assert [(run, tree is None) for run, tree in indexer.trees()] == [(RUNS[0], True), (RUNS[1], False)]

@@ -24,10 +24,10 @@ class Index:
         self.backend = MemoryBackend()
         self.indexer = ContainerIndexer(self.backend)
 
-    def add(self, run: str, attributes: dict[str, Any]) -> None:
-        write_run(self.backend, run, attributes)
-        with self.backend.open(meta_path(run)) as meta:
-            self.indexer.index(run, meta)
+    def add(self, run_hash: str, attributes: dict[str, Any]) -> None:
+        write_run(self.backend, run_hash, attributes)
+        with self.backend.open(meta_path(run_hash)) as meta:
+            self.indexer.index(run_hash, meta)
 
     def ask(self, hint: Hint) -> Candidates:
         self.indexer.refresh()
@@ -52,7 +52,7 @@ def test_a_removed_run_leaves_nothing_behind(index: Index) -> None:
     assert index.keys() == []
 
 
-def test_a_damaged_record_is_removed_with_its_postings(index: Index) -> None:
+def test_a_damaged_entry_is_removed_with_its_postings(index: Index) -> None:
     index.add(A, {"lr": 0.1, "c": complex(1, 0)})
     index.add(B, {"lr": 0.1})
     index.indexer.close()
@@ -86,7 +86,7 @@ def test_a_run_that_cannot_be_posted_is_always_a_candidate(index: Index, attribu
     assert (set(found.runs), found.exact) == ({A}, True)
 
 
-def test_a_large_string_left_out_of_the_record_is_found_by_its_beginning(index: Index) -> None:
+def test_a_large_string_left_out_of_the_entry_is_found_by_its_beginning(index: Index) -> None:
     index.add(A, {"text": "x" * 10_000})
     index.add(B, {"text": "y" * 10_000})
     assert set(index.ask(Term(("attrs", "text"), "startswith", "xx")).runs) == {A}

@@ -10,7 +10,7 @@ import pytest
 
 from aimstore import Repo, Run
 from aimstore.abc import Mode
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import LockedError
 from aimstore.index.indexer import ContainerIndexer
 from aimstore.index.limits import IndexLimits
@@ -30,7 +30,7 @@ def backend() -> Iterator[MemoryBackend]:
     with MemoryBackend() as made:
         for run_hash in (RUN, OTHER):
             with made.open(meta_path(run_hash), Mode.WRITE) as meta:
-                meta.put(property_key("finalized_at"), encode_record(1))
+                meta.put(property_key("finalized_at"), encode_value(1))
         yield made
 
 

@@ -22,7 +22,7 @@ import pickle
 import aimstore_rocksdb.container, aimstore.metadata.store, aimstore.sequences.writer, aimstore_lmdb.backend
 from aimstore import Repo, Run
 from aimstore.plugins import plugins
-plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().record_types()
+plugins().backends(), plugins().indexers(), plugins().query_engines(), plugins().object_types()
 
 def perform(folder, doing, run_hash, attributes, tracked, moment):
     repo = Repo(folder)
@@ -84,7 +84,7 @@ def stop() -> None:
 def killed(
     folder: Path,
     doing: str,
-    run: str | None,
+    run_hash: str | None,
     moment: int,
     attributes: dict[Any, Any] | None = None,
     tracked: tuple[float, ...] = (),
@@ -101,7 +101,7 @@ def killed(
     Returns:
         The hash of the run that was written.
     """
-    order = pickle.dumps((folder, doing, run, attributes or {}, tracked, moment))
+    order = pickle.dumps((folder, doing, run_hash, attributes or {}, tracked, moment))
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Audio
 from aimstore.objects.audio import codec
@@ -213,9 +213,9 @@ def test_sizes_that_a_file_claims_cost_nothing() -> None:
 )
 def test_a_stored_field_that_no_audio_has_is_corruption(change: dict[str, Any]) -> None:
     fields = {"format": "mp3", "rate": 8000, "caption": "", "data": b"ID3"}
-    assert codec.decode(encode_record(fields)) == Audio(b"ID3", rate=8000)
+    assert codec.decode(encode_value(fields)) == Audio(b"ID3", rate=8000)
     with pytest.raises(CorruptionError):
-        codec.decode(encode_record(fields | change))
+        codec.decode(encode_value(fields | change))
 
 
 def test_what_a_notebook_shows_is_escaped() -> None:

@@ -1,4 +1,4 @@
-"""Records of every type come through a conversion to another engine and back as they were, known here or not."""
+"""Values of every type come through a conversion to another engine and back as they were, known here or not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 import pytest
 
 from aimstore import Audio, Distribution, Figure, Image, Repo, Run, Text
-from aimstore.encoding.records import Opaque
-from aimstore.plugins import PluginManager, RecordTypeSpec, hookimpl, objects
+from aimstore.encoding.values import Opaque
+from aimstore.plugins import ObjectTypeSpec, PluginManager, hookimpl, objects
 from aimstore.repository import catalog_of, context_of
 from aimstore.repository.conversion import convert
 from aimstore.repository.transfer import checksums
@@ -42,8 +42,8 @@ class PointCodec:
 
 class Points:
     @hookimpl
-    def aimstore_record_types(self) -> list[RecordTypeSpec]:
-        return [RecordTypeSpec(name="point", summary="s", type=f"{__name__}:Point", factory=f"{__name__}:PointCodec")]
+    def aimstore_object_types(self) -> list[ObjectTypeSpec]:
+        return [ObjectTypeSpec(name="point", summary="s", type=f"{__name__}:Point", factory=f"{__name__}:PointCodec")]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def tracked(tmp_path: Path) -> dict[str, list[Any]]:
 
 def seen(run: Run) -> tuple[dict[str, Any], dict[str, list[tuple[Any, ...]]]]:
     sequences = {
-        each.name: [(record.step, record.epoch, record.time, record.value) for record in each] for each in run.sequences()
+        each.name: [(value.step, value.epoch, value.time, value.value) for value in each] for each in run.sequences()
     }  # fmt: skip
     return run[...], sequences
 
@@ -126,5 +126,5 @@ def test_every_type_comes_through_a_conversion_there_and_back(
         assert catalog_of(copy).properties(run.hash) == catalog_of(repo).properties(run.hash)
         for kind in ("text", "image", "audio", "distribution", "figure", "point", "hologram", "array"):
             [sequence] = copy.query_sequences(kind=kind)
-            check_same([record.value for record in sequence], tracked[sequence.name])
+            check_same([value.value for value in sequence], tracked[sequence.name])
         source = copy

@@ -1,4 +1,4 @@
-"""The reference of record types has every signature, public name and payload."""
+"""The reference of object types has every signature, public name and payload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from aimstore import objects
 from aimstore.plugins import plugins
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/record-types.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/reference/object-types.md").read_text(encoding="utf-8")
 CLASSES = {name: getattr(objects, name) for name in objects.__all__}
 
 
@@ -45,7 +45,7 @@ def test_payloads_are_those_of_the_code() -> None:
         for kind, name, payload in re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*?) \|", PAGE, re.MULTILINE)
     }
     for name, kind in CLASSES.items():
-        spec = next(spec for spec in plugins().record_types().values() if spec.type.endswith(f":{name}"))
+        spec = next(spec for spec in plugins().object_types().values() if spec.type.endswith(f":{name}"))
         assert rows.pop(spec.name) == (name, list(plugins().load(spec)._fields))
         assert kind.__module__ == spec.type.partition(":")[0]
     assert rows == {}

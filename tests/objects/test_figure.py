@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Figure, Image
 from aimstore.objects.figure import codec
@@ -102,7 +102,7 @@ SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>ale
 
 
 def stored(**fields: Any) -> Figure:
-    figure: Figure = codec.decode(encode_record({"format": "svg", "caption": "", "data": SCRIPT} | fields))
+    figure: Figure = codec.decode(encode_value({"format": "svg", "caption": "", "data": SCRIPT} | fields))
     return figure
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import CorruptionError, UnsupportedError
 from aimstore.objects import Image
 from aimstore.objects.image import FORMATS, codec
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
             Image(junk)
 
 
-def test_decoding_the_record_decodes_no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoding_the_value_decodes_no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(Image(np.eye(5)))
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     monkeypatch.setitem(sys.modules, "PIL", None)
@@ -280,8 +280,8 @@ def test_a_picture_of_too_many_pixels_is_refused_before_they_are_there() -> None
         Image(PIL.Image.new("1", (20_000, 20_000)))
     fields = {"format": "png", "width": 20_000, "height": 20_000, "caption": "", "data": data}
     with pytest.raises(CorruptionError, match="89,478,485 pixels"):
-        codec.decode(encode_record(fields))
-    image = codec.decode(encode_record(fields | {"width": 20, "height": 20}))
+        codec.decode(encode_value(fields))
+    image = codec.decode(encode_value(fields | {"width": 20, "height": 20}))
     for show in (image.pil, image.numpy):
         with pytest.raises(CorruptionError, match="at most 89,478,485 pixels"):
             show()
@@ -298,7 +298,7 @@ def test_only_the_decoder_of_its_format_looks_at_what_is_stored(monkeypatch: pyt
     with pytest.raises(ValueError, match="no picture that Pillow can read"):
         Image(POSTSCRIPT)
     for name in ("eps", "png", "EPS", "pdf", ""):
-        stored = encode_record({"format": name, "width": 9, "height": 9, "caption": "", "data": POSTSCRIPT})
+        stored = encode_value({"format": name, "width": 9, "height": 9, "caption": "", "data": POSTSCRIPT})
         with pytest.raises(CorruptionError, match="no picture of format"):
             codec.decode(stored)
 
@@ -310,19 +310,19 @@ def test_only_the_decoder_of_its_format_looks_at_what_is_stored(monkeypatch: pyt
 def test_a_stored_field_that_no_image_has_is_corruption(change: dict[str, Any]) -> None:
     image = Image(np.eye(3))
     fields = {name: getattr(image, name) for name in ("format", "width", "height", "caption", "data")}
-    assert codec.decode(encode_record(fields)) == image
+    assert codec.decode(encode_value(fields)) == image
     with pytest.raises(CorruptionError):
-        codec.decode(encode_record(fields | change))
+        codec.decode(encode_value(fields | change))
 
 
 def test_a_stored_picture_that_is_damaged_is_corruption() -> None:
     image = Image(np.eye(3))
     fields = {"format": "png", "width": 3, "height": 3, "caption": ""}
     for data in (image.data[:50], image.data[:20] + b"\xff" * 30, b"\x89PNG\r\n\x1a\n"):
-        stored = codec.decode(encode_record(fields | {"data": data}))
+        stored = codec.decode(encode_value(fields | {"data": data}))
         with pytest.raises(CorruptionError, match="a stored image of format png cannot be decoded"):
             stored.pil()
-    wider = codec.decode(encode_record(fields | {"data": image.data, "width": 4}))
+    wider = codec.decode(encode_value(fields | {"data": image.data, "width": 4}))
     with pytest.raises(CorruptionError, match=r"its size is \(3, 3\), not \(4, 3\)"):
         wider.numpy()
 

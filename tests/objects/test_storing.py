@@ -12,7 +12,7 @@ import pytest
 
 from aimstore import Audio, Distribution, Figure, Image, Repo, Run, Text
 from aimstore.encoding.keys import encode_path
-from aimstore.encoding.records import Opaque, encode_record
+from aimstore.encoding.values import Opaque, encode_value
 from aimstore.errors import EncodingError, SequenceTypeError
 from aimstore.plugins import plugins
 from aimstore.plugins.objects import _codec_or_none
@@ -72,14 +72,14 @@ def test_an_object_that_cannot_be_encoded_names_the_sequence(repo: Repo) -> None
     with Run(repo=repo) as run:
         with pytest.raises(EncodingError, match="figure"):
             run.track({"figure": object()})
-        with pytest.raises(EncodingError, match="loss: the record type 'number' cannot be tracked"):
+        with pytest.raises(EncodingError, match="loss: the object type 'number' cannot be tracked"):
             run.track(Opaque("number", b""), name="loss")
         run.track(0.5, name="loss")
     assert [metric.last for metric in run.metrics()] == [0.5]
 
 
-def records_of(run: Run, count: int) -> list[bytes | None]:
-    """The record of each object of the first sequence, where it has a key of its own."""
+def values_of(run: Run, count: int) -> list[bytes | None]:
+    """The value of each object of the first sequence, where it has a key of its own."""
     with run._seqs() as seqs:
         return [seqs.get(encode_path((0, OBJECT, ordinal))) for ordinal in range(count)]
 
@@ -94,16 +94,16 @@ def test_an_unknown_type_is_copied_to_another_run_byte_for_byte(repo: Repo, capl
     [scans] = repo.query_sequences(kind="hologram")
     with caplog.at_level(logging.WARNING), Run(repo=repo) as second:
         second["lens"] = source["lens"]
-        for record in scans:
-            second.track(record.value, name="scans")
+        for value in scans:
+            second.track(value.value, name="scans")
     assert "objects of type 'hologram' are given as Opaque" in caplog.text
     copy = repo.get_run(second.hash)
     assert copy["lens"] == source["lens"] == objects[1]
     [again] = copy.sequences()
     assert again.kind == "hologram"
-    assert [record.value for record in again] == objects
-    assert records_of(first, 2) == records_of(second, 2)
-    assert records_of(second, 1) == [encode_record(objects[0])]
+    assert [value.value for value in again] == objects
+    assert values_of(first, 2) == values_of(second, 2)
+    assert values_of(second, 1) == [encode_value(objects[0])]
 
 
 def test_a_known_type_whose_plug_in_is_gone_is_copied_and_known_again(
@@ -116,15 +116,15 @@ def test_a_known_type_whose_plug_in_is_gone_is_copied_and_known_again(
     with monkeypatch.context() as patched:
         patched.setattr("aimstore.plugins.objects._codec_or_none", lambda name: None)
         with Run(repo=repo) as second:
-            for record in first.sequences()[0]:
-                assert isinstance(record.value, Opaque)
-                second.track(record.value, name="samples")
-    assert records_of(first, 1) == records_of(second, 1) == [encode_record(Opaque("image", _encoded(image)))]
-    assert [record.value for record in second.sequences()[0]] == [image]
+            for value in first.sequences()[0]:
+                assert isinstance(value.value, Opaque)
+                second.track(value.value, name="samples")
+    assert values_of(first, 1) == values_of(second, 1) == [encode_value(Opaque("image", _encoded(image)))]
+    assert [value.value for value in second.sequences()[0]] == [image]
 
 
 def _encoded(image: Image) -> bytes:
-    data: bytes = plugins().load(plugins().record_type("image")).encode(image)
+    data: bytes = plugins().load(plugins().object_type("image")).encode(image)
     return data
 
 
@@ -142,6 +142,6 @@ def test_the_types_are_found_where_entry_points_cannot_be(tmp_path: Path, python
         from aimstore import Distribution
         with Run(repo="lab") as run:
             run.track(Distribution([1, 2]), name="d")
-        print(next(run.get_sequence("d").records()).value)
+        print(next(run.get_sequence("d").values()).value)
     """)
     assert process.ends() == ["<Distribution of 2 in 64 bins from 1 to 2>"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import aimstore.objects
-from aimstore.encoding.records import encode_record
+from aimstore.encoding.values import encode_value
 from aimstore.errors import CorruptionError, EncodingError
 from aimstore.objects import Audio, Distribution, Figure, Image, Text
 from aimstore.objects.stored import FieldsCodec
@@ -42,7 +42,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def codec_of(name: str) -> FieldsCodec[Any]:
-    codec: FieldsCodec[Any] = plugins().load(plugins().record_type(name))
+    codec: FieldsCodec[Any] = plugins().load(plugins().object_type(name))
     return codec
 
 
@@ -88,19 +88,19 @@ def test_objects_never_change(name: str) -> None:
     [
         b"",
         b"\xc1",
-        b"not a record",
-        encode_record(None),
-        encode_record([1, 2]),
-        encode_record({}),
-        encode_record({"text": 5}),
-        encode_record({"text": "a", "more": 1}),
-        encode_record({"counts": np.array([1]), "edges": np.array([0, 1, 2]), "nan": 0, "inf": 0}),
-        encode_record({"counts": np.array([1]), "edges": np.array([0, 1]), "nan": -1, "inf": 0}),
-        encode_record({"counts": np.array([1]), "edges": np.array([0, 1]), "nan": True, "inf": 0}),
-        encode_record({"counts": "a", "edges": None}),
-        encode_record({"format": "png", "width": "3", "height": 3, "caption": "", "data": b""}),
-        encode_record({"format": "wav", "rate": 1.5, "caption": "", "data": b""}),
-        encode_record({"format": "svg", "caption": "", "data": "text"}),
+        b"not a value",
+        encode_value(None),
+        encode_value([1, 2]),
+        encode_value({}),
+        encode_value({"text": 5}),
+        encode_value({"text": "a", "more": 1}),
+        encode_value({"counts": np.array([1]), "edges": np.array([0, 1, 2]), "nan": 0, "inf": 0}),
+        encode_value({"counts": np.array([1]), "edges": np.array([0, 1]), "nan": -1, "inf": 0}),
+        encode_value({"counts": np.array([1]), "edges": np.array([0, 1]), "nan": True, "inf": 0}),
+        encode_value({"counts": "a", "edges": None}),
+        encode_value({"format": "png", "width": "3", "height": 3, "caption": "", "data": b""}),
+        encode_value({"format": "wav", "rate": 1.5, "caption": "", "data": b""}),
+        encode_value({"format": "svg", "caption": "", "data": "text"}),
     ],
 )
 def test_a_decoder_that_is_given_junk_says_so(name: str, junk: bytes) -> None:
@@ -118,7 +118,7 @@ def test_what_is_cut_short_or_longer_is_junk(name: str) -> None:
 
 def test_they_are_public_names_and_registered_ones() -> None:
     assert {f"aimstore.objects.{each.lower()}:{each}" for each in aimstore.objects.__all__} == {
-        spec.type for spec in plugins().record_types().values() if spec.type.startswith("aimstore.")
+        spec.type for spec in plugins().object_types().values() if spec.type.startswith("aimstore.")
     }
     for each in aimstore.objects.__all__:
         assert getattr(aimstore, each) is getattr(aimstore.objects, each)

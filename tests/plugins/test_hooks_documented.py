@@ -41,7 +41,7 @@ def test_every_hook_has_one_example_that_registers_and_answers(manager: PluginMa
         manager.backends,
         manager.indexers,
         manager.query_engines,
-        manager.record_types,
+        manager.object_types,
         manager.cli_commands,
         manager.bench_workloads,
     ):
@@ -54,7 +54,7 @@ def test_the_example_of_an_event_is_called(manager: PluginManager, capsys: pytes
         module = ModuleType(name)
         exec(compile(example, name, "exec", dont_inherit=True), vars(module))
         manager.register(module, name.replace("_", "-"))
-    manager.notify("aimstore_run_opened", run="abc", repo="/r/.aim", resumed=False)
-    manager.notify("aimstore_run_finalized", run="abc", repo="/r/.aim")
-    manager.notify("aimstore_run_indexed", run="abc", repo="/r/.aim")
+    manager.notify("aimstore_run_opened", run_hash="abc", repo="/r/.aim", resumed=False)
+    manager.notify("aimstore_run_finalized", run_hash="abc", repo="/r/.aim")
+    manager.notify("aimstore_run_indexed", run_hash="abc", repo="/r/.aim")
     assert capsys.readouterr().out == "started abc in /r/.aim\nfinished abc\nabc can be queried in /r/.aim\n"

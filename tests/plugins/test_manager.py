@@ -18,8 +18,8 @@ from aimstore.plugins import (
     BrokenPlugin,
     CommandSpec,
     IndexerSpec,
+    ObjectTypeSpec,
     PluginManager,
-    RecordTypeSpec,
     WorkloadSpec,
     hookimpl,
     plugins,
@@ -46,8 +46,8 @@ class Offering:
         return self.specs
 
     @hookimpl
-    def aimstore_run_opened(self, run: str, resumed: bool) -> None:
-        self.events.append((run, resumed))
+    def aimstore_run_opened(self, run_hash: str, resumed: bool) -> None:
+        self.events.append((run_hash, resumed))
 
 
 def backend(name: str) -> BackendSpec:
@@ -173,13 +173,13 @@ def test_a_spec_has_the_distribution_that_offers_it(install: Callable[[str, str,
 
 
 def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
-    point = RecordTypeSpec(name="point", summary="s", type="geometry:Point", factory="my_points:codec")
+    point = ObjectTypeSpec(name="point", summary="s", type="geometry:Point", factory="my_points:codec")
     command = CommandSpec(name="export", summary="s", factory="my_commands:export")
     workload = WorkloadSpec(name="spectra", summary="s", factory="my_workloads:Spectra")
 
     class Various:
         @hookimpl
-        def aimstore_record_types(self) -> list[RecordTypeSpec]:
+        def aimstore_object_types(self) -> list[ObjectTypeSpec]:
             return [point]
 
         @hookimpl
@@ -191,7 +191,7 @@ def test_each_kind_of_spec_is_found_by_name(manager: PluginManager) -> None:
             return [workload]
 
     manager.register(Various(), "various")
-    assert manager.record_type("point") is point
+    assert manager.object_type("point") is point
     assert manager.cli_commands()["export"] is command
     assert manager.bench_workload("spectra") is workload
     with pytest.raises(PluginError, match=r"no workload named 'spectre'; did you mean 'spectra'"):
@@ -257,7 +257,7 @@ def test_each_plug_in_is_told_of_an_event_with_the_arguments_it_takes(manager: P
     first, second = Offering(), Offering()
     manager.register(first, "first")
     manager.register(second, "second")
-    manager.notify("aimstore_run_opened", run="abc", repo="/r/.aim", resumed=True)
+    manager.notify("aimstore_run_opened", run_hash="abc", repo="/r/.aim", resumed=True)
     assert first.events == second.events == [("abc", True)]
 
 
@@ -267,14 +267,14 @@ def test_a_plug_in_that_raises_in_an_event_is_logged_and_harms_nothing(
 ) -> None:
     class Raising:
         @hookimpl
-        def aimstore_run_opened(self, run: str) -> None:
-            raise kind("no disk for " + run)
+        def aimstore_run_opened(self, run_hash: str) -> None:
+            raise kind("no disk for " + run_hash)
 
     before, after = Offering(), Offering()
     manager.register(before, "before")
     manager.register(Raising(), "raising")
     manager.register(after, "after")
-    manager.notify("aimstore_run_opened", run="abc", repo="/r/.aim", resumed=False)
+    manager.notify("aimstore_run_opened", run_hash="abc", repo="/r/.aim", resumed=False)
     assert before.events == after.events == [("abc", False)]
     [record] = caplog.records
     assert (record.name, record.levelno) == ("aimstore", logging.ERROR)
@@ -283,8 +283,8 @@ def test_a_plug_in_that_raises_in_an_event_is_logged_and_harms_nothing(
 
 
 def test_an_event_with_wrong_arguments_is_a_mistake_of_the_caller(manager: PluginManager) -> None:
-    with pytest.raises(TypeError, match="aimstore_run_opened takes run, repo, resumed; got run"):
-        manager.notify("aimstore_run_opened", run="abc")
+    with pytest.raises(TypeError, match="aimstore_run_opened takes run_hash, repo, resumed; got run_hash"):
+        manager.notify("aimstore_run_opened", run_hash="abc")
 
 
 def test_the_shared_manager_is_made_once() -> None:

@@ -1,4 +1,4 @@
-"""A record of one run, and functions that evaluate a query over it."""
+"""An entry of one run, and functions that evaluate a query over it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Metric:
 
 
 @dataclass
-class Record:
+class Entry:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
     metrics: list[Metric] = field(default_factory=list)
@@ -34,8 +34,8 @@ class Record:
 
 
 @pytest.fixture
-def record() -> Record:
-    return Record(
+def entry() -> Entry:
+    return Entry(
         attributes={
             "hparams": {"lr": 0.001, "layers": [64, 32], "opt": {"name": "adam"}, "steps": 100, "flag": True},
             "name": "parameter",
@@ -68,16 +68,16 @@ def record() -> Record:
 
 
 @pytest.fixture
-def make_record() -> type[Record]:
-    return Record
+def make_object() -> type[Entry]:
+    return Entry
 
 
 @pytest.fixture
-def matches(record: Record) -> Callable[..., bool]:
-    """`matches(expression)` of the record of the fixture, or of a run with other attributes."""
+def matches(entry: Entry) -> Callable[..., bool]:
+    """`matches(expression)` of the entry of the fixture, or of a run with other attributes."""
 
     def evaluate(expression: str, attributes: Mapping[str, Any] | None = None) -> bool:
-        source = record if attributes is None else Record(attributes)
+        source = entry if attributes is None else Entry(attributes)
         return PythonQuery().compile(expression).matches(RunView(source))
 
     return evaluate

@@ -88,8 +88,8 @@ def test_a_date_may_be_written_as_a_string(expression: str, hints: Any) -> None:
     assert query.exact
 
 
-def test_a_date_as_a_string_compares_as_a_datetime(matches: Any, record: Any) -> None:
-    assert record.properties["created_at"] == datetime(2024, 5, 1, 12, tzinfo=UTC)
+def test_a_date_as_a_string_compares_as_a_datetime(matches: Any, entry: Any) -> None:
+    assert entry.properties["created_at"] == datetime(2024, 5, 1, 12, tzinfo=UTC)
     assert matches("run.created_at > '2024-05-01' and '2024-05-02' > run.created_at and run.created_at != '2024-05-01'")
     assert matches("run.created_at in ['2024-05-01', '2024-05-01T12:00'] and run.created_at not in ('2024-05-01',)")
     assert matches("run.created_at == '2024-05-01T12:00'")
@@ -97,4 +97,4 @@ def test_a_date_as_a_string_compares_as_a_datetime(matches: Any, record: Any) ->
     assert matches("run.created_at > '2024-05-01' != run.name == 'first'")
     exact = PythonQuery().compile("run.created_at > '2024-05-01'")
     assert exact.exact
-    assert exact.matches(RunView(record))
+    assert exact.matches(RunView(entry))

@@ -131,7 +131,7 @@ PROGRAM = """
         def __init__(self, n):
             self.context = {"n": n}
 
-    class Record:
+    class Entry:
         hash, properties, metrics = "a" * 24, {}, [Metric(n) for n in range(2_000)]
         attributes = {
             "a": [1], "b": 2, "big": list(range(100_000)), "copy": list(range(100_000)), "x": "a" * 1_000_000,
@@ -144,9 +144,9 @@ PROGRAM = """
     deep, deep2 = [], []
     for _ in range(150):
         deep, deep2 = [deep, deep], [deep2, deep2]
-    Record.attributes |= {"deep": deep, "deep2": deep2}
+    Entry.attributes |= {"deep": deep, "deep2": deep2}
 
-    assert PythonQuery().compile("len(run.a) == 1 and run.b != 3 and 'b'.matches('b')").matches(RunView(Record()))
+    assert PythonQuery().compile("len(run.a) == 1 and run.b != 3 and 'b'.matches('b')").matches(RunView(Entry()))
     with open("/proc/self/status") as status:
         (size,) = (int(line.split()[1]) for line in status if line.startswith("VmSize"))
     for name, expression, must_fail in json.load(sys.stdin):
@@ -156,7 +156,7 @@ PROGRAM = """
             resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
             try:
                 query = PythonQuery().compile(expression)
-                query.matches(RunView(Record()))
+                query.matches(RunView(Entry()))
             except QuerySyntaxError:
                 os._exit(0)
             except QueryRuntimeError as error:

@@ -46,9 +46,9 @@ def test_other_values_are_equal_to_each_other_and_before_what_is_missing() -> No
     assert rank([1], descending=True) < rank("z", descending=True)
 
 
-def test_an_order_of_several_attributes(record: Any, make_record: Any) -> None:
+def test_an_order_of_several_attributes(entry: Any, make_object: Any) -> None:
     order = PythonQuery().order("run.a, run['b, c'] DESC")
-    runs = [make_record({"a": a, "b, c": b}) for a, b in ((1, "x"), (2, "y"), (1, "z"), (1, None))]
+    runs = [make_object({"a": a, "b, c": b}) for a, b in ((1, "x"), (2, "y"), (1, "z"), (1, None))]
     ordered = sorted(runs, key=lambda run: order.rank(RunView(run)))
     assert [(run.attributes["a"], run.attributes["b, c"]) for run in ordered] == [
         (1, "z"),
@@ -75,12 +75,12 @@ def test_an_order_of_several_attributes(record: Any, make_record: Any) -> None:
         ("run.nothing.at.all", None),
     ],
 )
-def test_a_path_is_read_as_in_a_query(record: Any, text: str, value: Any) -> None:
-    assert PythonQuery().order(text).rank(RunView(record)) == (rank(value),)
+def test_a_path_is_read_as_in_a_query(entry: Any, text: str, value: Any) -> None:
+    assert PythonQuery().order(text).rank(RunView(entry)) == (rank(value),)
 
 
-def test_metrics_are_ordered_by_what_they_and_their_runs_have(record: Any) -> None:
-    view = MetricView(record.metrics[0], RunView(record))
+def test_metrics_are_ordered_by_what_they_and_their_runs_have(entry: Any) -> None:
+    view = MetricView(entry.metrics[0], RunView(entry))
     order = PythonQuery().order("metric.last desc, metric.run.hparams.lr, run.name", "metric")
     assert order.rank(view) == (rank(0.5, descending=True), rank(0.001), rank("first"))
 
@@ -119,15 +119,15 @@ def test_an_order_is_text() -> None:
         PythonQuery().order(b"run.a")  # type: ignore[arg-type]
 
 
-def test_an_order_tells_what_it_goes_by(record: Any) -> None:
+def test_an_order_tells_what_it_goes_by(entry: Any) -> None:
     order = PythonQuery().order(" run.hparams.lr desc,run.metrics['loss'].last , run.nothing")
     assert order.names == ("run.hparams.lr", "run.metrics['loss'].last", "run.nothing")
-    assert order.values(RunView(record)) == (0.001, 0.5, None)
+    assert order.values(RunView(entry)) == (0.001, 0.5, None)
 
 
-def test_an_error_is_raised_with_its_cause(record: Any) -> None:
+def test_an_error_is_raised_with_its_cause(entry: Any) -> None:
     with pytest.raises(QueryRuntimeError, match="2 metrics named 'acc'") as caught:
-        PythonQuery().order("run.metrics['acc'].last").rank(RunView(record))
+        PythonQuery().order("run.metrics['acc'].last").rank(RunView(entry))
     assert isinstance(caught.value.__cause__, LookupError)
 
 

@@ -118,7 +118,7 @@ def test_no_pattern_takes_more_than_its_share_of_time_and_memory() -> None:
         from aimstore.errors import QueryRuntimeError
         from aimstore.query import PythonQuery, QueryLimitError, RunView
 
-        class Record:
+        class Entry:
             hash, properties, metrics = "a" * 24, {{}}, []
             def __init__(self, text, times):
                 self.attributes = {{"text": text * times, "patterns": [f"(.{{{{0,500}}}}){{{{1}}}}x{{i}}" for i in range(1000)]}}
@@ -127,7 +127,7 @@ def test_no_pattern_takes_more_than_its_share_of_time_and_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
         for expression, text in {BOMBS!r}:
             try:
-                assert not PythonQuery().compile(expression).matches(RunView(Record(*text)))
+                assert not PythonQuery().compile(expression).matches(RunView(Entry(*text)))
             except QueryRuntimeError as error:
                 assert isinstance(error.__cause__, QueryLimitError), error
     """

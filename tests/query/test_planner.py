@@ -326,13 +326,13 @@ def test_what_restricted_python_refuses_is_refused_at_once(name):
         PythonQuery().compile(f"run.{name} == 1")
 
 
-def test_an_exact_query_is_first_asked_by_several_threads(make_record):
+def test_an_exact_query_is_first_asked_by_several_threads(make_object):
     begin = threading.Barrier(4)
     found = []
 
     def ask() -> None:
         begin.wait(30)
-        found.append(query.matches(RunView(make_record({"a": 1}))))
+        found.append(query.matches(RunView(make_object({"a": 1}))))
 
     query = PythonQuery().compile("run.a == 1 and run.a")
     threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -20,21 +20,21 @@ EXAMPLES: Final = 150
 MAY: Final = datetime(2024, 5, 1, tzinfo=UTC)
 
 
-def holds(hint: Any, record: Any) -> bool:
-    """Whether `hint` is true of a record, as its definition reads, and by nothing of the query engine."""
+def holds(hint: Any, entry: Any) -> bool:
+    """Whether `hint` is true of an entry, as its definition reads, and by nothing of the query engine."""
     match hint:
         case AllOf(hints):
-            return all(holds(each, record) for each in hints)
+            return all(holds(each, entry) for each in hints)
         case AnyOf(hints):
-            return any(holds(each, record) for each in hints)
+            return any(holds(each, entry) for each in hints)
         case Among(runs):
-            return record.hash in runs
+            return entry.hash in runs
     kind, *path = hint.attribute
     if kind == "attrs":
-        return fact(hint, find(record.attributes, path))
+        return fact(hint, find(entry.attributes, path))
     if kind == "props":
-        return fact(hint, plain(record.properties[path[0]]))
-    named = [each for each in record.metrics if kind == "any" or each.name == path[0]]
+        return fact(hint, plain(entry.properties[path[0]]))
+    named = [each for each in entry.metrics if kind == "any" or each.name == path[0]]
     field = path if kind == "any" else path[1:]
     if not field:
         assert hint.operator == "defined"
@@ -129,7 +129,7 @@ def metrics(draw: st.DrawFn) -> Any:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> Any:
+def entries(draw: st.DrawFn) -> Any:
     moments = st.sampled_from([None, MAY, datetime(2030, 1, 1, tzinfo=UTC)])
     properties = {
         **{name: draw(st.none() | TEXTS) for name in ("name", "experiment", "description")},
@@ -233,31 +233,31 @@ def _joining(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-def views(subject: str, record: Any) -> list[Any]:
-    run = RunView(record)
+def views(subject: str, entry: Any) -> list[Any]:
+    run = RunView(entry)
     if subject == "run":
         return [run]
-    return [(MetricView if subject == "metric" else SequenceView)(each, run) for each in record.metrics]
+    return [(MetricView if subject == "metric" else SequenceView)(each, run) for each in entry.metrics]
 
 
 @pytest.mark.parametrize("subject", ["run", "metric", "sequence"])
 def test_hints_lose_no_match_and_exact_ones_add_none(subject):
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(expression=expressions(subject), found=st.lists(records(), min_size=1, max_size=4))
+    @given(expression=expressions(subject), found=st.lists(entries(), min_size=1, max_size=4))
     def check(expression: str, found: list[Any]) -> None:
         try:
             query = PythonQuery().compile(expression, subject)
         except QuerySyntaxError:  # a comparison that is known never to be true, such as run.tags == 'a'
             reject()
         assert not query.exact or (query.hints is not None and subject == "run")
-        for record in found:
-            for view in views(subject, record):
+        for entry in found:
+            for view in views(subject, entry):
                 try:
                     matched = query.matches(view)
                 except QueryRuntimeError:
                     assert not query.exact, expression
                     continue
                 if query.hints is not None and (matched or query.exact):
-                    assert holds(query.hints, record) == matched, (expression, query.hints, record)
+                    assert holds(query.hints, entry) == matched, (expression, query.hints, entry)
 
     check()

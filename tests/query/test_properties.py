@@ -1,4 +1,4 @@
-"""Random expressions over random records mean what a plain reading of the rules says."""
+"""Random expressions over random entries mean what a plain reading of the rules says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ constants = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([0.0, 1.0, 2.5]), st.sampled_from(["", "a", "ab"])
 )
 stored = st.one_of(scalars, st.lists(scalars, max_size=2), st.tuples(scalars))
-records = st.dictionaries(
+entries = st.dictionaries(
     st.sampled_from("abc"), st.one_of(stored, st.dictionaries(st.sampled_from("ab"), stored, max_size=2)), max_size=3
 )
 
@@ -58,10 +58,10 @@ def text(node: Any) -> str:
     raise AssertionError(node)
 
 
-def value_of(node: Any, record: dict[str, Any]) -> Any:
+def value_of(node: Any, entry: dict[str, Any]) -> Any:
     if node[0] == "value":
         return node[1]
-    value: Any = record
+    value: Any = entry
     for key in node[1]:
         value = value.get(key, MISSING) if isinstance(value, dict) else MISSING
     return value
@@ -95,29 +95,29 @@ def compare(symbol: str, left: Any, right: Any) -> bool:
     return (numbers or texts) and ORDER[symbol](left, right)
 
 
-def meaning(node: Any, record: dict[str, Any]) -> bool:
+def meaning(node: Any, entry: dict[str, Any]) -> bool:
     match node:
         case ("defined", path):
-            return value_of(path, record) is not MISSING
+            return value_of(path, entry) is not MISSING
         case ("compare", left, steps):
-            values = [value_of(each, record) for each in (left, *(right for _, right in steps))]
+            values = [value_of(each, entry) for each in (left, *(right for _, right in steps))]
             return all(compare(symbol, values[i], values[i + 1]) for i, (symbol, _) in enumerate(steps))
         case ("not", inner):
-            return not meaning(inner, record)
+            return not meaning(inner, entry)
         case ("and", left, right):
-            return meaning(left, record) and meaning(right, record)
+            return meaning(left, entry) and meaning(right, entry)
         case ("or", left, right):
-            return meaning(left, record) or meaning(right, record)
+            return meaning(left, entry) or meaning(right, entry)
     raise AssertionError(node)
 
 
 @settings(max_examples=300, deadline=None)
-@given(expression=expressions, attributes=st.lists(records, min_size=1, max_size=4))
+@given(expression=expressions, attributes=st.lists(entries, min_size=1, max_size=4))
 def test_queries_mean_what_the_rules_say(expression, attributes):
     query = PythonQuery().compile(text(expression))
     for each in attributes:
-        record = SimpleNamespace(hash="a" * 24, properties={}, attributes=each, metrics=[])
-        assert query.matches(RunView(record)) == meaning(expression, each), (query.expression, each)
+        entry = SimpleNamespace(hash="a" * 24, properties={}, attributes=each, metrics=[])
+        assert query.matches(RunView(entry)) == meaning(expression, each), (query.expression, each)
 
 
 @settings(max_examples=200, deadline=None)

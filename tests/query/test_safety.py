@@ -136,20 +136,20 @@ def reach(start, names, keys, depth):
     return kinds
 
 
-def test_everything_reachable_is_a_plain_value_or_a_view(record):
-    record.attributes["array"] = np.arange(3)
-    record.attributes["custom"] = object()
-    record.attributes["module"] = sys
-    record.attributes["function"] = test_known_ways_out_are_refused_when_compiled
-    record.attributes["class"] = dict
-    run = RunView(record)
+def test_everything_reachable_is_a_plain_value_or_a_view(entry):
+    entry.attributes["array"] = np.arange(3)
+    entry.attributes["custom"] = object()
+    entry.attributes["module"] = sys
+    entry.attributes["function"] = test_known_ways_out_are_refused_when_compiled
+    entry.attributes["class"] = dict
+    run = RunView(entry)
     python_names = {name for value in ("", 1, 1.5, [], {}, (), run, sys, datetime.now(), dict) for name in dir(value)}
     python_names |= {"gi_frame", "cr_frame", "tb_frame", "f_globals", "load", "_source", "_run", "_mapping", "_items"}
     names = sorted(
-        RUN_PROPERTIES | SEQUENCE_PROPERTIES | python_names | set(record.attributes) | {"lr", "opt", "subset"}
+        RUN_PROPERTIES | SEQUENCE_PROPERTIES | python_names | set(entry.attributes) | {"lr", "opt", "subset"}
     )
     keys = [*names, 0, -1, 1, slice(None), (), ("hparams", "opt"), ("__class__",), None, 1.5, True, ("loss", {})]
-    start = [run, MetricView(record.metrics[0], run), MISSING, SequenceView(record.metrics[0], run)]
+    start = [run, MetricView(entry.metrics[0], run), MISSING, SequenceView(entry.metrics[0], run)]
     assert reach(start, names, keys, depth=4) >= VIEWS - {values.MissingValue}
 
 
@@ -161,14 +161,14 @@ def test_nothing_live_is_reached_from_a_run_of_a_repository(tmp_path):
         run.track("text", name="note")
     with contextlib.closing(Repo(tmp_path)) as repo:
         (source,) = Selection(catalog_of(repo), Pushdown())
-        behind = [source, source.record, source.row, source.metrics, source.record.sequences[0], repo, context_of(repo)]
+        behind = [source, source.entry, source.row, source.metrics, source.entry.sequences[0], repo, context_of(repo)]
         behind += [catalog_of(repo), context_of(repo).backend, context_of(repo).indexer, context_of(repo).database, run]
         behind.append(source.attributes["a"]["large"])
         names = sorted(
             {name for each in behind for name in (*dir(each), *getattr(each, "__dict__", ()))} | {"repo", "db", "tree"}
         )
         view = RunView(source)
-        start = [view, *(SequenceView(each, view) for each in source.record.sequences)]
+        start = [view, *(SequenceView(each, view) for each in source.entry.sequences)]
         kinds = reach(start, names, [*names, "a", "loss", "note", 0, slice(1)], depth=3)
     assert kinds >= {views.RunView, views.MetricsView, views.MetricView, values.DictView, values.ListView}
 
@@ -179,8 +179,8 @@ def test_the_compiled_function_has_no_builtins_and_only_guards():
     assert {name for name in reachable if not name.startswith("_")} == set(FUNCTIONS)
 
 
-def test_what_a_query_gets_cannot_change_the_record(record):
-    view = RunView(record)
+def test_what_a_query_gets_cannot_change_the_entry(entry):
+    view = RunView(entry)
     hparams = view.item(Budget(), "hparams")
     for value in (hparams, hparams.item(Budget(), "layers"), view.attribute("metrics")):
         for name in ("__setitem__", "append", "update", "pop", "__delitem__"):

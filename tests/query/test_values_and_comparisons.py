@@ -118,7 +118,7 @@ def test_nan_is_as_in_python(matches):
     assert matches("run.nan != run.nan and not (run.nan == run.nan) and not (run.nan < 1) and not (run.nan >= 1)")
 
 
-def test_operands_of_a_chain_are_evaluated_once_and_only_as_needed(make_record):
+def test_operands_of_a_chain_are_evaluated_once_and_only_as_needed(make_object):
     class Counting(dict):
         reads = 0
 
@@ -126,7 +126,7 @@ def test_operands_of_a_chain_are_evaluated_once_and_only_as_needed(make_record):
             Counting.reads += 1
             return super().get(key, default)
 
-    view = RunView(make_record(Counting(a=1, b=2, c=3)))
+    view = RunView(make_object(Counting(a=1, b=2, c=3)))
     assert PythonQuery().compile("run.a < run.b < run.c").matches(view)
     assert Counting.reads == 3
     assert not PythonQuery().compile("run.b < run.a < run.c").matches(view)
@@ -192,17 +192,17 @@ def test_a_metric_name_alone_must_be_unambiguous(matches):
         matches("run.metrics['acc'].last > 0")
 
 
-def test_metric_queries_see_the_metric_and_its_run(record):
+def test_metric_queries_see_the_metric_and_its_run(entry):
     query = PythonQuery().compile(
         "metric.name == 'acc' and metric.context.subset == 'val' and metric.last < metric.max and run.active"
         " and metric.run.hparams.lr < 1 and metric.first_step == 0 and metric.context == {'subset': 'val'}",
         "metric",
     )
-    run = RunView(record)
-    assert [query.matches(MetricView(metric, run)) for metric in record.metrics] == [False, False, True, False]
+    run = RunView(entry)
+    assert [query.matches(MetricView(metric, run)) for metric in entry.metrics] == [False, False, True, False]
 
 
-def test_sequence_queries_see_the_kind_and_what_a_metric_has(record):
+def test_sequence_queries_see_the_kind_and_what_a_metric_has(entry):
     query = PythonQuery().compile(
         "sequence.kind == 'image' and sequence.name == 'samples' and sequence.count == 3 and sequence.last == None"
         " and sequence.context.subset == 'val' and run.active and sequence.run.hparams.lr < 1",
@@ -219,9 +219,9 @@ def test_sequence_queries_see_the_kind_and_what_a_metric_has(record):
         min=None,
         max=None,
     )
-    assert query.matches(SequenceView(source, RunView(record)))
+    assert query.matches(SequenceView(source, RunView(entry)))
     source.kind = "text"
-    assert not query.matches(SequenceView(source, RunView(record)))
+    assert not query.matches(SequenceView(source, RunView(entry)))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_errors_are_raised_with_their_cause(matches, expression, cause):
     assert cause.__name__ in str(raised.value)
 
 
-def test_a_fault_while_reading_the_record_is_reported():
+def test_a_fault_while_reading_the_entry_is_reported():
     class Broken:
         hash = "a" * 24
         properties = attributes = property(lambda self: 1 / 0)

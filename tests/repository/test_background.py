@@ -210,10 +210,10 @@ def test_who_resumes_a_run_that_is_being_indexed_waits_and_gets_it(
     inside, go_on = threading.Event(), threading.Event()
     index = context_of(repo).indexer.index
 
-    def slowly(run: str, meta: Any) -> None:
+    def slowly(run_hash: str, meta: Any) -> None:
         inside.set()
         assert go_on.wait(60)
-        index(run, meta)
+        index(run_hash, meta)
 
     monkeypatch.setattr(context_of(repo).indexer, "index", slowly)
     with repo.start_indexer(OFTEN):

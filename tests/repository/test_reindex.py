@@ -49,9 +49,9 @@ def check_whole(repo: Repo, run: Run) -> None:
     assert metric.run.hash == run.hash
 
 
-def remains(repo: Repo, run: str) -> list[str]:
+def remains(repo: Repo, run_hash: str) -> list[str]:
     """Files of a run, but for those of locks, which a killed process leaves behind, free."""
-    return [str(path) for path in Path(repo.path).rglob(f"*{run}*") if path.parent.name != "locks"]
+    return [str(path) for path in Path(repo.path).rglob(f"*{run_hash}*") if path.parent.name != "locks"]
 
 
 # Killed at each step
@@ -177,8 +177,8 @@ def test_who_waits_for_a_run_of_a_batch_gets_it_before_the_rest_is_indexed(
     waiting: list[Any] = []
     told: list[int] = []
 
-    def with_a_visitor(run: str, meta: Any) -> None:
-        index(run, meta)
+    def with_a_visitor(run_hash: str, meta: Any) -> None:
+        index(run_hash, meta)
         if not waiting:
             waiting.append(python("Run(sys.argv[1], repo='.').close(); print('done')", first))
             queue = Path(repo.path) / "meta/locks" / f"{first}.queue"
@@ -346,8 +346,8 @@ def test_a_run_can_be_written_closed_and_deleted_while_the_index_is_damaged(repo
     assert repo.status().indexed == 2
 
 
-def damage(repo: Repo, run: str, area: str) -> None:
-    for file in (Path(repo.path) / area / "chunks" / run).iterdir():
+def damage(repo: Repo, run_hash: str, area: str) -> None:
+    for file in (Path(repo.path) / area / "chunks" / run_hash).iterdir():
         if file.name != "LOCK":
             junk(file)
 

@@ -433,7 +433,7 @@ def test_who_wants_to_write_a_run_waits_while_it_is_taken_care_of(repo: Repo) ->
         run["x"] = 1
     with ThreadPoolExecutor(1) as pool:
         for act in (lambda: Run(run.hash, repo=repo).close(), lambda: repo.delete_run(run.hash)):
-            care = context_of(repo).backend.lock(meta_path(run.hash), brief=True)
+            care = context_of(repo).backend.lock(meta_path(run.hash), maintenance=True)
             assert not run.active
             waiting = pool.submit(act)
             while not care.contended():
@@ -448,4 +448,4 @@ def test_who_wants_to_write_a_run_that_is_written_is_refused_at_once(repo: Repo)
         Run(run.hash, repo=repo)
     assert refused.value.owner is not None
     assert refused.value.owner.pid == os.getpid()
-    assert not refused.value.owner.brief
+    assert not refused.value.owner.maintenance

@@ -179,13 +179,13 @@ def test_a_key_that_the_engine_does_not_take_is_named_and_nothing_of_the_run_sta
     other.close()
 
 
-def check_nothing_stays(repo: Repo, run: str) -> None:
+def check_nothing_stays(repo: Repo, run_hash: str) -> None:
     backend = context_of(repo).backend
     assert repo.list_runs() == []
-    assert not backend.exists(seqs_path(run))
+    assert not backend.exists(seqs_path(run_hash))
     assert backend.marked("") == []
-    assert backend.lock_owner(meta_path(run)) is None
-    assert context_of(repo).database.get_run(run) is None
+    assert backend.lock_owner(meta_path(run_hash)) is None
+    assert context_of(repo).database.get_run(run_hash) is None
     assert repo.query_runs().count() == 0
 
 

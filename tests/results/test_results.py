@@ -62,9 +62,9 @@ def test_sequences_of_any_kind_are_found(repo: Repo) -> None:
     assert sorted((each.run["i"], each.kind, each.context.get("subset")) for each in found) == [
         (0, "text", None),
         (2, "text", None),
-        (4, "record", "val"),
+        (4, "value", "val"),
     ]
-    assert sorted(str(record.value) for each in found for record in each) == ["[1, 2]", "text 0", "text 2"]
+    assert sorted(str(entry.value) for each in found for entry in each) == ["[1, 2]", "text 0", "text 2"]
     assert repo.query_sequences().count() == 10
     assert repo.query_sequences("sequence.kind == 'bytes'").count() == 1
     assert repo.query_sequences("sequence.run.i > 1 and sequence.last_step == 0 and sequence.count == 1").count() == 6
@@ -127,8 +127,8 @@ def test_errors_of_a_predicate_are_counted_and_said_once(repo: Repo, caplog: pyt
     with caplog.at_level(logging.WARNING):
         assert sorted(run["i"] for run in results) == [1, 2]
     assert (results.progress.runs, results.progress.matched, results.progress.errors) == (4, 2, 1)
-    [record] = caplog.records
-    assert "1 of 4" in record.message
+    [entry] = caplog.records
+    assert "1 of 4" in entry.message
     assert "zero" in results.progress.first_error
     assert "zero" in results.explain()
 
@@ -201,7 +201,7 @@ def test_pending_runs_have_their_place_in_the_order(repo: Repo) -> None:
         assert numbers(repo.query_runs("run.i > 0", order_by="run.created_at desc", limit=2)) == [1.5, 3]
 
 
-def test_an_order_by_properties_reads_no_packed_records(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_by_properties_reads_no_packed_entries(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     for expression in ("", "run.i > 0"):
         results = repo.query_runs(expression, order_by="run.created_at desc, run.name", limit=2)
         with monkeypatch.context() as patched:

@@ -14,7 +14,7 @@ import pytest
 from aimstore import Image, Repo, Run, Text
 from aimstore.errors import EncodingError, SequenceTypeError
 from aimstore.sequences.contexts import context_key
-from aimstore.sequences.reader import read_records
+from aimstore.sequences.reader import read_points
 from aimstore.storage.layout import read_sequences
 
 Values = Callable[..., list[tuple[int, Any]]]
@@ -156,7 +156,7 @@ def test_a_list_of_objects_is_of_their_kind(repo: Repo, values: Values) -> None:
         run.track([first, Text("a")], name="mixed")
         with pytest.raises(SequenceTypeError):
             run.track([first, 1], name="samples")
-    assert {each.name: each.kind for each in run.sequences()} == {"samples": "image", "mixed": "record"}
+    assert {each.name: each.kind for each in run.sequences()} == {"samples": "image", "mixed": "value"}
     assert values(run, "samples") == [(0, [first, second]), (1, first), (2, (second,)), (3, [])]
     assert repo.query_sequences(kind="image").count() == 1
 
@@ -180,7 +180,7 @@ TELLING: list[tuple[Any, str]] = [
     ("text", "text"),
     (Text("a"), "text"),
     (np.zeros(3), "array"),
-    ([1, 2], "record"),
+    ([1, 2], "value"),
 ]
 
 
@@ -192,7 +192,7 @@ def test_none_does_not_decide_the_kind(repo: Repo, value: Any, kind: str, writte
     run.track({"x": None})
     if written != "pending":
         run.flush()
-        assert [each.kind for each in run.sequences()] == ["record"]
+        assert [each.kind for each in run.sequences()] == ["value"]
     if written == "closed":
         run.close()
         run = Run(run.hash, repo=repo)
@@ -203,13 +203,13 @@ def test_none_does_not_decide_the_kind(repo: Repo, value: Any, kind: str, writte
     for _ in range(2):
         [found] = run.sequences()
         assert (found.kind, found.count) == (kind, 5)
-        records = [(record.step, record.value) for record in found]
-        assert [step for step, _ in records] == [0, 5, 6, 7, 8]
-        empty = [stored for step, stored in records if step in (5, 6, 8)]
+        points = [(point.step, point.value) for point in found]
+        assert [step for step, _ in points] == [0, 5, 6, 7, 8]
+        empty = [stored for step, stored in points if step in (5, 6, 8)]
         if kind == "number":
             assert all(type(each) is float and math.isnan(each) for each in empty)
             [metric] = run.metrics()
-            assert (metric.min, metric.max) == (records[0][1], records[3][1])
+            assert (metric.min, metric.max) == (points[0][1], points[3][1])
             assert math.isnan(metric.last)
             assert np.isnan(metric.numpy()[1]).tolist() == [False, True, True, False, True]
         else:
@@ -359,7 +359,7 @@ def test_whole_numbers_of_any_type_are_steps_and_epochs(repo: Repo, step: Any) -
     with Run(repo=repo) as run:
         run.track(1.0, name="loss", step=step, epoch=step)
         run.track(1.0, name="loss")
-    assert [(record.step, record.epoch) for record in run.metrics()[0]] == [(50, 50), (51, None)]
+    assert [(point.step, point.epoch) for point in run.metrics()[0]] == [(50, 50), (51, None)]
 
 
 @pytest.mark.parametrize(
@@ -379,6 +379,6 @@ def test_a_summary_that_claims_too_much_costs_nothing(repo: Repo) -> None:
         for value in (1.0, 2.0):
             run.track(value, name="loss")
     with run._seqs() as seqs:
-        columns = read_records(seqs, 0, records=10**15)
+        columns = read_points(seqs, 0, points=10**15)
     assert columns is not None
     assert columns.steps.tolist() == [0, 1]

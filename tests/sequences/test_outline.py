@@ -1,4 +1,4 @@
-"""A sample from outlines against the records themselves, however they were chunked, and whatever outlines are missing."""
+"""A sample from outlines against the points themselves, however they were chunked, and whatever outlines are missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aimstore.testing.counting import CountingContainer
 
 
 def sizes(*, seal: int, piece: int, fan: int) -> WriterLimits:
-    """Chunks and outlines so small that few records make several levels of them."""
+    """Chunks and outlines so small that few points make several levels of them."""
     outlines = OutlineSizes(piece, chunk_stretches=max(1, seal // piece), min_stretches=2, fan_out=fan)
     return WriterLimits(seal_points=seal, stage_points=2 * seal, outlines=outlines)
 

@@ -48,7 +48,7 @@ def test_reading_gives_the_last_value_of_each_step_in_order(points: list[Point],
     steps, values = metric.read(start, stop)
     assert steps.tolist() == list(expected)
     assert values.tolist() == list(expected.values())
-    assert [(record.step, record.value) for record in metric.records(start, stop)] == list(expected.items())
+    assert [(point.step, point.value) for point in metric.points(start, stop)] == list(expected.items())
     assert metric.count == len(dict(points))
     assert metric.last == dict(points)[max(dict(points))]
     assert (metric.min, metric.max) == (min(dict(points).values()), max(dict(points).values()))
@@ -105,8 +105,8 @@ def test_a_dataframe_has_a_row_for_each_step() -> None:
 
 def test_objects_are_read_one_by_one_in_step_order() -> None:
     sequence, _ = written([(5, "five"), (1, "one"), (5, "FIVE"), (2, "x" * 50_000)])
-    assert [(record.step, record.value[:4]) for record in sequence] == [(1, "one"), (2, "xxxx"), (5, "FIVE")]
-    assert [record.value for record in sequence.records(1, 2)] == ["one"]
+    assert [(point.step, point.value[:4]) for point in sequence] == [(1, "one"), (2, "xxxx"), (5, "FIVE")]
+    assert [point.value for point in sequence.points(1, 2)] == ["one"]
 
 
 def test_a_missing_chunk_is_corruption() -> None:
@@ -120,5 +120,5 @@ def test_a_missing_chunk_is_corruption() -> None:
 def test_a_missing_large_object_is_corruption() -> None:
     sequence, seqs = written([(0, "x" * 50_000)])
     seqs.delete(encode_path((0, "object", 0)))
-    with pytest.raises(CorruptionError, match="record 0 of sequence 0"):
+    with pytest.raises(CorruptionError, match="point 0 of sequence 0"):
         list(sequence)

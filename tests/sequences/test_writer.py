@@ -17,7 +17,7 @@ from aimstore.encoding.chunks import read_header
 from aimstore.encoding.keys import decode_path
 from aimstore.errors import ClosedError, EncodingError, SequenceTypeError, StorageError
 from aimstore.sequences.limits import WriterLimits
-from aimstore.sequences.reader import load_object, read_records
+from aimstore.sequences.reader import load_object, read_points
 from aimstore.sequences.summary import summarize
 from aimstore.storage.layout import read_sequences
 
@@ -34,7 +34,7 @@ def track_many(writer: Any, count: int) -> None:
 
 
 def stored(writing: Any, sequence: int = 0) -> Any:
-    return read_records(writing.seqs, sequence)
+    return read_points(writing.seqs, sequence)
 
 
 def chunks(writing: Any, sequence: int = 0) -> list[tuple[int, int]]:
@@ -63,13 +63,13 @@ numbers = st.one_of(
     st.booleans(),
     st.just(-0.0),
 )
-records = st.tuples(
+points = st.tuples(
     numbers,
     st.one_of(st.none(), st.integers(-50, 50), st.sampled_from([-(2**63), 2**63 - 1])),
     st.one_of(st.none(), st.integers(-(2**63) + 1, 2**63 - 1)),
 )
 operations = st.lists(
-    st.one_of(st.lists(records, min_size=1, max_size=30), st.sampled_from(["drain", "seal", "reopen"])), max_size=12
+    st.one_of(st.lists(points, min_size=1, max_size=30), st.sampled_from(["drain", "seal", "reopen"])), max_size=12
 )
 
 
@@ -157,7 +157,7 @@ def test_what_is_held_for_sealing_can_be_released_early(writing: Any) -> None:
     assert chunks(held, 0) == chunks(held, 1) == [(0, 2)]
 
 
-def test_a_failed_drain_keeps_the_records_and_is_said_once(writing: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_drain_keeps_the_points_and_is_said_once(writing: Any, caplog: pytest.LogCaptureFixture) -> None:
     held = writing()
     track(held.writer, 1.0)
     held.seqs.broken = True
@@ -178,7 +178,7 @@ def test_a_failed_drain_keeps_the_records_and_is_said_once(writing: Any, caplog:
     assert stored(held).values.tolist() == [1.0, 3.0, 4.0]
 
 
-def test_a_failed_summary_does_not_store_records_twice(writing: Any) -> None:
+def test_a_failed_summary_does_not_store_points_twice(writing: Any) -> None:
     held = writing()
     track(held.writer, 1.0)
     held.writer.flush()
@@ -192,7 +192,7 @@ def test_a_failed_summary_does_not_store_records_twice(writing: Any) -> None:
     assert info.count == 2
 
 
-def test_definition_is_written_before_records_and_summary_after(writing: Any) -> None:
+def test_definition_is_written_before_points_and_summary_after(writing: Any) -> None:
     held = writing()
     track(held.writer, 1.0)
     held.seqs.broken = True
@@ -315,7 +315,7 @@ def test_a_dict_gives_a_value_to_each_name(writing: Any) -> None:
     assert {name: info.kind for name, info in infos.items()} == {
         "loss": "number",
         "accuracy": "number",
-        "note": "record",
+        "note": "value",
     }
     assert {info.last_step for info in infos.values()} == {7}
 

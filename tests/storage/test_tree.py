@@ -193,7 +193,7 @@ class TreeMachine(RuleBasedStateMachine):
             else [*range(len(expected))]
         )
         inside = any(isinstance(lookup(self.model, path[:at]), list | tuple) for at in range(len(path)))
-        order = (lambda found: sorted(found, key=repr)) if inside else list  # in a record, dicts keep their own order
+        order = (lambda found: sorted(found, key=repr)) if inside else list  # in a value, dicts keep their own order
         assert order(tree) == order(names)
         items = dict(tree.items())
         assert order(items) == order(names)
@@ -246,7 +246,7 @@ def test_reading_a_subtree_touches_only_its_keys(tree: Tree, container: Counting
     assert (counts.scans, counts.items, counts.gets) == (1, 4, 0)
     assert tree["hparams", "opt", "betas", 0] == 0.9
     counts = container.reset()
-    assert (counts.items, counts.gets) == (0, 3)  # nothing there; three records might be above
+    assert (counts.items, counts.gets) == (0, 3)  # nothing there; three values might be above
 
 
 def test_writing_a_subtree_touches_only_its_keys(tree: Tree, container: CountingContainer) -> None:
@@ -282,7 +282,7 @@ def test_children_are_found_by_skipping_what_lies_below_them(tree: Tree, contain
 def test_children_are_listed_without_being_decoded(container: CountingContainer) -> None:
     tree = Tree(container)
     tree["a"] = tree["b", "c"] = tree["d"] = 1
-    container.put(encode_path(("b", "c")), b"\xc1 no record")
+    container.put(encode_path(("b", "c")), b"\xc1 no value")
     assert list(tree) == ["a", "b", "d"]
     assert list(below(tree, "b")) == ["c"]
     assert "b" in tree
@@ -337,7 +337,7 @@ def test_what_is_missing_is_named(tree: Tree) -> None:
         tree["hparams", "opt", "betas", 2] = 1
 
 
-def test_a_change_inside_a_list_rewrites_one_record(tree: Tree, container: CountingContainer) -> None:
+def test_a_change_inside_a_list_rewrites_one_value(tree: Tree, container: CountingContainer) -> None:
     tree["hparams", "opt", "betas", 1, "x"] = {"y": 2}
     counts = container.reset()
     assert (counts.read, counts.puts, counts.deletes, counts.range_deletes) == (4, 1, 0, 0)

@@ -42,9 +42,9 @@ class HalfBatches(ContainerIndexer):
     def batch(self) -> Iterator[None]:
         yield
 
-    def index(self, run: str, meta: Any) -> None:
+    def index(self, run_hash: str, meta: Any) -> None:
         with super().batch():
-            super().index(run, meta)
+            super().index(run_hash, meta)
 
 
 class IndexerSuite(IndexerConformance):
@@ -72,10 +72,10 @@ def test_batches_that_are_no_batches_are_found() -> None:
     backend = MemoryBackend()
     indexer = HalfBatches(backend)
 
-    def index(run: str, attributes: Mapping[str, Any]) -> None:
-        write_run(backend, run, attributes)
-        with backend.open(meta_path(run)) as meta:
-            indexer.index(run, meta)
+    def index(run_hash: str, attributes: Mapping[str, Any]) -> None:
+        write_run(backend, run_hash, attributes)
+        with backend.open(meta_path(run_hash)) as meta:
+            indexer.index(run_hash, meta)
 
     with pytest.raises(AssertionError):
         IndexerSuite(HalfBatches).test_a_batch_is_committed_as_one_or_not_at_all(backend, indexer, index)

@@ -104,12 +104,12 @@ class LockTests(Harness):
             assert not lock.contended()
 
     def test_a_lock_held_for_care_says_so(self, backend: Backend, elsewhere: Backend) -> None:
-        for brief in (False, True):
-            with backend.lock(PATH, brief=brief) as lock:
+        for maintenance in (False, True):
+            with backend.lock(PATH, maintenance=maintenance) as lock:
                 owner = elsewhere.lock_owner(PATH)
                 assert owner == lock.owner
                 assert owner is not None
-                assert owner.brief is brief
+                assert owner.maintenance is maintenance
 
     def test_a_thread_may_release_the_lock_of_another(self, backend: Backend) -> None:
         lock = backend.lock(PATH)

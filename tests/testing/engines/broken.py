@@ -179,11 +179,11 @@ class WritesWithoutItsLock(InMemory):
 
 
 class LockAdmitsTwo(InMemory):
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
         if path in self._held and timeout > 0:  # breaks what it takes for stale
             self._held[path] = MemoryLock(self, path, self._held[path].owner)
             return self._held[path]
-        return super().lock(path, timeout=timeout, brief=brief)
+        return super().lock(path, timeout=timeout, maintenance=maintenance)
 
 
 class ForgetsMarkers(InMemory):
@@ -260,7 +260,7 @@ class _PidLock(Lock):
 
 
 class LocksAreFilesLeftBehind(LogBackend):
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
         file = self.files_of(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)
@@ -277,7 +277,7 @@ class LocksAreFilesLeftBehind(LogBackend):
 class LocksAreLookedAtFirst(LogBackend):
     """Between looking and making there is time for another."""
 
-    def lock(self, path: str, *, timeout: float = 0.0, brief: bool = False) -> Lock:
+    def lock(self, path: str, *, timeout: float = 0.0, maintenance: bool = False) -> Lock:
         file = self.files_of(path).lock
         file.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + min(timeout, 1)

@@ -1,6 +1,6 @@
-"""The packed record: what queries need to know of a run, in one value.
+"""The entry: what queries need to know of a run, in one value.
 
-A msgpack map (see `aimstore.encoding.records`) with
+A msgpack map (see `aimstore.encoding.values`) with
 
     attrs   the user's tree, nested
     props   the mirrored structured properties
@@ -19,36 +19,36 @@ from typing import Any, Final, NamedTuple
 from aimstore.abc import Container
 from aimstore.encoding.keys import decode_path, encode_path, format_path
 from aimstore.encoding.leaves import fold
-from aimstore.encoding.records import WRAPPED_DEPTH, decode_record, encode_record
+from aimstore.encoding.values import WRAPPED_DEPTH, decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
-from aimstore.index.ordered import encode_value
+from aimstore.index.ordered import encode_ordered
 from aimstore.plugins.objects import with_objects
 from aimstore.storage.layout import ATTRS, SequenceInfo, read_properties, read_sequences, sequence_info
 from aimstore.types import TreePath
 
-_PLACEHOLDER: Final = encode_record(None)
+_PLACEHOLDER: Final = encode_value(None)
 
 LARGE_LEAF: Final = 4096
 """Bytes of the largest encoded leaf that is packed; a larger one stays in the run's meta container."""
 
 
-class RunRecord:
-    """A packed record of one run, decoded as far as it is asked for.
+class IndexEntry:
+    """An entry of one run, decoded as far as it is asked for.
 
     Attributes:
         hash: the run.
-        attributes: the user's tree as nested dicts; a leaf too large for the record is a `LazyLeaf`.
+        attributes: the user's tree as nested dicts; a leaf too large for the entry is a `LazyLeaf`.
         properties: name, experiment, tags, … as mirrored in the meta container.
     """
 
-    def __init__(self, run: str, tree: Mapping[str, Any], load: Callable[[TreePath], Any]) -> None:
+    def __init__(self, run_hash: str, tree: Mapping[str, Any], load: Callable[[TreePath], Any]) -> None:
         """
         Args:
-            run: its hash.
-            tree: the record, as `Indexer.tree` gives it.
+            run_hash: its hash.
+            tree: the entry, as `Indexer.tree` gives it.
             load: reads a leaf from the run's meta container.
         """
-        self.hash = run
+        self.hash = run_hash
         try:
             self.attributes: Any = tree["attrs"]
             self.properties: dict[str, Any] = tree["props"]
@@ -56,7 +56,7 @@ class RunRecord:
             for path, _ in tree["lazy"]:
                 _set_at(self.attributes, path, LazyLeaf(tuple(path), load))
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptionError(f"the packed record of run {run} is damaged: {error!r}") from error
+            raise CorruptionError(f"the entry of run {run_hash} is damaged: {error!r}") from error
 
     def get(self, path: TreePath) -> Any:
         """A copy of the value at `path`, with all its leaves read.
@@ -81,7 +81,7 @@ class RunRecord:
     @cached_property
     def sequences(self) -> tuple[SequenceInfo, ...]:
         """What is known of each sequence, by id."""
-        where = f"the packed record of run {self.hash}"
+        where = f"the entry of run {self.hash}"
         try:
             return tuple(sequence_info(*fields, where=where) for fields in self._sequences)
         except TypeError as error:
@@ -116,7 +116,7 @@ class PackedEntry(NamedTuple):
     data: bytes
 
 
-def pack_entry(run: str, meta: Container) -> PackedEntry:
+def pack_entry(run_hash: str, meta: Container) -> PackedEntry:
     """The entry of the run with this meta container.
 
     Raises:
@@ -124,20 +124,20 @@ def pack_entry(run: str, meta: Container) -> PackedEntry:
     """
     tree = pack(meta)
     try:
-        return PackedEntry(tree, encode_record(tree, deepest=WRAPPED_DEPTH))
+        return PackedEntry(tree, encode_value(tree, deepest=WRAPPED_DEPTH))
     except EncodingError as error:
-        raise CorruptionError(f"run {run} cannot be indexed: {error}") from error
+        raise CorruptionError(f"run {run_hash} cannot be indexed: {error}") from error
 
 
 def pack(meta: Container) -> dict[str, Any]:
-    """The record of the run with this meta container, to be packed by `encode_record`."""
+    """The entry of the run with this meta container, to be packed by `encode_value`."""
     root = encode_path((ATTRS,))
     leaves: list[tuple[TreePath, bytes]] = []
     lazy: list[list[Any]] = []
     for key, value in meta.items(root):
         path = decode_path(key)[1:]
         if len(value) > LARGE_LEAF:
-            lazy.append([list(path), encode_value(decode_record(value))])
+            lazy.append([list(path), encode_ordered(decode_value(value))])
             value = _PLACEHOLDER
         leaves.append((path, value))
     sequences = [

@@ -1,4 +1,4 @@
-"""Records: every value comes back with its type, or is refused with its path; damage is always `CorruptionError`."""
+"""Values: every value comes back with its type, or is refused with its path; damage is always `CorruptionError`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aimstore.encoding.records import MAX_DEPTH, MAX_TUPLE_DEPTH, Opaque, decode_record, encode_record
+from aimstore.encoding.values import MAX_DEPTH, MAX_TUPLE_DEPTH, Opaque, decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 zones = (
@@ -98,7 +98,7 @@ Point = namedtuple("Point", "x y")
 @example([(), ((),), [((1,), {(1, (2,)): ("a",)})]])
 @example([1, 1.0, True, {1: 1, "1": True, None: 1.0}])
 def test_a_value_comes_back_with_its_types(same: Callable[[Any, Any], bool], value: Any) -> None:
-    assert same(decode_record(encode_record(value)), value)
+    assert same(decode_value(encode_value(value)), value)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_a_value_comes_back_with_its_types(same: Callable[[Any, Any], bool], val
     ids=lambda value: type(value).__name__,
 )
 def test_of_a_subclass_the_base_type_is_stored(same: Callable[[Any, Any], bool], value: Any, stored: Any) -> None:
-    assert same(decode_record(encode_record(value)), stored)
-    assert same(decode_record(encode_record((value,))), (stored,))
+    assert same(decode_value(encode_value(value)), stored)
+    assert same(decode_value(encode_value((value,))), (stored,))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_of_a_subclass_the_base_type_is_stored(same: Callable[[Any, Any], bool],
 def test_what_cannot_be_stored_is_refused_with_its_path(value: Any) -> None:
     for nested in ({"layers": [0, (1, value)]}, OrderedDict(layers=[0, [1, value]])):
         with pytest.raises(EncodingError, match=r"^model\.layers\[1\]\[1\]"):
-            encode_record(nested, ("model",))
+            encode_value(nested, ("model",))
     with pytest.raises(EncodingError, match=r"^\(root\)|^\["):
-        encode_record(value)
+        encode_value(value)
 
 
 @pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: {"a": v}, lambda v: (v,), lambda v: OrderedDict(a=(v, [v]))])
@@ -160,7 +160,7 @@ def test_what_is_nested_too_deeply_is_refused(wrap: Callable[[Any], Any]) -> Non
     for _ in range(2000):
         value = wrap(value)
     with pytest.raises(EncodingError, match=r"nested more than|tuples within tuples"):
-        encode_record(value)
+        encode_value(value)
 
 
 def test_cycles_are_refused() -> None:
@@ -172,7 +172,7 @@ def test_cycles_are_refused() -> None:
     mixed.append((mixed,))
     for value in (plain, mapping, mixed):
         with pytest.raises(EncodingError, match=r"nested more than|tuples within tuples"):
-            encode_record(value)
+            encode_value(value)
 
 
 def test_the_depth_that_is_allowed_comes_back() -> None:
@@ -181,18 +181,18 @@ def test_the_depth_that_is_allowed_comes_back() -> None:
         value = ([value],)
     for _ in range(MAX_DEPTH - 2 * MAX_TUPLE_DEPTH):
         value = [value]
-    assert decode_record(encode_record(value)) == value
+    assert decode_value(encode_value(value)) == value
 
 
-def test_a_thread_with_a_small_stack_reads_the_deepest_record() -> None:
+def test_a_thread_with_a_small_stack_reads_the_deepest_value() -> None:
     value: Any = 1
     for _ in range(MAX_TUPLE_DEPTH):
         value = (value,)
-    data = encode_record(value)
+    data = encode_value(value)
     read = []
     before = threading.stack_size(2 * 1024 * 1024)
     try:
-        thread = threading.Thread(target=lambda: read.append(decode_record(data)))
+        thread = threading.Thread(target=lambda: read.append(decode_value(data)))
         thread.start()
     finally:
         threading.stack_size(before)
@@ -215,24 +215,24 @@ class TestRegisteredTypes:
 
     def test_their_objects_come_back_through_their_codec(self) -> None:
         value = [self.Picture(size=3), {"a": (self.Picture(size=1), Opaque("other", b"x"))}]
-        data = encode_record(value, to_object=self.to_object)
-        assert decode_record(data, self.from_object) == value
+        data = encode_value(value, to_object=self.to_object)
+        assert decode_value(data, self.from_object) == value
 
     def test_unknown_types_come_back_as_opaque_and_are_stored_again_unchanged(self) -> None:
-        data = encode_record([self.Picture(size=3)], to_object=self.to_object)
-        assert decode_record(data) == [Opaque("picture", b"ppp")]
-        assert encode_record(decode_record(data)) == data
+        data = encode_value([self.Picture(size=3)], to_object=self.to_object)
+        assert decode_value(data) == [Opaque("picture", b"ppp")]
+        assert encode_value(decode_value(data)) == data
 
     def test_their_objects_are_no_keys(self) -> None:
         with pytest.raises(EncodingError, match="key"):
-            encode_record({self.Picture(size=1): 1}, to_object=self.to_object)
+            encode_value({self.Picture(size=1): 1}, to_object=self.to_object)
 
     def test_an_encoder_that_fails_is_named_with_the_path(self) -> None:
         with pytest.raises(EncodingError, match=r"^a\.b: the encoder of Picture failed: KeyError"):
-            encode_record({"b": self.Picture()}, ("a",), self.to_object)
+            encode_value({"b": self.Picture()}, ("a",), self.to_object)
 
 
-SAMPLE = encode_record(
+SAMPLE = encode_value(
     {
         "a": [1, (2.5, "text"), None],
         "t": datetime(2024, 1, 1),
@@ -256,14 +256,14 @@ SAMPLE = encode_record(
 @example(b"\xdc\xff\xff" * 20000)
 def test_random_bytes_are_a_value_or_corruption(data: bytes) -> None:
     with contextlib.suppress(CorruptionError):
-        decode_record(data)
+        decode_value(data)
 
 
 @pytest.mark.parametrize("code", range(-1, 20))
-@given(payload=st.binary(max_size=20) | values.map(encode_record))
+@given(payload=st.binary(max_size=20) | values.map(encode_value))
 def test_random_extensions_are_a_value_or_corruption(code: int, payload: bytes) -> None:
     with contextlib.suppress(CorruptionError):
-        decode_record(msgpack.packb(msgpack.ExtType(code, payload)) if code >= 0 else b"\xc7\x14\xff" + payload)
+        decode_value(msgpack.packb(msgpack.ExtType(code, payload)) if code >= 0 else b"\xc7\x14\xff" + payload)
 
 
 @given(st.integers(0, len(SAMPLE) * 8 - 1))
@@ -271,13 +271,13 @@ def test_a_flipped_bit_is_a_value_or_corruption(bit: int) -> None:
     data = bytearray(SAMPLE)
     data[bit // 8] ^= 1 << bit % 8
     with contextlib.suppress(CorruptionError):
-        decode_record(bytes(data))
+        decode_value(bytes(data))
 
 
 @pytest.mark.parametrize("size", range(len(SAMPLE)))
-def test_a_cut_record_is_corruption(size: int) -> None:
+def test_a_cut_value_is_corruption(size: int) -> None:
     with pytest.raises(CorruptionError):
-        decode_record(SAMPLE[:size])
+        decode_value(SAMPLE[:size])
 
 
 def test_deeply_nested_stored_tuples_are_corruption() -> None:
@@ -285,14 +285,14 @@ def test_deeply_nested_stored_tuples_are_corruption() -> None:
     for _ in range(3000):
         data = msgpack.packb(msgpack.ExtType(2, b"\x91" + data))
     with pytest.raises(CorruptionError):
-        decode_record(data)
+        decode_value(data)
 
 
-def test_keys_and_records_leave_numpy_alone() -> None:
+def test_keys_and_values_leave_numpy_alone() -> None:
     code = (
         "import sys, aimstore.encoding.keys, aimstore.encoding.leaves\n"
-        "from aimstore.encoding.records import *\n"
-        "assert decode_record(encode_record({'a': (1, 2**70, 1j)})) == {'a': (1, 2**70, 1j)}\n"
+        "from aimstore.encoding.values import *\n"
+        "assert decode_value(encode_value({'a': (1, 2**70, 1j)})) == {'a': (1, 2**70, 1j)}\n"
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Records: values as msgpack, with extension types for what it lacks. Never pickle; every type survives.
+"""Values: values as msgpack, with extension types for what it lacks. Never pickle; every type survives.
 
 Of subclasses the base type is stored (an `IntEnum` as int, an `OrderedDict` as dict, a named tuple as tuple), except
 that NumPy's scalars stay what they are. `bytearray` and `memoryview` read back as bytes.
@@ -15,7 +15,7 @@ from msgpack import ExtType
 from aimstore.encoding.extensions import CONTAINER, Code, FromObject, Opaque, ToObject, encode_leaf
 from aimstore.encoding.keys import format_path
 from aimstore.encoding.nesting import MAX_DEPTH, MAX_TUPLE_DEPTH, WRAPPED_DEPTH, is_deeper, too_deep
-from aimstore.encoding.reading import HASHED, MAX_SAME_HASH, RecordReader, has_same_hashes
+from aimstore.encoding.reading import HASHED, MAX_SAME_HASH, ValueReader, has_same_hashes
 from aimstore.errors import EncodingError
 from aimstore.types import TreePath
 
@@ -26,12 +26,12 @@ __all__ = [
     "FromObject",
     "Opaque",
     "ToObject",
-    "decode_record",
-    "encode_record",
+    "decode_value",
+    "encode_value",
 ]
 
 
-def encode_record(
+def encode_value(
     value: Any, path: TreePath = (), to_object: ToObject | None = None, *, deepest: int = MAX_DEPTH
 ) -> bytes:
     """The bytes of one value.
@@ -42,7 +42,7 @@ def encode_record(
             these can be hashed, but no objects of registered types.
         path: where the value belongs, for the messages of errors. Its parts count as levels of nesting.
         to_object: encodes objects of registered types.
-        deepest: levels of nesting, `WRAPPED_DEPTH` for a record that is made of what was stored.
+        deepest: levels of nesting, `WRAPPED_DEPTH` for a value that is made of what was stored.
 
     Raises:
         EncodingError: the value, or something in it, cannot be stored; the message names its path.
@@ -58,19 +58,19 @@ def encode_record(
     return data
 
 
-def decode_record(data: bytes, from_object: FromObject | None = None, *, check_depth: bool = True) -> Any:
-    """The value of a record; arrays are writable and own their memory.
+def decode_value(data: bytes, from_object: FromObject | None = None, *, check_depth: bool = True) -> Any:
+    """The value of a value; arrays are writable and own their memory.
 
     Args:
-        data: what `encode_record` gave.
+        data: what `encode_value` gave.
         from_object: decodes objects of registered types; without it they read back as `Opaque`.
         check_depth: refuse what is nested more than `WRAPPED_DEPTH` levels deep, else 1,024. It takes as long again for many
             small values.
 
     Raises:
-        CorruptionError: these are not the bytes of a record.
+        CorruptionError: these are not the bytes of a value.
     """
-    return RecordReader(from_object, check_depth=check_depth).read(data)
+    return ValueReader(from_object, check_depth=check_depth).read(data)
 
 
 _pack = partial(msgpack.packb, strict_types=True)
