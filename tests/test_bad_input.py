@@ -365,7 +365,7 @@ def test_a_run_opened_for_reading_refuses_to_be_written(repo: Repo) -> None:
             ):
                 action()
         assert run["x"] == 1
-    with pytest.raises(RunNotFoundError, match="needs its run_hash"):
+    with pytest.raises(RunNotFoundError, match="needs the run_hash"):
         Run(repo=repo, read_only=True)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aimstore")
 
-_RESUME: Final = "Run(run_hash=…) opens it again"
+_RESUME: Final = "open it again with Run(run_hash=…) to go on"
 
 
 class RunSession:

@@ -19,9 +19,11 @@ def test_runs_come_with_the_attributes_that_the_query_names(invoke: Any, invoke_
 
 def test_times_and_missing_values(invoke: Any, invoke_json: Any, scene: Any) -> None:
     expression = "(run.created_at and run.duration) or run.hparams.absent"
-    (first, second) = invoke_json("query", expression, "--repo", scene.path)
-    assert first["values"]["hparams.absent"] is None
-    assert second["values"]["created_at"].endswith("+00:00")
+    found = invoke_json("query", expression, "--repo", scene.path)
+    assert {each["hash"] for each in found} == {scene.first, scene.second, scene.active}
+    for each in found:
+        assert each["values"]["hparams.absent"] is None
+        assert each["values"]["created_at"].endswith("+00:00")
     assert "None" not in invoke("query", expression, "--repo", scene.path).stdout
 
 
@@ -91,7 +93,7 @@ def test_runs_in_an_order_come_with_what_they_are_ordered_by(invoke: Any, invoke
     assert invoke(*command).stdout.split("\n")[0].split() == ["hash", "experiment", "hparams.lr", "created_at"]
     assert [run["hash"] for run in invoke_json(*command, "--limit", 1, "--offset", 1)] == [scene.first]
     assert invoke_json(*command, "--limit", 5, "--offset", 1, "--count") == {"count": 1}
-    assert "run.created_at desc, the first 1 left out" in invoke(*command, "--offset", 1, "--explain").stdout
+    assert "run.created_at desc, skip the first 1" in invoke(*command, "--offset", 1, "--explain").stdout
 
 
 def test_runs_ordered_by_a_figure_come_with_it(invoke: Any, invoke_json: Any, scene: Any) -> None:
@@ -105,8 +107,8 @@ def test_runs_ordered_by_a_figure_come_with_it(invoke: Any, invoke_json: Any, sc
 
 
 def test_a_page_says_where_it_is(invoke: Any, scene: Any) -> None:
-    assert "2 from 2 on; there are more" in invoke("query", "--limit", 2, "--offset", 1, "--repo", scene.path).stderr
-    assert "nothing beyond the first 9" in invoke("query", "--offset", 9, "--repo", scene.path).stderr
+    assert "showing 2 from number 2 on; there are more" in invoke("query", "--limit", 2, "--offset", 1, "--repo", scene.path).stderr
+    assert "nothing matches beyond the first 9" in invoke("query", "--offset", 9, "--repo", scene.path).stderr
 
 
 def test_sequences(invoke: Any, invoke_json: Any, scene: Any) -> None:

@@ -300,7 +300,7 @@ def table_rows(page: str, columns: int) -> list[list[str]]:
     return [row for row in rows if len(row) == columns]
 
 
-UNITS = {"": 1, "records": 1, "runs": 1, "bytes": 1, "s": 1, "ms": 0.001, "KiB": 1 << 10, "MiB": 1 << 20}
+UNITS = {"": 1, "points": 1, "records": 1, "runs": 1, "bytes": 1, "s": 1, "ms": 0.001, "KiB": 1 << 10, "MiB": 1 << 20}
 
 
 @pytest.mark.parametrize("page", ["explanation/writing.md", "explanation/reading-and-querying.md"])

@@ -106,7 +106,7 @@ def everything(repo: Repo) -> dict[str, tuple]:
         run.hash: (
             catalog_of(repo).properties(run.hash),
             run[...],
-            [(each.name, each.context, each.kind, repr(list(each.records()))) for each in run.sequences()],
+            [(each.name, each.context, each.kind, repr(list(each.points()))) for each in run.sequences()],
             checksums(context_of(repo).backend, run.hash),
         )
         for run in repo.iter_runs()

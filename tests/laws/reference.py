@@ -68,7 +68,7 @@ class _Metrics:
     run: _Run
 
     def __iter__(self) -> Iterator[_Sequence]:
-        return (_Sequence(each, self.run) for each in self.run.entry.sequences if each.kind == "number")
+        return (_Sequence(each, self.run) for each in self.run.record.sequences if each.kind == "number")
 
     def __bool__(self) -> bool:
         return any(True for _ in self)

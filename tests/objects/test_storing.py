@@ -142,6 +142,6 @@ def test_the_types_are_found_where_entry_points_cannot_be(tmp_path: Path, python
         from aimstore import Distribution
         with Run(repo="lab") as run:
             run.track(Distribution([1, 2]), name="d")
-        print(next(run.get_sequence("d").values()).value)
+        print(next(run.get_sequence("d").points()).value)
     """)
     assert process.ends() == ["<Distribution of 2 in 64 bins from 1 to 2>"]

@@ -44,7 +44,7 @@ def contents(repo: Repo) -> dict[str, Any]:
             (
                 catalog_of(repo).properties(run.hash),
                 run[...],
-                [(each.name, each.context, each.kind, [*each.records()]) for each in run.sequences()],
+                [(each.name, each.context, each.kind, [*each.points()]) for each in run.sequences()],
                 [(note.text, note.created_at, note.updated_at) for note in database.notes(run.hash)],
                 checksums(context_of(repo).backend, run.hash),
             )
@@ -408,7 +408,7 @@ def test_a_copy_that_was_damaged_is_found_removed_and_made_anew(repo: Repo, tmp_
 
     report, other = converted(repo, tmp_path / "other", "lmdb", progress=failing_at("comparing runs", damage))
     assert (report.copied, [*report.failed]) == ([good], [damaged])
-    assert "seqs is not what was written" in report.failed[damaged]
+    assert "differently from what was written, in seqs" in report.failed[damaged]
     assert contents(other) == {good: contents(repo)[good]}
     report, other = converted(repo, tmp_path / "other", "lmdb")
     assert (report.copied, report.present, report.failed) == ([damaged], [good], {})
