@@ -335,23 +335,25 @@ def test_a_handler_that_returns_costs_no_record_wherever_it_strikes(
 ) -> None:
     process = python(
         """
-import signal, numpy
+import random, signal, numpy
 from aimstore import Run
-calls = 0
+chance = random.Random(0)
+calls = strikes = 0
 def mine(number, frame):
     global calls
     calls += 1
 signal.signal(signal.SIGTERM, mine)
 run = Run(repo=".")
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0317)
 i = 0
 while calls < 25:
+    if calls == strikes:  # the last signal was handled, and its record taken
+        strikes += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + chance.random() * 0.03)
     run.track("""
         + tracked
         + """, name="loss")
     i += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
 print(i)
 """
     )
