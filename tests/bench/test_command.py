@@ -277,8 +277,8 @@ def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
     ("kind", "reason"),
     [
         ("half", "ValueError: half-way (lab_workloads.py, line "),
-        ("full", "OSError: [Errno 28] No space left on device: 'repetition/data'"),
-        ("killed", "its process was ended by SIGKILL"),
+        pytest.param("full", "OSError: [Errno 28] No space left on device: 'repetition/data'", marks=pytest.mark.slow),
+        pytest.param("killed", "its process was ended by SIGKILL", marks=pytest.mark.slow),
     ],
 )
 def test_an_engine_that_fails_half_way_is_shown_and_the_others_are_kept(
@@ -303,6 +303,7 @@ def test_a_folder_may_be_named_from_where_one_is(
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system, which only root may")
 def test_a_full_disk_fails_who_meets_it_and_says_what_to_do(invoke: Any, tmp_path: Path) -> None:
     full, result = tmp_path / "full", tmp_path / "a.json"

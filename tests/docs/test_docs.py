@@ -47,6 +47,8 @@ DOCS = TOP / "docs"
 PAGES = [TOP / "README.md", *sorted(DOCS.rglob("*.md"))]
 REFERENCE = "\n".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
 IDS = [str(page.relative_to(TOP)) for page in PAGES]
+SLOW = {"docs/how-to/benchmark.md", "docs/reference/command-line.md", "docs/tutorial/write-a-backend.md"}
+"""Pages whose blocks take long: they run benchmarks and the conformance kit."""
 
 RUN, FOR_PEOPLE = ("python", "console"), ("text", "mermaid")
 SET_UP = re.compile(
@@ -140,7 +142,13 @@ def blocks_of(page: Path) -> Iterator[Block]:
     assert opened is None, f"{name}, line {opened[0]}: the block has no end" if opened else ""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=IDS)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name, marks=[pytest.mark.slow] * (name in SLOW))
+        for page, name in zip(PAGES, IDS, strict=True)
+    ],
+)
 def test_blocks_run(page: Path, tmp_path: Path) -> None:
     blocks = [block for block in blocks_of(page) if block.language in RUN or block.title]
     if not blocks:

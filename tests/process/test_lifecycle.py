@@ -329,7 +329,9 @@ run["x"] = 1
     assert next(iter(repo.query_runs()))["x"] == 1
 
 
-@pytest.mark.parametrize("tracked", ["float(i)", "i", "numpy.float32(i)"])
+@pytest.mark.parametrize(
+    "tracked", ["float(i)", *(pytest.param(each, marks=pytest.mark.slow) for each in ("i", "numpy.float32(i)"))]
+)
 def test_a_handler_that_returns_costs_no_record_wherever_it_strikes(
     repo: Repo, python: Callable[..., Any], tracked: str
 ) -> None:
@@ -376,6 +378,9 @@ LOOPS = {
     "query": "run.track(float(i), name='loss'); repo.query_runs('run.x == 1').count()",
 }
 
+QUICK = ("set", "reopen", "query")
+"""Loops whose sweep belongs to the quick tests."""
+
 SIGNALLED = """
 import numpy
 repo = Repo(".")
@@ -393,7 +398,9 @@ while True:
 """
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    "loop", [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in LOOPS]
+)
 def test_sigterm_at_any_moment_finalizes_and_ends_the_process_as_ever(
     repo: Repo, python: Callable[..., Any], counter: Any, loop: str
 ) -> None:
