@@ -155,7 +155,7 @@ def test_it_goes_on_after_an_error_that_nobody_foresaw(
         indexer.start()
         assert len(told.wait(1)[0].indexed) == 1
     assert [record.message for record in caplog.records] == [
-        "the background indexer goes on after RuntimeError: unforeseen"
+        "the background indexer continues after RuntimeError: unforeseen"
     ]
 
 
