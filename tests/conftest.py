@@ -17,12 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aimstore import Repo, Run
 from tests import crash_points
 
-TIMEOUT = 60.0
-"""Seconds of silence after which a process counts as hanging."""
+settings.register_profile(  # a busy machine is no failure
+    "aimstore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("aimstore")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell that runs the tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+TIMEOUT = 600.0
+"""Seconds of silence after which a process counts as hanging; no machine is so busy that a process needs them."""
 
 PROCESSES = """
 import faulthandler, json, os, signal, socket, sys

@@ -20,7 +20,9 @@ def no_process_is_left() -> Iterator[None]:
     dying.stop()
 
 
-@pytest.mark.parametrize("backend", EXAMPLES)
+@pytest.mark.parametrize(
+    "backend", ["memory", pytest.param("lmdb", marks=pytest.mark.slow), pytest.param("rocksdb", marks=pytest.mark.slow)]
+)
 def test_queries_agree_with_what_is_known_of_the_runs(backend: str) -> None:
     chosen = settings(
         max_examples=EXAMPLES[backend],

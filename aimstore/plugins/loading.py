@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import threading
 from typing import Any, Final
 
 from aimstore.errors import PluginError, did_you_mean
@@ -10,6 +12,11 @@ from aimstore.plugins.specs import Spec
 
 FAULTS: Final = (Exception, SystemExit)
 """What the code of a plug-in may raise: anything, and it may take itself for the program. Ctrl-C is nobody's fault."""
+
+_importing: Final = threading.RLock()
+"""A fork waits for imports: a child would wait for ever for the end of one that goes on in a thread it does not have."""
+
+os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release)
 
 
 def load_reference(spec: Spec, reference: str) -> Any:
@@ -34,7 +41,8 @@ def load_reference(spec: Spec, reference: str) -> Any:
 
 def _import(spec: Spec, reference: str, module_name: str) -> Any:
     try:
-        return importlib.import_module(module_name)
+        with _importing:
+            return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if f"{module_name}.".startswith(f"{missing}."):

@@ -99,7 +99,9 @@ class BackgroundIndexer(Closing):
         with shield, self._mutex:
             if self.running:
                 return
-            _ = self._context.indexer  # imported here, because a process that forks meanwhile has half a module for ever
+            _ = (
+                self._context.indexer
+            )  # imported here, because a process that forks meanwhile has half a module for ever
             self._stopping = threading.Event()
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopping,), name="aimstore-indexer", daemon=True

@@ -11,6 +11,7 @@ from aimstore.abc import Backend, Container, Mode, WriteBatch
 from aimstore.errors import ClosedError, LockedError
 from aimstore.testing.data import OTHER_PATH
 from aimstore.testing.process import Peer
+from aimstore.testing.waiting import WAIT_SECONDS
 
 PARTS: Final = 10
 """Items of each batch of `write_batches`."""
@@ -88,7 +89,10 @@ def read(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def follow(backend: Backend, peer: Peer, path: str, rounds: int) -> None:
-    """Read beside `write_batches`, refreshing and reopening: whole batches appear, with all batches before them."""
+    """Read beside a writer, refreshing and reopening: whole batches appear, with all batches before them.
+
+    Send the number of the last batch after each round.
+    """
     least = 0
     with backend.open(path) as reader:
         for _ in range(rounds):
@@ -96,7 +100,7 @@ def follow(backend: Backend, peer: Peer, path: str, rounds: int) -> None:
             least = _look(reader, least)
             with backend.open(path) as another:
                 least = _look(another, least)
-    peer.say(least)
+            peer.say(least)
 
 
 def _look(container: Container, least: int) -> int:
@@ -143,7 +147,7 @@ def take_turns(backend: Backend, peer: Peer, path: str, rounds: int, token: str)
     peer.say()
     peer.hear()
     for _ in range(rounds):
-        with backend.lock(path, timeout=30):
+        with backend.lock(path, timeout=WAIT_SECONDS):
             descriptor = os.open(token, os.O_CREAT | os.O_EXCL)
             os.close(descriptor)
             Path(token).unlink()

@@ -11,8 +11,8 @@ from typing import Final, Self
 WAIT_VARIABLE: Final = "AIMSTORE_TEST_WAIT_SECONDS"
 """The environment variable that overrides `WAIT_SECONDS`, in the processes that tests start, too."""
 
-WAIT_SECONDS: Final = float(os.environ.get(WAIT_VARIABLE, 30))
-"""How long the kit waits for an event before the test fails."""
+WAIT_SECONDS: Final = float(os.environ.get(WAIT_VARIABLE, 120))
+"""How long the kit waits for an event before the test fails: so long that only an engine that hangs fails."""
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

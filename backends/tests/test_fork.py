@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aimstore.abc import Mode
+from aimstore.testing.waiting import WAIT_SECONDS
 
 BESIDE_AN_OPEN_WRITER = """
 import gc
@@ -58,6 +59,6 @@ say("well")
 def test_a_child_refuses_its_parents_containers_and_opens_its_own(
     open_container: Any, spawn: Any, tmp_path: Path, leave: str
 ) -> None:
-    assert spawn(BESIDE_AN_OPEN_WRITER, tmp_path, leave).communicate(timeout=60)[0] == "well\n"
+    assert spawn(BESIDE_AN_OPEN_WRITER, tmp_path, leave).communicate(timeout=WAIT_SECONDS)[0] == "well\n"
     assert len(list(open_container(Mode.READ).keys())) == 2001
     assert open_container(Mode.READ, tmp_path / "own").get(b"key") == b"value"

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from aimstore.bench.workload import Figure
 from aimstore.cli.bench.outputs import write_text
 from aimstore.errors import StorageError
 from aimstore.plugins import plugins
+from aimstore.testing.waiting import WAIT_SECONDS, until
 
 PROGRAM = [sys.executable, "-c", "from aimstore.cli import main; main(prog_name='aimstore')", "bench"]
 
@@ -45,14 +45,13 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--html",
         "a.html",
     ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=800)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
     return folder
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_every_workload_is_measured_with_every_engine(quick: Path) -> None:
     report = from_json((quick / "a.json").read_text())
     assert list(report.workloads()) == list(plugins().bench_workloads())
@@ -75,7 +74,6 @@ def test_every_workload_is_measured_with_every_engine(quick: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_table_has_every_case(quick: Path) -> None:
     shown = (quick / "stdout").read_text()
     report = from_json((quick / "a.json").read_text())
@@ -85,7 +83,6 @@ def test_the_table_has_every_case(quick: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_nothing_names_the_host_or_a_path(quick: Path) -> None:
     text = (quick / "a.json").read_text()
     assert str(quick) not in text
@@ -94,7 +91,6 @@ def test_nothing_names_the_host_or_a_path(quick: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_page_needs_nothing_else(quick: Path) -> None:
     page = (quick / "a.html").read_text()
     assert page.startswith("<!doctype html>")
@@ -150,7 +146,9 @@ def test_a_terminal_is_shown_what_is_being_done_and_the_time_left_where_there_is
     leader, follower = pty.openpty()
     command = [sys.executable, "-c", INTERRUPTED.replace("lab_workloads:Waits", "lab_workloads:Plain"), plugin]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": str(columns)}
-    done = subprocess.run(command, stderr=follower, stdout=subprocess.DEVNULL, env=environment, timeout=60, check=True)
+    done = subprocess.run(
+        command, stderr=follower, stdout=subprocess.DEVNULL, env=environment, timeout=WAIT_SECONDS, check=True
+    )
     os.close(follower)
     shown = os.read(leader, 1 << 16).decode(errors="replace")
     os.close(leader)
@@ -279,8 +277,8 @@ def test_where_stderr_is_no_terminal_progress_is_told_in_lines(
     ("kind", "reason"),
     [
         ("half", "ValueError: half-way (lab_workloads.py, line "),
-        ("full", "OSError: [Errno 28] No space left on device: 'repetition/data'"),
-        ("killed", "its process was ended by SIGKILL"),
+        pytest.param("full", "OSError: [Errno 28] No space left on device: 'repetition/data'", marks=pytest.mark.slow),
+        pytest.param("killed", "its process was ended by SIGKILL", marks=pytest.mark.slow),
     ],
 )
 def test_an_engine_that_fails_half_way_is_shown_and_the_others_are_kept(
@@ -305,6 +303,7 @@ def test_a_folder_may_be_named_from_where_one_is(
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system, which only root may")
 def test_a_full_disk_fails_who_meets_it_and_says_what_to_do(invoke: Any, tmp_path: Path) -> None:
     full, result = tmp_path / "full", tmp_path / "a.json"
@@ -371,7 +370,7 @@ def test_results_are_saved_though_the_reader_has_gone(plugin: Path, tmp_path: Pa
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-c", program, plugin, "--json", "a.json", "--html", "a.html"]
-    done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=WAIT_SECONDS)
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr == ""
@@ -414,13 +413,13 @@ def test_interruption_saves_what_there_is_and_ends_every_process(
         text=True,
     )
     pids = plugin / "pids"
-    until = time.monotonic() + 60
-    while not (pids.exists() and len(pids.read_text().split()) == 2):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(
+        lambda: process.poll() is not None or (pids.exists() and len(pids.read_text().split()) == 2),
+        "the second case does not begin",
+    )
+    assert process.poll() is None, process.communicate()
     process.send_signal(number)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130, errors
     assert errors.count("stopping: ending what was started, then writing the results so far") == 1
     saved = tmp_path / ("a.json" if named else "aimstore-bench-interrupted.json")

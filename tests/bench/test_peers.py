@@ -62,6 +62,7 @@ def test_a_tool_that_would_take_all_day_makes_a_share_of_the_calls() -> None:
     assert peer.refusal(read)
 
 
+@pytest.mark.slow
 def test_aimstore_alone_is_measured_by_its_own_loops(invoke: Any, tmp_path: Path) -> None:
     result, page = tmp_path / "a.json", tmp_path / "a.html"
     rows = "track,import,query-unfinished"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aimstore import Repo, Run
+from aimstore.testing.waiting import WAIT_SECONDS
 
 
 def test_status_counts_and_says_who_holds_what(invoke: Any, invoke_json: Any, scene: Any) -> None:
@@ -99,7 +100,7 @@ def test_watching_indexes_what_dies_until_it_is_interrupted(repo: Repo, killed: 
         assert process.stderr is not None
         found = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(WAIT_SECONDS) == 0
         assert found == {"run": killed, "state": "indexed", "reason": None}
         assert process.stdout.read() == ""
         assert process.stderr.read() == f"watching {repo.path}; Ctrl-C ends it\n"
@@ -112,7 +113,7 @@ def test_watching_ends_by_sigterm_too(repo: Repo, killed: str, tmp_path: Path) -
         assert process.stdout is not None
         assert process.stdout.readline() == f"indexed  {killed}\n"
         process.terminate()
-        assert process.wait(60) == -signal.SIGTERM
+        assert process.wait(WAIT_SECONDS) == -signal.SIGTERM
     assert repo.status().stalled == []
 
 

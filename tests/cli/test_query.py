@@ -107,7 +107,10 @@ def test_runs_ordered_by_a_figure_come_with_it(invoke: Any, invoke_json: Any, sc
 
 
 def test_a_page_says_where_it_is(invoke: Any, scene: Any) -> None:
-    assert "showing 2 from number 2 on; there are more" in invoke("query", "--limit", 2, "--offset", 1, "--repo", scene.path).stderr
+    assert (
+        "showing 2 from number 2 on; there are more"
+        in invoke("query", "--limit", 2, "--offset", 1, "--repo", scene.path).stderr
+    )
     assert "nothing matches beyond the first 9" in invoke("query", "--offset", 9, "--repo", scene.path).stderr
 
 

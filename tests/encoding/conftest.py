@@ -10,10 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
-
-settings.register_profile("aimstore", deadline=None, print_blob=True)  # a busy machine is no failure
-settings.load_profile("aimstore")
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -23,7 +23,7 @@ VALIDATION = {"subset": "validation"}
 
 def run_script(folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-W", "error", os.fspath(SCRIPT), *arguments]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stderr == ""
     return ended.stdout

@@ -12,6 +12,7 @@ from aimstore.index.indexer import ContainerIndexer
 from aimstore.index.limits import IndexLimits
 from aimstore.storage.layout import attributes
 from aimstore.storage.memory import MemoryBackend, MemoryContainer
+from aimstore.testing.waiting import WAIT_SECONDS
 from aimstore.types import INDEX_PATH
 
 RUNS = [f"{i:024x}" for i in range(5)]
@@ -92,7 +93,7 @@ def test_an_exception_drops_the_batch(indexer: ContainerIndexer) -> None:
 
 def test_a_busy_index_is_refused_and_unchanged(indexer: ContainerIndexer, backend: MemoryBackend) -> None:
     indexer.index(RUNS[0], meta(a=1))
-    with backend.lock(INDEX_PATH, timeout=60), pytest.raises(LockedError):
+    with backend.lock(INDEX_PATH, timeout=WAIT_SECONDS), pytest.raises(LockedError):
         indexer.index(RUNS[1], meta(a=2))
     indexer.refresh()
     assert list(indexer.runs()) == [RUNS[0]]

@@ -18,7 +18,7 @@ from aimstore.index.waiting import WaitingRuns
 from aimstore.repository import context_of
 from aimstore.storage.layout import DELETED_KEY, property_key
 from aimstore.storage.memory import MemoryBackend
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 from aimstore.types import INDEX_PATH, meta_path
 
 RUN = f"{1:024x}"
@@ -108,7 +108,7 @@ def test_a_run_that_waits_is_indexed_while_another_process_keeps_the_lock(backen
     entries, markers = waiting.take(but=())
     assert set(entries) == {OTHER}
     waiting.confirm(markers)
-    thread.join(60)
+    thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
     assert failed == []
     assert backend.lock_owner(INDEX_PATH) is not None

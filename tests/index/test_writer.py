@@ -12,7 +12,7 @@ from aimstore.errors import LockedError, StorageError
 from aimstore.index.limits import IndexLimits
 from aimstore.index.writer import IndexWriter
 from aimstore.storage.memory import MemoryBackend
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 from aimstore.types import INDEX_PATH
 
 LIMITS = IndexLimits(lock_wait_seconds=0.0)
@@ -60,7 +60,7 @@ def test_it_is_given_up_for_who_waits(backend: MemoryBackend, writer: IndexWrite
     for number in range(2):
         writer.commit(lambda index, number=number: put(number))  # type: ignore[misc]
     assert held(backend)
-    backend.lock(INDEX_PATH, timeout=60).release()
+    backend.lock(INDEX_PATH, timeout=WAIT_SECONDS).release()
     writer.commit(lambda index: put(3))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from aimstore.metadata import models, open_store
 from aimstore.metadata.store import MetadataStore
 from aimstore.storage.locks import FilesystemLock
+from aimstore.testing.waiting import WAIT_SECONDS
 
 Lock = Callable[[], AbstractContextManager[object]]
 
@@ -34,7 +35,7 @@ def url(path: Path) -> str:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Lock:
-    return lambda: FilesystemLock.acquire("database", tmp_path / "lock", timeout=60)
+    return lambda: FilesystemLock.acquire("database", tmp_path / "lock", timeout=WAIT_SECONDS)
 
 
 @pytest.fixture

@@ -157,11 +157,14 @@ def test_a_signal_is_handled_while_the_database_is_locked(store, path, fork):
     def interrupt(*_: object) -> None:
         raise Interrupted
 
+    def update() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        store.update_run(A, name="x")  # would wait for 60 s
+
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(Interrupted):
-            store.update_run(A, name="x")  # would wait for 60 s
+            update()
     finally:
         signal.signal(signal.SIGALRM, previous)
 

@@ -243,7 +243,9 @@ times = st.none() | st.integers(-(2**63), 2**63 - 1)
 names = st.sampled_from(["base", "Base", "émigré", "%_'\"", ""])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.dictionaries(st.sampled_from([A, B, C]), st.builds(
     RunProperties, st.just(""), texts, st.none() | names, texts, st.booleans(),
     st.frozensets(names).map(lambda tags: tuple(sorted(tags))), times, times,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from aimstore.errors import ConfigError, PluginError
 from aimstore.plugins import BackendSpec, PluginManager
+from aimstore.testing.waiting import WAIT_SECONDS
 
 
 @pytest.fixture
@@ -74,3 +77,35 @@ def test_a_reference_to_nothing_says_what_is_missing(
     assert str(caught.value).startswith("backend 'lab' ")
     assert message in str(caught.value)
     assert "pip install" not in str(caught.value)
+
+
+def test_a_fork_waits_for_a_plugin_that_another_thread_imports(package: Path) -> None:
+    """Otherwise the child would wait for that import for ever: it has no such thread."""
+    (package / "backend.py").write_text(
+        "import time, lab_engine\n"
+        "lab_engine.imported.set()\n"
+        "lab_engine.forking.wait()\n"
+        "time.sleep(0.1)  # a fork that does not wait comes in between\n"
+        "class Backend: pass\n"
+    )
+    program = """
+import os, threading
+import lab_engine
+from aimstore.plugins import BackendSpec, PluginManager
+from aimstore.testing.waiting import WAIT_SECONDS
+lab_engine.imported, lab_engine.forking = threading.Event(), threading.Event()
+os.register_at_fork(before=lab_engine.forking.set)
+spec = BackendSpec(name="lab", summary="s", factory="lab_engine.backend:Backend")
+thread = threading.Thread(target=PluginManager().load, args=(spec,))
+thread.start()
+lab_engine.imported.wait()
+if not os.fork():
+    PluginManager().load(spec)
+    os._exit(7)
+thread.join()
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    environment = os.environ | {"PYTHONPATH": os.fspath(package.parent)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WAIT_SECONDS, check=False)
+    assert (done.stdout, done.stderr) == ("7\n", "")

@@ -329,29 +329,33 @@ run["x"] = 1
     assert next(iter(repo.query_runs()))["x"] == 1
 
 
-@pytest.mark.parametrize("tracked", ["float(i)", "i", "numpy.float32(i)"])
+@pytest.mark.parametrize(
+    "tracked", ["float(i)", *(pytest.param(each, marks=pytest.mark.slow) for each in ("i", "numpy.float32(i)"))]
+)
 def test_a_handler_that_returns_costs_no_record_wherever_it_strikes(
     repo: Repo, python: Callable[..., Any], tracked: str
 ) -> None:
     process = python(
         """
-import signal, numpy
+import random, signal, numpy
 from aimstore import Run
-calls = 0
+chance = random.Random(0)
+calls = strikes = 0
 def mine(number, frame):
     global calls
     calls += 1
 signal.signal(signal.SIGTERM, mine)
 run = Run(repo=".")
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM))
-signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0317)
 i = 0
 while calls < 25:
+    if calls == strikes:  # the last signal was handled, and its record taken
+        strikes += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + chance.random() * 0.03)
     run.track("""
         + tracked
         + """, name="loss")
     i += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
 print(i)
 """
     )
@@ -374,6 +378,9 @@ LOOPS = {
     "query": "run.track(float(i), name='loss'); repo.query_runs('run.x == 1').count()",
 }
 
+QUICK = ("set", "reopen", "query")
+"""Loops whose sweep belongs to the quick tests."""
+
 SIGNALLED = """
 import numpy
 repo = Repo(".")
@@ -391,7 +398,9 @@ while True:
 """
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    "loop", [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in LOOPS]
+)
 def test_sigterm_at_any_moment_finalizes_and_ends_the_process_as_ever(
     repo: Repo, python: Callable[..., Any], counter: Any, loop: str
 ) -> None:

@@ -19,6 +19,7 @@ from aimstore.query import PythonQuery, QueryLimits, RunView, describe
 from aimstore.query.references import ARRAY_FACTS, PROPERTIES
 from aimstore.query.values import MISSING, wrap
 from aimstore.query.views import STORED_PROPERTIES
+from aimstore.testing.waiting import WAIT_SECONDS
 
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -331,7 +332,7 @@ def test_an_exact_query_is_first_asked_by_several_threads(make_object):
     found = []
 
     def ask() -> None:
-        begin.wait(30)
+        begin.wait(WAIT_SECONDS)
         found.append(query.matches(RunView(make_object({"a": 1}))))
 
     query = PythonQuery().compile("run.a == 1 and run.a")

@@ -15,7 +15,7 @@ from aimstore import Repo, Run
 from aimstore.repository import context_of
 from aimstore.repository.background import BackgroundIndexer, IndexerTiming
 from aimstore.repository.reindex import ReindexReport
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 from aimstore.types import meta_path, seqs_path
 
 Moments = Callable[..., Iterator[int]]
@@ -170,7 +170,7 @@ def test_while_nothing_is_marked_it_only_lists_markers(repo: Repo, monkeypatch: 
         monkeypatch.setattr(backend, name, lambda *_, name=name, **__: used.append(name))
     with repo.start_indexer(OFTEN):
         for _ in range(4):
-            assert looks.acquire(timeout=60)
+            assert looks.acquire(timeout=WAIT_SECONDS)
     assert used == []
 
 
@@ -212,12 +212,12 @@ def test_who_resumes_a_run_that_is_being_indexed_waits_and_gets_it(
 
     def slowly(run_hash: str, meta: Any) -> None:
         inside.set()
-        assert go_on.wait(60)
+        assert go_on.wait(WAIT_SECONDS)
         index(run_hash, meta)
 
     monkeypatch.setattr(context_of(repo).indexer, "index", slowly)
     with repo.start_indexer(OFTEN):
-        assert inside.wait(60)
+        assert inside.wait(WAIT_SECONDS)
         process = python(
             """
             print("begin")
@@ -270,7 +270,7 @@ def test_stopped_while_it_works_it_ends_the_run_that_it_has_begun_with(
     index = context_of(repo).indexer.index
     monkeypatch.setattr(context_of(repo).indexer, "index", lambda run, meta: (inside.set(), index(run, meta))[1])
     indexer = repo.start_indexer(OFTEN)
-    assert inside.wait(60)
+    assert inside.wait(WAIT_SECONDS)
     indexer.stop()
     assert not indexer.running
     left = repo.status().stalled

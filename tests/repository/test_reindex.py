@@ -65,7 +65,12 @@ os._exit(0)
 
 
 @pytest.mark.parametrize(
-    ("state", "stride"), [("finished", 2), ("stalled", 5), pytest.param("stalled", 1, marks=pytest.mark.slow)]
+    ("state", "stride"),
+    [
+        pytest.param("finished", 2, marks=pytest.mark.slow),
+        ("stalled", 5),
+        pytest.param("stalled", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_while_it_is_deleted_a_run_is_whole_or_seen_by_nobody(
     repo: Repo, python: Callable[..., Any], stall: Stall, state: str, stride: int

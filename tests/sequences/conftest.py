@@ -12,6 +12,7 @@ from aimstore.errors import StorageError
 from aimstore.sequences.limits import WRITER_LIMITS, WriterLimits
 from aimstore.sequences.writer import SequenceWriter
 from aimstore.storage.memory import MemoryContainer
+from aimstore.testing.waiting import WAIT_SECONDS
 
 
 class Refusing(MemoryContainer):
@@ -29,7 +30,7 @@ class Refusing(MemoryContainer):
     def _write(self, batch: WriteBatch) -> None:
         if not self.going.is_set():
             self.waits.set()
-            assert self.going.wait(60)
+            assert self.going.wait(WAIT_SECONDS)
         if self.broken:
             raise StorageError("no space left")
         self.batches += 1

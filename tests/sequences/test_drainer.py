@@ -10,7 +10,7 @@ import pytest
 
 from aimstore.sequences import DrainLimits, process_drainer
 from aimstore.sequences.drainer import Drainer
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 
 
 class Fake:
@@ -48,13 +48,13 @@ def test_a_writer_is_drained_from_start_to_stop(drainer: Callable[..., Drainer])
     own, writer, other = drainer(), Fake(), Fake()
     own.start(writer)
     own.start(other)
-    assert writer.drained.wait(60)
-    assert other.drained.wait(60)
+    assert writer.drained.wait(WAIT_SECONDS)
+    assert other.drained.wait(WAIT_SECONDS)
     own.stop(writer)
     for _ in range(3):  # a drain that had begun by then may still come to `writer`
         writer.drained.clear()
         other.drained.clear()
-        assert other.drained.wait(60)
+        assert other.drained.wait(WAIT_SECONDS)
     own.drain_all()
     assert not writer.drained.is_set()
     own.stop(writer)
@@ -65,7 +65,7 @@ def test_the_thread_ends_with_the_last_writer_and_starts_again(drainer: Callable
     for _ in range(2):
         writer = Fake()
         own.start(writer)
-        assert writer.drained.wait(60)
+        assert writer.drained.wait(WAIT_SECONDS)
         own.stop(writer)
         until(lambda: own._thread is None, "the thread runs on without writers")
 
@@ -95,9 +95,9 @@ def test_what_was_dropped_is_closed_and_an_error_in_it_stops_nothing(drainer: Ca
     own.start(writer)
     for orphan in (Orphan(fails=True), Orphan(fails=False)):
         own.close_later(orphan)
-        assert orphan.closed.wait(60)
+        assert orphan.closed.wait(WAIT_SECONDS)
     writer.drained.clear()
-    assert writer.drained.wait(60)
+    assert writer.drained.wait(WAIT_SECONDS)
 
 
 def test_making_a_writer_starts_nothing(writing: Callable[..., Any]) -> None:

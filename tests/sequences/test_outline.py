@@ -95,7 +95,9 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     operations=operations,
     seal=st.integers(2, 12),
@@ -141,7 +143,9 @@ def test_a_sample_keeps_the_shape_of_any_ordered_metric(
         assert same(metric.tail(n)[1], [value for _, value in exact[max(0, len(exact) - n) :]])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     tracked=st.lists(st.tuples(st.integers(-9, 30), st.floats(width=32)), min_size=1, max_size=80),
     seen=st.integers(0, 80),

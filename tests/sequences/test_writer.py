@@ -20,6 +20,7 @@ from aimstore.sequences.limits import WriterLimits
 from aimstore.sequences.reader import load_object, read_points
 from aimstore.sequences.summary import summarize
 from aimstore.storage.layout import read_sequences
+from aimstore.testing.waiting import WAIT_SECONDS
 
 
 def track(
@@ -81,7 +82,9 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(operations=operations, seal=st.integers(3, 40), vector=st.sampled_from([2, 1000]))
 def test_any_numbers_come_back_in_order_and_type(writing: Any, operations: list[Any], seal: int, vector: int) -> None:
     held = writing(WriterLimits(seal_points=seal, stage_points=2 * seal, list_points=vector - 1))
@@ -233,7 +236,7 @@ def halted_drain(held: Any) -> Iterator[None]:
     draining = Thread(target=held.writer.drain)
     draining.start()
     try:
-        assert held.seqs.waits.wait(60)
+        assert held.seqs.waits.wait(WAIT_SECONDS)
         yield
     finally:
         held.seqs.going.set()
@@ -250,7 +253,7 @@ def test_no_value_waits_for_a_drain_that_is_going_on(writing: Any, value: Any, k
     with halted_drain(held):
         tracking = Thread(target=track, args=(held.writer, value, name), daemon=True)
         tracking.start()
-        tracking.join(60)
+        tracking.join(WAIT_SECONDS)
         assert not tracking.is_alive()
     held.writer.close()
     [*found] = read_sequences(held.meta)
@@ -268,7 +271,7 @@ def test_past_the_bound_tracking_waits_for_the_drain_that_is_going_on(writing: A
         tracking.join(0.2)
         assert tracking.is_alive()
         assert held.writer._fill() <= 1 + 2 * limits.check_points / limits.pending_points
-    tracking.join(60)
+    tracking.join(WAIT_SECONDS)
     held.writer.close()
     assert stored(held).values.tolist() == [0.0, *map(float, range(50_000))]
 

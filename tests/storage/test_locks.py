@@ -19,7 +19,7 @@ import pytest
 from aimstore.errors import ClosedError, FencedError, LockedError, StorageError
 from aimstore.storage import locks
 from aimstore.storage.locks import FilesystemLock, lock_owner
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 
 Hold = Callable[[Path], "subprocess.Popen[str]"]
 
@@ -141,7 +141,7 @@ def test_a_lock_file_removed_by_hand_fences_its_holder(file: Path, hold: Hold) -
 
 def test_a_waiter_announces_itself_and_gets_the_lock(file: Path, forking: ForkContext) -> None:
     def wait() -> None:
-        with take(file, timeout=60) as lock:
+        with take(file, timeout=WAIT_SECONDS) as lock:
             assert not lock.contended()
             lock.check()
 
@@ -160,7 +160,7 @@ def test_a_holder_that_queues_again_comes_after_those_who_wait(file: Path) -> No
     order: list[str] = []
 
     def wait() -> None:
-        with take(file, timeout=60):
+        with take(file, timeout=WAIT_SECONDS):
             order.append("waiter")
 
     lock = take(file)
@@ -168,7 +168,7 @@ def test_a_holder_that_queues_again_comes_after_those_who_wait(file: Path) -> No
     thread.start()
     until(lock.contended, "a lock that somebody waits for is not contended")
     lock.release()
-    with take(file, timeout=60):
+    with take(file, timeout=WAIT_SECONDS):
         order.append("holder")
     thread.join()
     assert order == ["waiter", "holder"]
@@ -192,7 +192,7 @@ def test_a_killed_waiter_is_forgotten(file: Path, forking: ForkContext) -> None:
     process.join()
     assert not lock.contended()
     lock.release()
-    take(file, timeout=60).release()
+    take(file, timeout=WAIT_SECONDS).release()
 
 
 def test_of_many_processes_that_start_at_once_one_wins(file: Path, forking: ForkContext) -> None:
@@ -309,7 +309,7 @@ def test_a_forked_child_neither_holds_nor_keeps_its_parents_lock(file: Path, for
 
 def test_a_forked_child_can_wait_for_its_parents_lock(file: Path, forking: ForkContext) -> None:
     lock = take(file)
-    process = forking.Process(target=lambda: take(file, timeout=60).release())
+    process = forking.Process(target=lambda: take(file, timeout=WAIT_SECONDS).release())
     process.start()
     while not lock.contended():
         assert process.is_alive()
@@ -380,7 +380,7 @@ def test_no_child_keeps_a_lock_file_open_whenever_it_is_forked(file: Path) -> No
 
     def take_turns() -> None:
         while not done.is_set():
-            take(file, timeout=1).release()
+            take(file, timeout=WAIT_SECONDS).release()
 
     threads = [threading.Thread(target=take_turns) for _ in range(2)]
     for thread in threads:

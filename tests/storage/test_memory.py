@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from aimstore.abc import Container, Item, KeyRange, Mode, WriteBatch
 from aimstore.errors import ClosedError, FencedError, LockedError
 from aimstore.storage.memory import MemoryBackend, MemoryContainer
-from aimstore.testing.waiting import until
+from aimstore.testing.waiting import WAIT_SECONDS, until
 
 KEYS = st.binary(min_size=1, max_size=3) | st.sampled_from([b"\xff", b"\xff\xff", b"\0", b"a\xff"])
 BOUNDS = st.binary(max_size=2)
@@ -189,7 +189,7 @@ def test_waiters_take_turns_before_a_holder_that_queues_again() -> None:
     order: list[str] = []
 
     def wait() -> None:
-        with backend.lock("a", timeout=60):
+        with backend.lock("a", timeout=WAIT_SECONDS):
             order.append("waiter")
 
     lock = backend.lock("a")
@@ -198,7 +198,7 @@ def test_waiters_take_turns_before_a_holder_that_queues_again() -> None:
     thread.start()
     until(lock.contended, "a lock that somebody waits for is not contended")
     lock.release()
-    with backend.lock("a", timeout=60):
+    with backend.lock("a", timeout=WAIT_SECONDS):
         order.append("holder")
     thread.join()
     assert order == ["waiter", "holder"]

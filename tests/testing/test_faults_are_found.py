@@ -32,6 +32,7 @@ def results() -> tuple[Result, ...]:
         return run_file(ENGINES / "suites.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "part"), _expected())
 def test_a_fault_is_found(results: tuple[Result, ...], engine: str, part: str) -> None:
     failed = [result for result in results if result.suite == f"Test{engine}" and result.outcome == "failed"]

@@ -10,6 +10,7 @@ from aimstore.abc import Backend, Container
 from aimstore.testing import tasks
 from aimstore.testing.data import PATH, batch_of, fill, holds, numbered
 from aimstore.testing.harness import Harness, Start, needs
+from aimstore.testing.process import Process
 from aimstore.testing.waiting import Background, together
 
 
@@ -72,13 +73,24 @@ class ConcurrencyTests(Harness):
     @needs("persistent", "multi_process")
     def test_readers_in_other_processes_beside_a_writer(self, container: Container, start: Start) -> None:
         container.write(tasks.batch(0))
-        followers = [start(tasks.follow, PATH, 8) for _ in range(2)]
-        listeners = [Background(follower.hear) for follower in followers]
+        rounds = 8
+        heard: list[int] = []
+
+        def listen(follower: Process) -> Callable[[], None]:
+            def work() -> None:
+                for _ in range(rounds):
+                    heard.append(follower.hear())  # noqa: PERF401  the writer counts them meanwhile
+
+            return work
+
+        followers = [start(tasks.follow, PATH, rounds) for _ in range(2)]
+        listeners = [Background(listen(follower)) for follower in followers]
         number = 0
         while any(listener.running for listener in listeners):
-            number += 1
-            container.write(tasks.batch(number))
-            time.sleep(0.001)  # readers that read all of it again and again must not be outrun
+            if number < 50 * (len(heard) + 1):  # readers read all of it again and again, and must not be outrun
+                number += 1
+                container.write(tasks.batch(number))
+            time.sleep(0.001)
         for listener in listeners:
             listener.result()
         holds(container, tasks.batches(number + 1))

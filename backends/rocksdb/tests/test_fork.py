@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from aimstore.testing.waiting import WAIT_SECONDS
+
 CHILD_THAT_WRITES = """
 import threading
 leave = {"sys.exit": sys.exit, "os._exit": os._exit}[sys.argv[2]]
@@ -42,5 +44,5 @@ parent.close()
 @pytest.mark.parametrize("parent", ["open", "closed"])
 def test_a_child_writes_containers_of_its_own(spawn: Any, tmp_path: Path, leave: str, parent: str) -> None:
     """Without the threads that RocksDB lost in the fork: a flush would wait for them for ever."""
-    said = spawn(CHILD_THAT_WRITES, tmp_path, leave, parent).communicate(timeout=60)[0]
+    said = spawn(CHILD_THAT_WRITES, tmp_path, leave, parent).communicate(timeout=WAIT_SECONDS)[0]
     assert said.split() == ["0", "2000"]
