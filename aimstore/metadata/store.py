@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, false, func, insert, select, update
 
+from aimstore.abc import Closing
 from aimstore.encoding.moments import now_microseconds
 from aimstore.errors import EncodingError
 from aimstore.metadata import DATABASE_WAITS, DatabaseWaits, Experiment, Note, RunProperties, Tag, schema
@@ -62,7 +62,7 @@ class TagFields(TypedDict, total=False):
     archived: bool
 
 
-class MetadataStore:
+class MetadataStore(Closing):
     """The metadata database of one repository.
 
     Each method is one short transaction; what it returns is plain data. Methods that write create or upgrade the schema
@@ -105,14 +105,6 @@ class MetadataStore:
     def close(self) -> None:
         """Release connections; later calls raise `ClosedError`. A second call does nothing."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<MetadataStore {self._database.name!r}>"

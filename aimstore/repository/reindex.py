@@ -180,9 +180,9 @@ class _Batch:
         except (AimstoreError, OSError) as error:  # the index stayed busy, or cannot be written
             self.report.failed.update(dict.fromkeys(pending, str(error)))
             return done
-        self._tell_database()
+        known = self._tell_database()
         for run, removed in pending.items():
-            self._release(run, removed=removed)
+            self._release(run, removed=removed, known=known)
         return done
 
     def _is_enough(self, seconds: float) -> bool:
@@ -253,7 +253,8 @@ class _Batch:
         elif row.finalized_at != properties.finalized_at:
             self.ended[properties.hash] = properties.finalized_at
 
-    def _tell_database(self) -> None:
+    def _tell_database(self) -> bool:
+        """Tell the metadata database of the runs that ended; whether it knows of all of them now."""
         try:
             if self.ended:
                 self.context.database.finish_runs(self.ended)
@@ -262,12 +263,14 @@ class _Batch:
         except AimstoreError as error:
             many = len(self.ended) + len(self.lost)
             logger.warning("the metadata database does not know that %d runs have ended: %s", many, error)
+            return False
+        return self.rows is not None
 
-    def _release(self, run_hash: str, *, removed: bool) -> None:
+    def _release(self, run_hash: str, *, removed: bool, known: bool) -> None:
         try:
             if removed:
                 remove_remains(self.context, run_hash)
-            elif run_hash in self.marked:
+            elif run_hash in self.marked and known:  # else the marker stays until the database knows, too
                 unmark(self.context.backend, run_hash)
         except (AimstoreError, OSError) as error:
             self.report.failed[run_hash] = str(error)

@@ -146,37 +146,41 @@ class RunSession:
     def close(self) -> None:
         """Finalize the run. Raises whatever keeps its points from being written; the run is then still open.
 
-        An index that stays busy, or a metadata database that cannot be written, costs nothing but time: the markers
-        stay, and the next `reindex` does the rest.
+        An index that stays busy, or a metadata database that cannot be written, loses nothing: the markers stay until
+        the index and the database both know of the end, and the next `reindex` does the rest.
         """
         with shield:
             if self.state is not OPEN:
                 return
             self.writer.close()
             self.seqs.flush(sync=True)  # before the end is noted, because whoever reads the end trusts the summaries
-            self._note_end()
+            known = self._note_end()
             self.meta.flush(sync=True)
             indexed = self._index()
             try:
                 self._close_containers()
             finally:
-                self._release(indexed=indexed)
+                self._release(is_settled=known and indexed)
         if indexed:
             plugins().notify("aimstore_run_finalized", run_hash=self.run_hash, repo=self.context.path)
             plugins().notify("aimstore_run_indexed", run_hash=self.run_hash, repo=self.context.path)
 
-    def _note_end(self) -> None:
+    def _note_end(self) -> bool:
+        """Note the end of the run in both homes of its properties; whether the metadata database took it."""
         now = now_microseconds()
-        properties = replace(mirrored_properties(self.run_hash, read_properties(self.meta)), finalized_at=now)
+        mirrored = mirrored_properties(self.run_hash, read_properties(self.meta))
         try:
-            row = self.context.database.finish_run(self.run_hash, now)
-            if row.created_at is None and properties.created_at is not None:  # the database lost it: this row is new
-                self.context.database.upsert_runs([properties])
-            else:
-                properties = row
+            properties = self.context.database.finish_run(self.run_hash, now, restore=lambda: mirrored)
         except AimstoreError as error:
-            logger.warning("run %s has ended, but the metadata database does not know it: %s", self.run_hash, error)
+            logger.warning(
+                "run %s has ended, but the metadata database does not know it; `aimstore reindex` tells it: %s",
+                self.run_hash,
+                error,
+            )
+            self.mirror(replace(mirrored, finalized_at=now))
+            return False
         self.mirror(properties)
+        return True
 
     def _index(self) -> bool:
         try:
@@ -196,9 +200,10 @@ class RunSession:
         finally:
             self.meta.close()
 
-    def _release(self, *, indexed: bool) -> None:
+    def _release(self, *, is_settled: bool) -> None:
+        """Give the run up. `is_settled`: the index and the metadata database know of the end, so the markers go."""
         try:
-            if indexed:
+            if is_settled:
                 unmark(self.context.backend, self.run_hash)
         finally:
             self.lock.release()

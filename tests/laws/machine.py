@@ -262,7 +262,7 @@ class Repository(RuleBasedStateMachine):
             assert session is not None
             session.flush()
             session._close_containers()
-            session._release(indexed=False)
+            session._release(is_settled=False)
             known.run = None
 
     @rule(data=st.data())

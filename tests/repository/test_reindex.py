@@ -228,9 +228,9 @@ def test_what_the_metadata_database_was_not_told_it_is_told_later(
         assert repo.reindex().indexed == stalled
     assert "the metadata database does not know that" in caplog.text
     assert [repo.get_run(run).finalized_at for run in stalled] == [None, None]
-    for run in stalled:
-        context_of(repo).backend.mark(meta_path(run))
+    assert repo.status().stalled == stalled
     assert repo.reindex().indexed == stalled
+    assert repo.status().stalled == []
     assert [repo.get_run(run).name for run in stalled] == ["renamed", f"Run: {stalled[1]}"]
     with context_of(repo).backend.open(meta_path(stalled[0])) as meta:
         assert read_properties(meta)["name"] == "renamed"
@@ -443,3 +443,24 @@ def test_resuming_a_run_without_its_row_does_not_forget_what_the_run_itself_know
     again.reindex(rebuild=True)
     found = again.get_run(run.hash)
     assert (found.name, found.experiment, found.tags) == ("n", "e", ("a",))
+
+
+def test_a_run_whose_end_the_metadata_database_did_not_take_is_settled_by_a_reindex(
+    repo: Repo, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = context_of(repo).database
+
+    def busy(*_: Any, **__: Any) -> None:
+        raise StorageError("busy")
+
+    with monkeypatch.context() as patched, Run(repo=repo, name="told later") as run:
+        run["x"] = 1
+        patched.setattr(database, "finish_run", busy)
+    assert "the metadata database does not know it; `aimstore reindex` tells it" in caplog.text
+    assert repo.status().stalled == [run.hash]
+    assert [found.name for found in repo.query_runs("run.x == 1")] == ["told later"]
+    assert repo.reindex().indexed == [run.hash]
+    row = database.get_run(run.hash)
+    assert row is not None
+    assert row.finalized_at is not None
+    assert repo.status().stalled == []
