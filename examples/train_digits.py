@@ -2,9 +2,9 @@
 
     python examples/train_digits.py
 
-The program trains a grid of small networks on real scans. Two processes at a time write into one repository. The program
-interrupts two more runs on purpose: it asks the first to stop (SIGTERM) and kills the second (SIGKILL). Then it queries the
-runs, shows the best ones as a table and a chart, and recovers the stored data of the killed run.
+The program trains a grid of small networks on real scans. Two processes at a time write into one repository. The
+program interrupts two more runs on purpose: it asks the first to stop (SIGTERM) and kills the second (SIGKILL). Then
+it queries the runs, shows the best ones as a table and a chart, and recovers the stored data of the killed run.
 
 If you start the program again with the same `--repo`, it adds another sweep and leaves existing runs unchanged. Start
 reading in `digits/training.py`, which contains everything that a training script does with aimstore.
