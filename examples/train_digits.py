@@ -1,13 +1,13 @@
-"""Train classifiers of handwritten digits, store every run with aimstore, and ask which was the best.
+"""Train classifiers of handwritten digits, store every run with aimstore, and find the best run.
 
     python examples/train_digits.py
 
-A grid of small networks is trained on real scans, by two processes at a time that write into one repository. Two more runs
-are interrupted on purpose: one is asked to stop (SIGTERM), one is killed (SIGKILL). Then this program queries the runs, shows
-the best ones as a table and a chart, and recovers what the killed run has stored.
+The program trains a grid of small networks on real scans. Two processes at a time write into one repository. The
+program interrupts two more runs on purpose: it asks the first to stop (SIGTERM) and kills the second (SIGKILL). Then
+it queries the runs, shows the best ones as a table and a chart, and recovers the stored data of the killed run.
 
-Started again with the same `--repo` it adds another sweep; nothing that is there is changed. Start reading in
-`digits/training.py`, which has all that a training script does with aimstore.
+If you start the program again with the same `--repo`, it adds another sweep and leaves existing runs unchanged. Start
+reading in `digits/training.py`, which contains everything that a training script does with aimstore.
 """
 
 import argparse
@@ -29,18 +29,18 @@ HIDDEN = 16, 64
 MOMENTUM_AND_DECAY = (0.0, 0.0), (0.9, 0.0), (0.9, 0.001)
 
 DRAIN_INTERVAL = 0.05
-"""Seconds at most from one drain to the next. A process that is killed loses what it tracked since the last one."""
+"""Maximum seconds between two drains. A killed process loses the points it tracked since the last drain."""
 
 
 def main() -> None:
     arguments = parse_arguments()
-    try:  # here and not above: every worker imports this file, and needs none of these
+    try:  # not at the top: every worker imports this file, but needs none of these modules
         from digits.chart import draw_chart
         from digits.data import load_data
         from digits.report import show_runs, show_status
     except ImportError as error:
         sys.exit(f"This example needs matplotlib and scikit-learn: pip install 'aimstore[examples]' ({error})")
-    # for the workers: there are several of them, so each is to compute in one thread
+    # several workers run at once, so each computes in one thread
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
     repo = Repo.init(arguments.repo)
@@ -78,10 +78,10 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     summary = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(description=summary, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--repo", default="digits-demo", help="folder of the repository; what it has is kept")
+    parser.add_argument("--repo", default="digits-demo", help="folder of the repository; existing runs are kept")
     parser.add_argument("--epochs", type=positive, default=20, help="epochs of each training")
     parser.add_argument("--jobs", type=positive, default=2, help="training processes at a time")
-    parser.add_argument("--chart", type=Path, help="PNG file to draw; None is digits.png in that folder")
+    parser.add_argument("--chart", type=Path, help="PNG file of the chart; None means digits.png in that folder")
     return parser.parse_args()
 
 
@@ -93,7 +93,7 @@ def positive(text: str) -> int:
 
 
 def outcome(repo: Repo, worker: Worker) -> str:
-    """How a worker has ended, in words. Exits where that is not as it should be."""
+    """Describe how a worker ended. Exit the program if it ended in an unexpected way."""
     expected = -worker.interrupt if worker.interrupt else 0
     if worker.exit_code != expected:
         sys.exit(f"Training {worker.settings} ended with exit status {worker.exit_code} instead of {expected}")
@@ -104,7 +104,7 @@ def outcome(repo: Repo, worker: Worker) -> str:
 
 
 def best_runs(repo: Repo, finished: str) -> list[Run]:
-    """The runs that a query finds: the most accurate first, of equals the one with less loss."""
+    """Return the runs that the query finds, sorted by descending accuracy and then by ascending loss."""
     query = f"{finished}\n   and metric.name == 'accuracy' and metric.context == {VALIDATION}"
     print(f"   {query}")
     found = repo.query_metrics(query, on_error="raise")
@@ -113,7 +113,7 @@ def best_runs(repo: Repo, finished: str) -> list[Run]:
 
 
 def check_asked(repo: Repo, worker: Worker) -> None:
-    """The run that got SIGTERM was finalized before its process ended, so it has lost nothing."""
+    """Check the run that got SIGTERM: it was finalized before its process ended, so no point is missing."""
     found = stored_steps(repo.get_run(worker.run))
     print(f"   {worker.run[:8]} got SIGTERM: {found} of {worker.steps} steps are stored, and it is finalized")
     assert worker.run not in repo.status().stalled
@@ -121,14 +121,14 @@ def check_asked(repo: Repo, worker: Worker) -> None:
 
 
 def recover(repo: Repo, worker: Worker) -> None:
-    """The run that got SIGKILL could do nothing. All is there but what it tracked since the last drain."""
+    """Recover the run that got SIGKILL. Only the points it tracked since the last drain are missing."""
     assert worker.run in repo.status().stalled
     report = repo.reindex(worker.run)
     assert report.indexed == [worker.run], report
     run = repo.get_run(worker.run)
     found = stored_steps(run)
     times = [record.time for record in run.get_metric("loss", VALIDATION)]
-    bearable = DRAIN_INTERVAL / np.median(np.diff(times))  # the median, as a busy machine makes some steps longer
+    bearable = DRAIN_INTERVAL / np.median(np.diff(times))  # the median: a busy machine delays some steps
     print(
         f"   {worker.run[:8]} got SIGKILL: {found} of {worker.steps} steps are stored; up to {bearable:.0f} may be lost"
     )
@@ -136,7 +136,7 @@ def recover(repo: Repo, worker: Worker) -> None:
 
 
 def stored_steps(run: Run) -> int:
-    """How many steps there are in all metrics of a run. None has a gap."""
+    """Return the number of steps that all metrics of a run have. No metric has a gap."""
     steps = [metric.numpy()[0] for metric in run.metrics()]
     assert all(np.array_equal(each, np.arange(len(each))) for each in steps)
     return min(len(each) for each in steps)

@@ -1,1 +1,1 @@
-"""Parts of the example `train_digits.py`: the data, the network, a training run, and how results are shown."""
+"""Parts of the example `train_digits.py`: the data, the network, a training run, and the display of results."""

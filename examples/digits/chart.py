@@ -1,4 +1,4 @@
-"""The chart of a sweep: the curves of all runs, and the confusion matrix and the gradients of the best one."""
+"""The chart of a sweep: the curves of all runs, and the confusion matrix and the gradients of the best run."""
 
 from pathlib import Path
 
@@ -29,11 +29,11 @@ STYLE = {
 }
 
 SMOOTH = 25
-"""Steps over which the curves are averaged; of the best runs the values themselves are drawn too, faintly."""
+"""Number of steps over which the curves are averaged. The best runs also show their raw values, faintly."""
 
 
 def draw_chart(runs: list[Run], file: Path) -> None:
-    """Draw `runs`, the best one first, into a PNG file."""
+    """Draw `runs`, sorted from best to worst, into a PNG file."""
     best, accuracy = runs[0], runs[0].get_metric("accuracy", VALIDATION).last
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(13, 10), layout="constrained")
@@ -55,7 +55,7 @@ def draw_chart(runs: list[Run], file: Path) -> None:
 
 
 def draw_curves(axes: Axes, runs: list[Run], name: str) -> None:
-    """A metric of all runs on the validation images, over the steps; the best ones in front."""
+    """Draw a validation metric of all runs over the steps, with the best runs in front."""
     for rank, run in enumerate(runs):
         steps, values = run.get_metric(name, VALIDATION).numpy()
         smooth = np.convolve(values, np.full(SMOOTH, 1 / SMOOTH), mode="valid")
@@ -69,7 +69,7 @@ def draw_curves(axes: Axes, runs: list[Run], name: str) -> None:
 
 
 def draw_confusion(axes: Axes, run: Run) -> None:
-    """Which digits are taken for which others. Mistakes are few, so they alone have a color."""
+    """Draw which digits are mistaken for which others. Only mistakes have a color, because they are few."""
     *_, last = run.get_sequence("confusion", VALIDATION)
     matrix = last.value
     right = np.eye(len(matrix), dtype=bool)
@@ -87,7 +87,7 @@ def draw_confusion(axes: Axes, run: Run) -> None:
 
 
 def draw_gradients(axes: Axes, run: Run) -> None:
-    """How large the gradients of the hidden layer are, an epoch a column."""
+    """Draw the magnitudes of the hidden layer's gradients, with one column per epoch."""
     records = list(run.get_sequence("gradients", {"layer": "hidden"}))
     counts = np.column_stack([record.value[0] for record in records])
     _, magnitudes = records[0].value

@@ -1,4 +1,4 @@
-"""The data: 1,797 scans of handwritten digits, 8 × 8 pixels each, that come with scikit-learn."""
+"""The data: 1,797 scans of handwritten digits from scikit-learn, 8 × 8 pixels each."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -6,13 +6,13 @@ from sklearn.datasets import load_digits
 from digits.training import Data
 
 VALIDATION = 450
-"""Images that are kept for validation, a quarter."""
+"""Number of images kept for validation, a quarter of the data."""
 
 
 def load_data() -> Data:
-    """The images, in an order that is always the same, split into those to train on and those to validate with."""
+    """Return the images in a fixed random order, split into training and validation images."""
     images, labels = load_digits(return_X_y=True)
-    images = images / 16.0  # pixels are 0 to 16
+    images = images / 16.0  # pixel values are 0 to 16
     order = np.random.default_rng(0).permutation(len(images))
     train, validation = order[VALIDATION:], order[:VALIDATION]
     return Data(images[train], labels[train], images[validation], labels[validation])

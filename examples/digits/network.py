@@ -9,7 +9,7 @@ class Network:
     """Images float64[n, pixels] → hidden layer with ReLU → logits float64[n, CLASSES].
 
     Attributes:
-        weights: of the hidden layer and its bias, of the output layer and its bias.
+        weights: hidden weights, hidden bias, output weights, output bias.
     """
 
     def __init__(self, pixels: int, hidden: int, rng: np.random.Generator) -> None:
@@ -22,13 +22,13 @@ class Network:
         self._velocities = [np.zeros_like(each) for each in self.weights]
 
     def forward(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Activations of the hidden layer, and the logits."""
+        """Return the activations of the hidden layer, and the logits."""
         hidden_weights, hidden_bias, output_weights, output_bias = self.weights
         hidden = np.maximum(images @ hidden_weights + hidden_bias, 0)
         return hidden, hidden @ output_weights + output_bias
 
     def gradients(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """The logits of a batch, and the gradient of its mean loss for each of `weights`."""
+        """Return the logits of a batch, and the gradient of its mean loss for each array in `weights`."""
         hidden, logits = self.forward(images)
         error = np.exp(log_softmax(logits))
         error[np.arange(len(labels)), labels] -= 1
@@ -37,7 +37,7 @@ class Network:
         return logits, [images.T @ hidden_error, hidden_error.sum(0), hidden.T @ error, error.sum(0)]
 
     def descend(self, gradients: list[np.ndarray], learning_rate: float, momentum: float, weight_decay: float) -> None:
-        """One step of stochastic gradient descent."""
+        """Make one step of stochastic gradient descent."""
         for weights, gradient, velocity in zip(self.weights, gradients, self._velocities, strict=True):
             velocity *= momentum
             velocity += gradient + weight_decay * weights
@@ -45,19 +45,19 @@ class Network:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Logarithms of the probabilities of each class."""
+    """Return the logarithm of each class probability."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Mean cross-entropy, and the share of images that are classified rightly."""
+    """Return the mean cross-entropy, and the fraction of correctly classified images."""
     loss = -log_softmax(logits)[np.arange(len(labels)), labels].mean()
     return {"loss": float(loss), "accuracy": float((logits.argmax(axis=1) == labels).mean())}
 
 
 def confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How often each digit (row) was taken for each digit (column): int64[CLASSES, CLASSES]."""
+    """Count how often each digit (row) was classified as each digit (column): int64[CLASSES, CLASSES]."""
     matrix = np.zeros((CLASSES, CLASSES), np.int64)
     np.add.at(matrix, (labels, logits.argmax(axis=1)), 1)
     return matrix

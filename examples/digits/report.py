@@ -11,7 +11,7 @@ console = Console(highlight=False)
 
 
 def show_runs(runs: list[Run]) -> None:
-    """A line for each run: what it was told, and how well it did at its end."""
+    """Show one row per run: its hyper-parameters, and its final accuracy and loss."""
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("run", "lr", "hidden", "momentum", "decay", "accuracy", "loss"):
         table.add_column(heading, justify="right")
@@ -27,7 +27,7 @@ def show_runs(runs: list[Run]) -> None:
 
 
 def show_status(repo: Repo) -> None:
-    """What `Repo.status` says."""
+    """Show the result of `Repo.status`."""
     status = repo.status()
     table = Table(box=box.SIMPLE, show_header=False)
     table.add_row("backend", status.backend)

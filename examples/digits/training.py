@@ -1,4 +1,4 @@
-"""One training run. All that aimstore asks of a training script is in `train`."""
+"""One training run. `train` contains everything that a training script does with aimstore."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -47,15 +47,15 @@ def train(
     on_step: Callable[[int], None],
     on_epoch: Callable[[str], None],
 ) -> None:
-    """Train a network and store how it went in a new run.
+    """Train a network and store its progress in a new run.
 
     Args:
         repo: folder of the repository.
-        sweep: what this run belongs to.
-        tag: put on the run.
+        sweep: the sweep that this run belongs to.
+        tag: the tag of the run.
         settings: the hyper-parameters.
-        data: what to learn.
-        on_step: called after each step, with the number of steps that are tracked.
+        data: training and validation images.
+        on_step: called after each step, with the number of tracked steps.
         on_epoch: called after each epoch, with the hash of the run.
     """
     rng = np.random.default_rng(settings.seed)
@@ -77,7 +77,7 @@ def train(
                 step += 1
                 on_step(step)
 
-            # a value is a number or any object: here a tuple of two arrays (counts and edges of the bins), and a matrix
+            # a value can be a number or an object: here a tuple of two arrays (bin counts and edges), and a matrix
             histogram = np.histogram(np.abs(gradients[0]), MAGNITUDES)
             matrix = confusion_matrix(validation_logits, data.validation_labels)
             run.track(histogram, name="gradients", step=epoch, epoch=epoch, context={"layer": "hidden"})
@@ -86,6 +86,6 @@ def train(
 
 
 def batches(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Positions from 0 to n - 1 in random order, in full batches."""
+    """Return the positions from 0 to n - 1 in random order, as full batches."""
     order = rng.permutation(n)
     return (order[start : start + BATCH] for start in range(0, n - BATCH + 1, BATCH))

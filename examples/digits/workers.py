@@ -1,4 +1,4 @@
-"""Training processes: some at a time, each writing one run, and now and then one that is interrupted."""
+"""Training processes: a few run at a time, each writes one run, and some are interrupted."""
 
 import os
 from collections import deque
@@ -12,21 +12,21 @@ from typing import Any
 from digits.training import Data, Settings, train
 
 INTERRUPT_AFTER = 20
-"""Epochs that a run which is to be interrupted gets; enough that it is well under way."""
+"""Epochs after which a run is interrupted; by then its training is well under way."""
 
 spawn = get_context("spawn")
 
 
 @dataclass
 class Worker:
-    """One training process as its parent sees it.
+    """A training process, as its parent sees it.
 
     Attributes:
-        settings: what it trains.
-        interrupt: the signal that it gets in the middle of its training.
-        run: hash of its run, known after its first epoch.
-        epochs: how many it has finished.
-        exit_code: of the process; minus the number of the signal where that ended it.
+        settings: its hyper-parameters.
+        interrupt: the signal that interrupts its training, if any.
+        run: hash of its run, known after the first epoch.
+        epochs: number of finished epochs.
+        exit_code: exit code of the process; the negative signal number if a signal ended it.
     """
 
     settings: Settings
@@ -34,22 +34,22 @@ class Worker:
     run: str = ""
     epochs: int = 0
     exit_code: int | None = None
-    # in memory that both processes share, so that it outlives the worker however that ends
+    # shared memory, which outlives the worker however it ends
     _steps: Any = field(default_factory=lambda: spawn.RawValue("q", 0))
 
     @property
     def tag(self) -> str:
-        """What its run is tagged with."""
+        """The tag of its run."""
         return "interrupted" if self.interrupt else "grid"
 
     @property
     def steps(self) -> int:
-        """How many steps it has tracked."""
+        """The number of steps it has tracked."""
         return int(self._steps.value)
 
 
 def run_workers(workers: Iterable[Worker], jobs: int, repo: str, sweep: str, data: Data) -> Iterator[Worker]:
-    """Train, `jobs` processes at a time; gives each worker when its process has ended."""
+    """Train in `jobs` processes at a time. Yields each worker when its process has ended."""
     waiting = deque(workers)
     running: dict[Connection, tuple[Worker, Any]] = {}
     while waiting or running:
@@ -78,7 +78,7 @@ def run_workers(workers: Iterable[Worker], jobs: int, repo: str, sweep: str, dat
 
 
 def _work(repo: str, sweep: str, tag: str, settings: Settings, data: Data, steps: Any, pipe: Connection) -> None:
-    """What runs in the process of a worker."""
+    """Run in the process of a worker."""
 
     def note_steps(n: int) -> None:
         steps.value = n

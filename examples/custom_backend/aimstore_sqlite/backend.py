@@ -1,4 +1,4 @@
-"""The SQLite backend: databases in the directory layout of every embedded engine."""
+"""The SQLite backend: databases in the directory layout that all embedded engines share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aimstore_sqlite.container import SQLiteContainer
 
 
 class SQLiteBackend(FilesystemBackend):
-    """Containers as SQLite databases, one directory each. It has no options."""
+    """Stores each container as an SQLite database in a directory of its own. There are no options."""
 
     capability = SQLiteContainer.capability
 
@@ -33,7 +33,7 @@ class SQLiteBackend(FilesystemBackend):
         return (directory / engine.FILE).is_file()
 
     def version(self, path: str) -> str | None:
-        """The number that each batch raises. A database changes in place, often without a change of its size."""
+        """Return the number that each batch increments. A database changes in place, often without changing its size."""
         file = self.files_of(path).directory / engine.FILE
         try:
             return str(engine.version(path, file))

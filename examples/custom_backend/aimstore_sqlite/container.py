@@ -16,7 +16,7 @@ from aimstore_sqlite import engine
 
 
 class SQLiteContainer(Container):
-    """One database. A reader sees at each call what is committed by then; a scan copies what it will give."""
+    """One database. Each read sees all batches committed so far; a scan copies its items first."""
 
     capability: ClassVar[Capability] = Capability(
         persistent=True, multi_process=True, durable_sync=True, native_range_delete=True
@@ -24,7 +24,7 @@ class SQLiteContainer(Container):
 
     def __init__(self, path: str, file: Path, mode: Mode = Mode.WRITE, lock: Lock | None = None) -> None:
         self._file = file
-        with engine.calling(path):  # nor does a fork come before the base class knows of the database
+        with engine.calling(path):  # no fork until the base class knows the database
             if mode is Mode.WRITE and not file.exists():
                 engine.make(file)
             self._open(mode)
@@ -37,8 +37,8 @@ class SQLiteContainer(Container):
     @contextmanager
     def _calling(self) -> Iterator[Connection]:
         with engine.calling(self.path):
-            self.check_open()  # another thread may have closed it while this one waited
-            if self.mode is Mode.READ and self._file.stat().st_ino != self._inode:  # deleted, and made anew
+            self.check_open()  # another thread may have closed the container while this one waited
+            if self.mode is Mode.READ and self._file.stat().st_ino != self._inode:  # deleted and created anew
                 outdated = self._database
                 self._open(self.mode)
                 outdated.close()
@@ -54,7 +54,7 @@ class SQLiteContainer(Container):
 
     def _look_up(self, database: Connection, key: bytes) -> bytes | None:
         row = database.execute("SELECT key, value FROM items WHERE key = ?", (key,)).fetchone()
-        if row is None:  # or is damaged, and then one of those beside it
+        if row is None:  # missing, or damaged: then a neighbour fails its check
             deque(self._checked(_rows(database, KeyRange(key, key + b"\x00"))), maxlen=0)
             return None
         return next(self._checked([row]))[1]
@@ -97,7 +97,7 @@ def _checksum(key: bytes, value: bytes) -> bytes:
 
 
 def _rows(database: Connection, keys: KeyRange) -> list[tuple[Any, Any]]:
-    """The rows of a range in order, with the one before and the one behind it: a damaged key leaves it there at most."""
+    """Return the rows of a range and one neighbour on each side, in order: a damaged key is no further away."""
     where, bounds = "key >= coalesce((SELECT max(key) FROM items WHERE key < ?), ?)", [keys.start] * 2
     if keys.stop is not None:
         where += " AND key <= coalesce((SELECT min(key) FROM items WHERE key >= ?), ?)"

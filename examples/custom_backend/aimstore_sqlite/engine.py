@@ -1,4 +1,4 @@
-"""What there is to know of SQLite: how a database is made and opened, what its errors mean, and how it takes a fork."""
+"""All knowledge of SQLite: creating and opening a database, translating its errors, and surviving a fork."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from aimstore.storage import storage_error
 
 FILE = "items.sqlite"
 _SCHEMA = "CREATE TABLE items (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID"
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_TOOBIG")  # "error": there is no such table
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_TOOBIG")  # SQLITE_ERROR: the table is missing
 
-# A lock that SQLite has on a file ends with a fork, but the child's copy of SQLite believes to hold it still. So there is
-# one call at a time, no lock outlasts a call, and a fork waits for the call to end.
+# A child does not inherit SQLite's file locks, but its copy of SQLite believes that it holds them. So SQLite runs one
+# call at a time, no lock outlasts a call, and a fork waits for the call to end.
 _calls = RLock()
 os.register_at_fork(before=_calls.acquire, after_in_parent=_calls.release, after_in_child=_calls.release)
 
 
 @contextmanager
 def calling(path: str) -> Iterator[None]:
-    """One call of SQLite at a time, its errors as ours. `path` is the container's."""
+    """Run one call of SQLite at a time and translate its errors. `path` names the container."""
     with _calls, storage_error(Path(path)):
         try:
             yield
@@ -35,7 +35,7 @@ def calling(path: str) -> Iterator[None]:
 
 
 def make(file: Path) -> None:
-    """An empty database, which has its name once it is whole. Its version begins anywhere, so that none comes twice."""
+    """Create an empty database, named once complete. Its version starts at a random number, so that none repeats."""
     file.parent.mkdir(exist_ok=True)
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
@@ -45,7 +45,7 @@ def make(file: Path) -> None:
 
 
 def connect(file: Path, *, writing: bool) -> sqlite3.Connection:
-    """Open a database and check that its pages are whole, which reads all of it: SQLite has no checksums."""
+    """Open a database and check its pages. The check reads the whole file, because SQLite has no checksums."""
     database = _connect(file, "rw")
     try:
         problem = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -71,5 +71,5 @@ def read_version(database: sqlite3.Connection) -> int:
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
     address = f"{file.absolute().as_uri()}?mode={mode}"
     database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=60, check_same_thread=False)
-    database.text_factory = lambda text: text.decode("latin-1")  # all is readable; an item that is text is damaged
+    database.text_factory = lambda text: text.decode("latin-1")  # decode any text; an item that is text is damaged
     return database

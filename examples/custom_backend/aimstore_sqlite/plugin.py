@@ -8,7 +8,7 @@ def aimstore_backends() -> list[BackendSpec]:
     return [
         BackendSpec(
             name="sqlite",
-            summary="one SQLite database per container; an example of an engine of one's own",
+            summary="one SQLite database per container; an example of a third-party engine",
             factory="aimstore_sqlite.backend:SQLiteBackend",
         )
     ]
