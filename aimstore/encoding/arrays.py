@@ -75,8 +75,7 @@ def scalar_payload(value: np.generic) -> bytes:
 
 
 def load_array(payload: bytes) -> npt.NDArray[Any]:
-    """Return the array of a payload: C order, writable, own memory. Raises `CorruptionError`, or any error of a
-    parser."""
+    """The array of a payload: C order, writable, own memory. Raises `CorruptionError`, or any error of a parser."""
     descr, shape, data = _unpacked(payload, 3)
     if type(shape) is not list:
         raise CorruptionError(f"not the shape of an array: {shape!r:.80}")

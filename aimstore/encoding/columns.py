@@ -169,8 +169,7 @@ def _converted(column: Floats, kind: type[np.float32 | np.int64]) -> npt.NDArray
 
 
 def _mostly_distinct(bits: Ints) -> bool:
-    """Whether the elements have nearly as many hash values as distinct elements would; sorting takes ten times as
-    long."""
+    """Whether the elements have nearly as many hashes as distinct elements would; sorting takes ten times as long."""
     log = len(bits).bit_length() + 3
     places = (bits.view(np.uint64) * _MIX) >> np.uint64(64 - log)
     seen = np.zeros(1 << log, np.bool_)

@@ -1,5 +1,4 @@
-"""Extension types of values, for types that msgpack lacks. The codes are part of the format on disk and never
-change."""
+"""Extension types of values, for types that msgpack lacks. The codes are part of the format and never change."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Properties that arrays, tensors and scalars of any library share (shape, `item`, masks, gradients), without importing
-one."""
+"""Common properties of arrays, tensors and scalars (shape, `item`, masks, gradients); imports no library."""
 
 from __future__ import annotations
 
@@ -120,8 +119,7 @@ def holds_masked(value: Any) -> bool:
 
 
 def on_this_side(value: Any) -> Any:
-    """Make a tensor readable for NumPy: detach it from its gradient, move it to main memory, and convert unknown
-    types."""
+    """Make a tensor readable for NumPy: detach it, move it to main memory, and convert types that NumPy lacks."""
     if hasattr(value, "detach"):
         value = value.detach()
     if hasattr(value, "cpu"):

@@ -68,8 +68,7 @@ def encode_ordered(value: Any) -> bytes:
 
 
 def encode_number(value: float) -> bytes:
-    """Encode a number: big-endian IEEE 754 with the sign bit inverted, and for negative numbers all bits. NaN is a
-    class of its own."""
+    """Encode a number: big-endian IEEE 754, the sign bit inverted, for negatives all bits. NaN is its own class."""
     try:
         rounded = float(value) + 0.0  # -0.0 becomes 0.0
     except OverflowError:

@@ -100,8 +100,7 @@ class Figure(StoredObject):
             Path(path).write_bytes(self.data)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Show the figure in a notebook. An SVG is shown as an image, in which scripts do not run and nothing is
-        loaded."""
+        """Show the figure in a notebook. An SVG is shown as an image, which runs no scripts and loads nothing."""
         if self.format == PLOTLY:
             bundle: dict[str, Any] = self.plotly()._repr_mimebundle_(include, exclude)
             return bundle
@@ -117,7 +116,6 @@ codec = FieldsCodec(Figure, format=str, caption=str, data=bytes)
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
-    """Whether `value` is of a class of an optional library. A program that has such an object has imported the
-    library."""
+    """Whether `value` is of a class of an optional library, which a program with such an object has imported."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))

@@ -223,8 +223,7 @@ def _channels_last(source: Any) -> npt.NDArray[Any]:
 
 
 def _shown(image: PillowImage) -> PillowImage:
-    """The picture in a mode that PNG can hold; numbers that are not shades of gray are scaled from the least to the
-    greatest."""
+    """The picture in a mode that PNG can hold; numbers that are not shades of gray are scaled to their range."""
     if image.mode in ("I", "F"):
         import numpy as np
 

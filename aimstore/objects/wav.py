@@ -27,8 +27,7 @@ _TYPES: Final = {(PCM, 1): "u1", (PCM, 2): "<i2", (PCM, 4): "<i4", (FLOAT, 4): "
 
 
 class Header(NamedTuple):
-    """The description of samples in a WAV file; `code` is `PCM`, `FLOAT` or another format, `width` bytes per
-    sample."""
+    """The format of the samples; `code` is `PCM`, `FLOAT` or another format, `width` is bytes per sample."""
 
     code: int
     channels: int

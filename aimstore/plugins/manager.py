@@ -88,9 +88,7 @@ class PluginManager:
         return tuple(self._broken.values())
 
     def backends(self) -> dict[str, BackendSpec]:
-        """The storage engines by name, even if their library is not installed. Raises `PluginError` if two plug-ins use
-        one name.
-        """
+        """The storage engines by name, installed or not. Raises `PluginError` if two plug-ins use one name."""
         return self._specs("aimstore_backends", BackendSpec)
 
     def indexers(self) -> dict[str, IndexerSpec]:

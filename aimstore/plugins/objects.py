@@ -28,9 +28,7 @@ def to_object(value: Any) -> Opaque | None:
 
 
 def from_object(stored: Opaque) -> Any:
-    """Return the object for its stored form. An object of an unknown type stays an `Opaque`, which can be stored again
-    unchanged.
-    """
+    """Return the object for its stored form. An object of unknown type stays an `Opaque`, which can be stored again."""
     codec = _codec_or_none(stored.type_name)
     return stored if codec is None else codec.decode(stored.data)
 

@@ -335,8 +335,7 @@ def _read_with_index(name: str) -> str:
 
 
 def _with_dates(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
-    """Convert a date given as a string, or a collection of such dates, to `datetime`; leave other operands
-    unchanged."""
+    """Convert a date given as a string, or a collection of them, to `datetime`; leave other operands unchanged."""
     if isinstance(built, tree.Display) and isinstance(written, (ast.List, ast.Tuple, ast.Set)):
         pairs = [_as_date(*pair) for pair in zip(written.elts, built.elements, strict=True)]
         written.elts = [element for element, _ in pairs]

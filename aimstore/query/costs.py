@@ -118,8 +118,7 @@ def _recase(text: str) -> Cost:
 
 
 def _search(text: Any, part: Any, *bounds: Any) -> Cost:
-    """Cost of finding `part` in `text`: CPython compares it at each position of a short text, and at the last positions
-    of a long text."""
+    """Cost of finding `part` in `text`: CPython compares at each position of a short text, at few of a long text."""
     if type(part) is not type(text):
         return FREE
     length = len(part)
@@ -254,8 +253,7 @@ def _pattern_search(encoded_bytes: int, instructions: int) -> Cost:
 
 
 def _pattern_compilation(pattern: str) -> Cost:
-    """Cost of looking a pattern up. The limits of patterns bound its compilation, which is charged by its
-    instructions."""
+    """Cost of looking a pattern up. Limits bound its compilation, which is charged by its instructions."""
     return Cost(_steps(len(pattern)))
 
 

@@ -1,5 +1,4 @@
-"""Facts about values that are known before evaluation: which paths are dates, tags or metrics, and what never compares
-with them."""
+"""Facts known before evaluation: which paths are dates, tags or metrics, and what never compares with them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The functions that the rewritten syntax of a query calls: all names that a running query can reach besides its
-subjects."""
+"""The functions that the rewritten syntax calls: all names that a query can reach besides its subjects."""
 
 from __future__ import annotations
 
@@ -53,8 +52,7 @@ def get_item(budget: Budget, value: Any, key: Any) -> Any:
 
 
 def compare_chain(budget: Budget, comparisons: tuple[Callable[..., Any], ...], *operands: Callable[[], Any]) -> bool:
-    """`a < b < c` with Python's semantics: each operand is evaluated once, in order, none after the first false
-    comparison."""
+    """`a < b < c` as in Python: each operand is evaluated once, in order, none after the first false comparison."""
     left = operands[0]()
     for comparison, operand in zip(comparisons, operands[1:], strict=True):
         right = operand()

@@ -53,8 +53,7 @@ def plan(node: Node, subject: Subject, limits: QueryLimits) -> Plan:
 
 
 class _Planner:
-    """Plans one query. `sequence` is the name that its metric or sequence must have for a condition, if that is
-    known."""
+    """Plans one query. `sequence` is the name that its metric or sequence must have, if it is known."""
 
     def __init__(self, limits: QueryLimits) -> None:
         self._limits = limits

@@ -27,8 +27,7 @@ _MAX_KEY_BITS: Final = 64
 
 @dataclass(frozen=True)
 class Domain:
-    """The questions that an index can answer about an attribute: these operators, with constants that `takes`
-    accepts."""
+    """The terms that an index can answer for an attribute: these operators, with constants that `takes` accepts."""
 
     operators: frozenset[Operator]
     takes: Callable[[Any], bool]

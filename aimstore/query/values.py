@@ -69,8 +69,7 @@ class BaseView:
 
 
 class MissingValue(BaseView):
-    """A missing value: false, without elements; its attributes and items are missing too. Use the instance
-    `MISSING`."""
+    """A missing value: false, without elements; its attributes and items are missing too. Use `MISSING`."""
 
     __slots__ = ()
 

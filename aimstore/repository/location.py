@@ -50,8 +50,7 @@ def is_empty(directory: Path) -> bool:
 
 
 def create(directory: Path, config: RepoConfig) -> None:
-    """Create a repository atomically. If several processes do so at once, one succeeds and the others use its
-    repository.
+    """Create a repository atomically. If several processes do so at once, all use the repository of the first.
 
     Raises:
         StorageError: the operating system refused.

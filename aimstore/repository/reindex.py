@@ -216,9 +216,7 @@ class _Batch:
         return False
 
     def _index_ended(self, run_hash: str, meta: Container) -> bool | None:
-        """Do the work of `_index_one` for a run that has ended: only the index and the database may be incomplete. Else
-        return None.
-        """
+        """`_index_one` for a run that has ended, of which only the index and the database may lack data; else None."""
         if is_remains(meta):
             self.context.indexer.remove(run_hash)
             return True

@@ -41,8 +41,7 @@ def check_context(context: Any, name: str) -> Context:
 
 
 def _frozen(value: Any, path: str) -> Any:
-    """A copy in plain containers. Scalars of NumPy and similar libraries become Python scalars, so contexts compare by
-    value."""
+    """A copy in plain containers. Scalars of NumPy and similar libraries become Python's, to compare by value."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bool, int, float)):

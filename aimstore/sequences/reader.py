@@ -105,14 +105,12 @@ def read_last(
 
 
 def is_still_ordered(seqs: Container, sequence: int, summary: Summary) -> bool:
-    """Whether a sequence that was ordered when it had this summary is still ordered. Reads only the chunks added
-    since."""
+    """Whether a sequence that was ordered when it had this summary still is. Reads only the chunks added since."""
     return _last_chunks(seqs, sequence, summary, 0) is not None
 
 
 def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -> list[bytes] | None:
-    """The chunks with the last `count` points, at least one; None if they, or others added since the summary, are not
-    in step order."""
+    """The chunks with the last `count` points, at least one; None if they, or later ones, are not in step order."""
     chunks: list[bytes] = []
     found, next_step, next_ordinal = 0, None, None
     with closing(seqs.scan(_chunks_from(sequence, 0), reverse=True)) as scan:

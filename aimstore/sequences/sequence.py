@@ -33,8 +33,7 @@ Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
 
 
 class Point(NamedTuple):
-    """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None if none was
-    given."""
+    """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None if not given."""
 
     step: int
     value: Any
@@ -88,8 +87,7 @@ class Sequence:
         return self.points()
 
     def points(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Point]:
-        """The points with `start_step <= step < stop_step`. If steps are in order, only the chunks of the range are
-        read."""
+        """The points with `start_step <= step < stop_step`. If steps are in order, only their chunks are read."""
         with self._reading() as seqs:
             positions, columns = self._select(seqs, start_step, stop_step)
             steps, times = columns.steps.tolist(), columns.times.tolist()
@@ -171,8 +169,7 @@ class Metric(Sequence):
         return self._info.max
 
     def numpy(self) -> tuple[Ints, Floats]:
-        """All steps int64[n], increasing, and values float64[n]. Ints beyond 2**53 are rounded; iteration keeps them
-        exact."""
+        """All steps int64[n], increasing, and values float64[n]; ints past 2**53 are rounded (iteration keeps them)."""
         return self.read(None, None)
 
     def read(self, start_step: int | None = None, stop_step: int | None = None) -> tuple[Ints, Floats]:

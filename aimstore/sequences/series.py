@@ -128,8 +128,7 @@ class Series:
         return series
 
     def settle(self, kind: str) -> None:
-        """Settle the kind. Each None that is stored or pending stays as it is; a sequence of numbers reads it as
-        NaN."""
+        """Settle the kind. Each None, stored or pending, stays as it is; a sequence of numbers reads it as NaN."""
         self.only_floats = kind == NUMBER and not self.only_nones
         self.is_numeric = kind == NUMBER
         self.kind = kind

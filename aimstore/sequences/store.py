@@ -60,8 +60,7 @@ class SeriesStore:
             self._unsaved.setdefault(series.id, series)
 
     def write_share(self, chosen: Iterable[Series], *, seal: bool) -> None:
-        """Write a share of the pending points of each series, see `Series.stage`. `seal`: leave no points in fresh
-        chunks."""
+        """Write a share of each series' pending points, see `Series.stage`. `seal`: leave no points in fresh chunks."""
         waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
         while waiting:
             staging = Staging()

@@ -116,14 +116,12 @@ def pending_bytes(stored: bytes) -> int:
 
 
 def check_step(step: Any, name: object) -> int | None:
-    """Return `step` as an int of 64 bits; None stays None. Accepts whole numbers of any type, even 50.0, but not
-    bool."""
+    """Return `step` as an int of 64 bits, or None. Accepts whole numbers of any type, even 50.0, but not bool."""
     return None if step is None else _integer(step, STEP_MIN, "the step", name)
 
 
 def check_epoch(epoch: Any, name: object) -> int | None:
-    """Return `epoch` as an int of 64 bits, as `check_step` does. The least int64 is refused: it means a missing
-    epoch."""
+    """Return `epoch` as `check_step` does. The least int64 is refused, because it means a missing epoch."""
     return None if epoch is None else _integer(epoch, STEP_MIN + 1, "the epoch", name)
 
 

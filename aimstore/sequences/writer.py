@@ -1,5 +1,4 @@
-"""The write side of a run's sequences: `track` appends to memory, and a drain passes the pending points to the
-store."""
+"""The write side of a run's sequences: `track` appends to memory, and a drain passes points to the store."""
 
 from __future__ import annotations
 
@@ -220,8 +219,7 @@ class SequenceWriter:
             self._throttle(taking)
 
     def _throttle(self, taking: Collection[Series]) -> None:
-        """If many points are pending, give way to the writing thread or write a share; above a limit, until fewer are
-        pending."""
+        """If much is pending, give way to the writing thread or write a share; above a limit, until less is pending."""
         for series in taking:
             series.watch_growth()
         while (fill := self._fill()) > self._limits.throttle_from:
@@ -315,8 +313,7 @@ class SequenceWriter:
         self._store.write_summaries(None if all_summaries else limits.summaries_per_drain)
 
     def flush(self, *, sync: bool = False) -> None:
-        """Return when all tracked points are in the engine's log, or with `sync` on the disk. Raises any error of
-        writing."""
+        """Return when all tracked points are in the engine's log, or with `sync` on the disk. Raises write errors."""
         with shield, self._lock:
             if self._state is not OPEN:
                 raise self._refusal()

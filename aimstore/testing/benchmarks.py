@@ -1,5 +1,4 @@
-"""Measures the cost of containers against their engine's own library: both do the same work in turn; the best round
-counts."""
+"""Compares containers with their engine's own library: both do the same work in turn; the best round counts."""
 
 from __future__ import annotations
 

@@ -37,8 +37,7 @@ class Counts:
 
 
 class CountingContainer(WrappingContainer):
-    """Passes every call on to `base` and counts it in `counts`. Closing it closes `base`. Counts are exact in one
-    thread only."""
+    """Passes calls on to `base`, and counts them in `counts`, exactly in one thread only. Closing it closes `base`."""
 
     def __init__(self, base: Container) -> None:
         super().__init__(base)

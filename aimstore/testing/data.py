@@ -32,8 +32,7 @@ TRICKY_KEYS: Final[tuple[bytes, ...]] = (
     b"\xff\xff",
     b"\xff\xff\xff",
 )
-"""Keys that an engine gets wrong if it compares text, treats bytes as signed, pads keys, or ends strings at a zero
-byte."""
+"""Keys that an engine gets wrong if it compares text, has signed bytes, pads keys, or stops at a zero byte."""
 
 TRICKY_ITEMS: Final = {key: b"value of " + key for key in TRICKY_KEYS}
 

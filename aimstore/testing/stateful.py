@@ -1,5 +1,4 @@
-"""Compares a container with a dict: Hypothesis generates random histories of writes, scans, reopenings and
-refreshes."""
+"""Compares a container with a dict over random histories of writes, scans, reopenings and refreshes."""
 
 from __future__ import annotations
 

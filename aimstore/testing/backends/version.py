@@ -54,8 +54,7 @@ class VersionTests(Harness):
         assert len(set(seen)) == 5
 
     def test_a_reader_that_caches_by_it_misses_nothing(self, backend: Backend, elsewhere: Backend) -> None:
-        """The reader asks for the token first, then refreshes; while the token stays the same, so does the data
-        read."""
+        """The reader asks for the token first, then refreshes; while the token stays, so does the data read."""
         with backend.open(PATH, Mode.WRITE) as container:
             container.put(b"key", b"0")
             with elsewhere.open(PATH) as reader:
