@@ -57,7 +57,7 @@ def aimstore_cli_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             name="conformance",
-            summary="Test whether a storage engine is right.",
+            summary="Run the conformance tests for a storage engine.",
             extra="testing",
             factory="aimstore.testing.command:conformance",
         )
