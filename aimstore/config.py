@@ -1,11 +1,11 @@
-"""The repository's `config.toml`: what it holds, and how it is read, checked and changed.
+"""The repository's `config.toml`: its content, and how it is read, checked and changed.
 
     format_version = 1
 
     [storage]
     backend = "rocksdb"
 
-    [storage.options]           # what the backend's own options take
+    [storage.options]           # the options that the backend defines
     write_buffer_size = "4MiB"
 
     [indexer]
@@ -17,7 +17,7 @@
     [metadata]
     url = ""                    # "" is run_metadata.sqlite in the repository; any SQLAlchemy URL may replace it
 
-Names of backends, indexers and query engines, and a backend's options, are checked by who looks them up.
+The code that looks up backends, indexers and query engines checks their names and a backend's options.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from aimstore.errors import ConfigError, StorageError, did_you_mean
 from aimstore.plugins.defaults import DEFAULT_BACKEND
 
 FORMAT_VERSION: Final = 1
-"""The format of repositories that this version of aimstore writes, and the newest that it reads."""
+"""The repository format that this version of aimstore writes, and the newest format that it reads."""
 
 _VERSION: Final = ("format_version",)
 _KEYS: Final[dict[tuple[str, ...], type]] = {
@@ -62,11 +62,11 @@ class RepoConfig:
 
     Attributes:
         format_version: the format of everything in the repository.
-        backend: name of the storage engine.
+        backend: the name of the storage engine.
         options: the engine's options as written in the file, unchecked.
-        indexer: name of the indexer.
-        query: name of the query engine.
-        metadata_url: SQLAlchemy URL of the metadata database; "" is `run_metadata.sqlite` in the repository.
+        indexer: the name of the indexer.
+        query: the name of the query engine.
+        metadata_url: the SQLAlchemy URL of the metadata database; "" is `run_metadata.sqlite` in the repository.
     """
 
     format_version: int = FORMAT_VERSION
@@ -77,7 +77,7 @@ class RepoConfig:
     metadata_url: str = ""
 
     def as_tables(self) -> dict[str, Any]:
-        """The configuration in the nesting of the file, in the order of the file."""
+        """The configuration as nested tables, nested and ordered as in the file."""
         return {
             "format_version": self.format_version,
             "storage": {"backend": self.backend, "options": self.options},
@@ -88,24 +88,24 @@ class RepoConfig:
 
 
 def read_config(path: Path) -> RepoConfig:
-    """The configuration in the file `path`.
+    """Read the configuration from the file `path`.
 
     Raises:
-        ConfigError: the file is missing, is not TOML, lacks a key, has one that does not exist or is of the wrong type,
-            or was written by a newer aimstore. The message names the file, the line where there is one, and the fix.
-        StorageError: the operating system does not let it be read.
+        ConfigError: the file is missing, is not TOML, lacks a key, has an unknown key or a value of the wrong type, or
+            was written by a newer aimstore. The message names the file, the line if there is one, and the fix.
+        StorageError: the operating system refused to read the file.
     """
     return _parse(_read(path), path)
 
 
 def write_config(path: Path, config: RepoConfig) -> None:
-    """Write `config` to the file `path`, replacing it at one stroke, so that no reader and no crash sees half of it.
+    """Write `config` to the file `path`, atomically: no reader and no crash sees a partly written file.
 
     Raises:
-        ConfigError: the options hold what TOML cannot express, None for one.
-        StorageError: the operating system refused; the former file is as it was.
+        ConfigError: the options hold a value that TOML cannot express, such as None.
+        StorageError: the operating system refused; the previous file is unchanged.
     """
-    import tomlkit  # reading does without it
+    import tomlkit  # reading does not need tomlkit
 
     try:
         text = _HEADER + tomlkit.dumps(config.as_tables())
@@ -115,9 +115,10 @@ def write_config(path: Path, config: RepoConfig) -> None:
 
 
 def get_value(path: Path, key: str) -> Any:
-    """The value of a dotted key (`"storage.options.write_buffer_size"`), or the table of that name.
+    """Return the value of a dotted key (`"storage.options.write_buffer_size"`), or the table of that name.
 
-    A key that the file leaves out has its default. Errors as `read_config`, and `ConfigError` for an unknown key.
+    A key that the file leaves out has its default value. Raises the errors of `read_config`, and `ConfigError` for an
+    unknown key.
     """
     value: Any = read_config(path).as_tables()
     for depth, part in enumerate(parts := key.split(".")):
@@ -133,14 +134,14 @@ def set_value(path: Path, key: str, value: Any) -> RepoConfig:
 
     Args:
         path: the file.
-        key: `"storage.options.write_buffer_size"`; options may be new, other keys must exist.
-        value: text, a number, a bool, a date, or a list or dict of these. `parse_value` makes one from a command line.
+        key: such as `"storage.options.write_buffer_size"`. An option may be new; any other key must exist.
+        value: text, a number, a bool, a date, or a list or dict of these. `parse_value` parses a command-line argument.
 
     Raises:
-        ConfigError: the file is broken, the key does not exist, or the value does not fit it. The file is as it was.
-        StorageError: the operating system refused; the file is as it was.
+        ConfigError: the file is broken, the key does not exist, or the value does not fit it. The file is unchanged.
+        StorageError: the operating system refused; the file is unchanged.
     """
-    import tomlkit  # reading does without it
+    import tomlkit  # reading does not need tomlkit
 
     if key == "format_version":
         raise ConfigError(f"{path}: format_version says how the repository is stored; it is not a setting")
@@ -160,13 +161,13 @@ def set_value(path: Path, key: str, value: Any) -> RepoConfig:
     except ValueError as error:  # tomlkit's ConvertError
         raise ConfigError(f"{path} cannot hold {key} = {value!r}: {error}") from error
     changed = tomlkit.dumps(document)
-    config = _checked(tomllib.loads(changed), "", path)  # the file has no such line to name
+    config = _checked(tomllib.loads(changed), "", path)  # the text has no line numbers of the file
     _replace(path, changed)
     return config
 
 
 def parse_value(text: str) -> Any:
-    """The TOML value that `text` spells (`4`, `true`, `[1, 2]`, `"4"`), or `text` itself where it spells none."""
+    """Parse `text` as a TOML value (`4`, `true`, `[1, 2]`, `"4"`); text that is not TOML is returned as it is."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -200,9 +201,9 @@ def _checked(tables: dict[str, Any], text: str, path: Path) -> RepoConfig:
 
 def _check_version(tables: dict[str, Any], text: str, path: Path) -> None:
     version = tables.get("format_version")
-    if type(version) is not int:  # missing or of a wrong type: the check of all keys says so
+    if type(version) is not int:  # missing or of a wrong type: the check of all keys reports it
         return
-    if version > FORMAT_VERSION:  # before that check, for a newer format may have more keys
+    if version > FORMAT_VERSION:  # before the check of all keys, because a newer format may have more keys
         problem = (
             f"written by a newer aimstore (format {version}; this one reads up to {FORMAT_VERSION}): upgrade aimstore"
         )
@@ -241,7 +242,7 @@ def _assignment(key: tuple[str, ...], value: object) -> str:
 
 
 def _place(path: Path, text: str, key: tuple[str, ...]) -> str:
-    """`path` and the line of `key`; `path` alone where a look at the lines does not find it."""
+    """`path` and the line of `key`; `path` alone if the line cannot be found."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if match := _LINE.match(line):
@@ -278,7 +279,7 @@ def _replace(path: Path, text: str) -> None:
         temporary.replace(path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(directory)  # makes the renaming last
+            os.fsync(directory)  # makes the renaming durable
         finally:
             os.close(directory)
     except OSError as error:

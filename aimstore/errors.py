@@ -1,7 +1,7 @@
 """Every exception that aimstore raises on purpose; all derive from `AimstoreError`.
 
-Where a builtin exception says the same thing (`KeyError` for a missing run, `TypeError` for a value of the wrong
-type, …) the class derives from it too, so that callers may catch either.
+If a built-in exception has the same meaning (`KeyError` for a missing run, `TypeError` for a value of the wrong type,
+…), the class derives from it too, so callers may catch either.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from datetime import UTC, datetime
 class AimstoreError(Exception):
     """Base of all errors that aimstore raises on purpose."""
 
-    def __str__(self) -> str:  # KeyError would show the repr of its argument
+    def __str__(self) -> str:  # the __str__ of KeyError would show the repr of its argument
         return str(self.args[0]) if self.args else type(self).__name__
 
 
 class ConfigError(AimstoreError, ValueError):
-    """A `config.toml` that is broken, incomplete, from a newer version, or names what is not there."""
+    """A `config.toml` that is broken, incomplete, from a newer version, or refers to something that does not exist."""
 
 
 class RepositoryError(AimstoreError):
-    """A directory that is not a repository, is one of another program, or cannot be used."""
+    """A directory that is not a repository, belongs to another program, or cannot be used."""
 
 
 class RepositoryNotFoundError(RepositoryError, FileNotFoundError):
-    """No repository at the path (or above the working directory)."""
+    """No repository exists at the path (or in the working directory and its parents)."""
 
 
 class PluginError(AimstoreError):
@@ -47,15 +47,15 @@ class StorageError(AimstoreError, OSError):
 
 
 class CorruptionError(StorageError):
-    """Stored bytes that are not what was written."""
+    """Stored bytes differ from the bytes written."""
 
 
 class ClosedError(AimstoreError, ValueError):
-    """Use of something closed, or of a parent process's object in a forked child."""
+    """Use of a closed object, or use of a parent process's object in a forked child."""
 
 
 class ReadOnlyError(AimstoreError):
-    """A write to something opened for reading."""
+    """A write to an object opened for reading."""
 
 
 class UnsupportedError(AimstoreError):
@@ -67,18 +67,18 @@ class EncodingError(AimstoreError, TypeError):
 
 
 class SequenceTypeError(EncodingError):
-    """A value of another kind than the sequence already holds."""
+    """A value whose kind differs from the kind of the sequence."""
 
 
 @dataclass(frozen=True)
 class LockOwner:
-    """Who holds a lock.
+    """The holder of a lock.
 
     Attributes:
-        host, pid: the process that holds it.
-        since: when it was taken, in seconds since the epoch (UTC).
+        host, pid: the process that holds the lock.
+        since: when the lock was taken, in seconds since the epoch (UTC).
         token: unique for each acquisition.
-        maintenance: held for maintenance such as indexing and released soon; otherwise a writer holds it.
+        maintenance: the lock is held for maintenance such as indexing and released soon; otherwise a writer holds it.
     """
 
     host: str
@@ -88,7 +88,7 @@ class LockOwner:
     maintenance: bool = False
 
     def __str__(self) -> str:
-        """In words, as messages continue after "locked by"; a holder whose details cannot be read has pid 0."""
+        """Text that follows "locked by" in messages. A holder whose details cannot be read has pid 0."""
         if not self.pid:
             return "another process"
         return (
@@ -97,7 +97,7 @@ class LockOwner:
 
 
 class LockedError(AimstoreError):
-    """A lock that somebody else holds. `owner` says who and since when, or is None where that cannot be read."""
+    """Another holder has the lock. `owner` names the holder and the start time; it is None if it cannot be read."""
 
     def __init__(self, message: str, owner: LockOwner | None = None) -> None:
         super().__init__(message)
@@ -105,20 +105,20 @@ class LockedError(AimstoreError):
 
 
 class FencedError(AimstoreError):
-    """A writer that lost its lock; nothing of the batch it tried to write is stored."""
+    """A writer lost its lock; nothing of the batch that it tried to write is stored."""
 
 
 class QueryError(AimstoreError):
-    """Base of the errors of queries."""
+    """Base of all query errors."""
 
 
 class QuerySyntaxError(QueryError, ValueError):
-    """An expression that is not a query.
+    """An expression that is not a valid query.
 
     Attributes:
         expression: the text of the query.
-        line: 1-based line of the fault.
-        column: 1-based column of the fault.
+        line: 1-based line of the error.
+        column: 1-based column of the error.
         hint: what to write instead, or "".
     """
 
@@ -135,17 +135,17 @@ class QuerySyntaxError(QueryError, ValueError):
 
 
 class QueryRuntimeError(QueryError):
-    """A query whose predicate raised for a run or metric, with `on_error="raise"`."""
+    """The predicate of a query raised for a run or metric, and `on_error` is `"raise"`."""
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 1) -> list[str]:
-    """Up to `limit` of the `known` names that look like `name`, the most similar first."""
-    from difflib import get_close_matches  # takes 15 ms, which only an error should cost
+    """Return up to `limit` of the `known` names that resemble `name`, the most similar first."""
+    from difflib import get_close_matches  # the import takes 15 ms, which only an error should cost
 
     return get_close_matches(name, list(known), n=limit, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'lmdb'?"` with the nearest of the `known` names, or "" where none is near."""
+    """Return `"; did you mean 'lmdb'?"` with the most similar `known` name, or "" if none is similar."""
     near = nearest(name, known, 2)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""

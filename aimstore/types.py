@@ -1,4 +1,4 @@
-"""Names and small types shared by every floor: run hashes, tree paths, container paths."""
+"""Names and small types that all rooms share: run hashes, tree paths, container paths."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final, TypeAlias
 from aimstore.errors import InvalidRunHashError
 
 TreePath: TypeAlias = tuple[str | int, ...]
-"""A place in a tree: `("hparams", "layers", 0)`. `()` is the root."""
+"""A path in a tree: `("hparams", "layers", 0)`. `()` is the root."""
 
 TreeKey: TypeAlias = TreePath | str | int | EllipsisType
-"""A tree path as users write it: a tuple, one part alone, or `...` for the root."""
+"""A tree path as users write it: a tuple, a single part, or `...` for the root."""
 
 Context: TypeAlias = dict[str, Any]
-"""What tells sequences of one name apart: `{"subset": "train"}`."""
+"""The dict that tells sequences of one name apart: `{"subset": "train"}`."""
 
 INDEX_PATH: Final = "meta/index"
 META_PREFIX: Final = "meta/chunks/"
@@ -26,7 +26,7 @@ _RUN_HASH = re.compile(r"[0-9a-f]{24}")
 
 
 def new_run_hash() -> str:
-    """24 random lower-case hexadecimal digits."""
+    """Return 24 random lower-case hexadecimal digits."""
     return os.urandom(12).hex()
 
 
@@ -36,10 +36,10 @@ def is_run_hash(value: object) -> bool:
 
 
 def check_run_hash(value: object) -> str:
-    """`value`, if it is 24 lower-case hexadecimal digits.
+    """Return `value` if it is 24 lower-case hexadecimal digits.
 
     Raises:
-        InvalidRunHashError: for anything else; such text must never become part of a path.
+        InvalidRunHashError: `value` is anything else. Such text must never become part of a path.
     """
     if isinstance(value, str) and _RUN_HASH.fullmatch(value):
         return value
@@ -47,10 +47,10 @@ def check_run_hash(value: object) -> str:
 
 
 def meta_path(run_hash: str) -> str:
-    """Container path of a run's meta data."""
+    """Container path of a run's meta container."""
     return META_PREFIX + run_hash
 
 
 def seqs_path(run_hash: str) -> str:
-    """Container path of a run's sequences."""
+    """Container path of a run's sequence container."""
     return SEQS_PREFIX + run_hash

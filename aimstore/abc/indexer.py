@@ -15,11 +15,11 @@ from aimstore.abc.query import Hint
 
 @dataclass(frozen=True)
 class Candidates:
-    """Runs that may match.
+    """Runs that may match a query.
 
     Attributes:
-        runs: hashes, each once, in no order.
-        exact: whether the hints hold of every one of these runs.
+        runs: run hashes, each once, in no particular order.
+        exact: whether the hints are true of every one of these runs.
     """
 
     runs: Collection[str]
@@ -27,18 +27,19 @@ class Candidates:
 
 
 class Indexer(ABC):
-    """Keeps what queries need of each finalized run, so that queries need not open the runs' own containers.
+    """Stores what queries need of each finalized run, so that queries need not open the runs' own containers.
 
-    The law with the query engine: for every query, the runs among `candidates(hints)` that match are the runs among
-    `runs()` that match. There may be too many candidates, never too few.
+    The contract with the query engine: for every query, the runs among `candidates(hints)` that match are exactly the
+    runs among `runs()` that match. There may be too many candidates, but never too few.
 
-    Writing takes the index lock, for one batch at a time. A commit is durable when the call returns, so that the caller may
-    remove the run's progress marker. Readers see a consistent state from one `refresh()` to the next.
+    Writing takes the index lock for one batch at a time. A commit is durable when the call returns, so the caller may
+    then remove the run's progress marker. Readers see a consistent state between two calls of `refresh()`.
     """
 
     @abstractmethod
     def index(self, run_hash: str, meta: Container) -> None:
-        """Write (or replace) the entry of `run`, read from its meta container. The caller holds the run's lock.
+        """Write (or replace) the entry of the run `run_hash`, read from its meta container. The caller holds the run's
+        lock.
 
         Raises:
             LockedError: the index stayed locked; nothing is written, and the caller keeps the run's progress marker.
@@ -46,30 +47,31 @@ class Indexer(ABC):
 
     @abstractmethod
     def remove(self, run_hash: str) -> None:
-        """Remove `run` from the index; an unknown run is no error. Errors as `index`."""
+        """Remove the run `run_hash` from the index; an unknown run is no error. Raises the same errors as `index`."""
 
     @abstractmethod
     def batch(self) -> AbstractContextManager[None]:
-        """Collect `index` and `remove` within this context, and commit them together at its end; an exception drops them.
+        """Collect the calls of `index` and `remove` in this context, and commit them together at its end.
 
-        Keep a batch to 64 runs at most, so that others get their turn at the index.
+        An exception discards them. A batch should hold at most 64 runs, so that other processes get access to the
+        index.
         """
 
     @abstractmethod
     def clear(self) -> None:
-        """Empty the index, even where it cannot be read; the next `index` begins a new one."""
+        """Empty the index, even if it cannot be read; the next `index` creates a new index."""
 
     @abstractmethod
     def refresh(self) -> None:
-        """See what other processes have committed."""
+        """Make the commits of other processes visible."""
 
     @abstractmethod
     def runs(self) -> Iterator[str]:
-        """Hashes of the indexed runs, in order."""
+        """The hashes of the indexed runs, in order."""
 
     @abstractmethod
     def tree(self, run_hash: str) -> Mapping[str, Any] | None:
-        """The entry of `run`, decoded (see `aimstore.index.entry`); None where the run is not indexed.
+        """The decoded entry of the run `run_hash` (see `aimstore.index.entry`), or None if the run is not indexed.
 
         Raises:
             CorruptionError: the entry is damaged.
@@ -83,7 +85,7 @@ class Indexer(ABC):
         """
 
     def check(self) -> None:
-        """Read everything once.
+        """Read the whole index once.
 
         Raises:
             StorageError: a part of the index cannot be read.
@@ -93,12 +95,12 @@ class Indexer(ABC):
 
     @abstractmethod
     def candidates(self, hints: Hint | None) -> Candidates | None:
-        """The indexed runs of which `hints` may hold; None means every run.
+        """The indexed runs for which `hints` may be true; None means every run.
 
-        The index does not know structured properties (`("props", …)`). The caller has replaced terms on them by an `Among`;
-        a term that is left may hold of any run. Raises as `trees`.
+        The index does not know structured properties (`("props", …)`). The caller has replaced terms on them with an
+        `Among`; any such term that remains may be true of any run. Raises the same errors as `trees`.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Release what is open."""
+        """Release all open resources."""

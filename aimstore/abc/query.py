@@ -1,4 +1,4 @@
-"""The query contract: an expression becomes a predicate over views, and hints for an index."""
+"""The query contract: an expression is compiled to a predicate over views, and to hints for an index."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Term:
     """One fact about an attribute: `Term(("attrs", "hparams", "lr"), "<", 0.1)`.
 
     Attributes:
-        attribute: begins with what kind of attribute it is:
+        attribute: the first part is the kind of attribute:
 
-            - `("attrs", *path)`: a place in the user's tree; an int is a key of a dict, never a place in a list;
+            - `("attrs", *path)`: a path in the user's tree; an int is a key of a dict, never an index of a list;
             - `("props", name)`: a structured property, such as `experiment` or `created_at`;
-            - `("seqs", name, ...)`: of some sequence called `name`: nothing more (there is one), or one of `last`, `min`,
-              `max`, `count`, `first_step`, `last_step`, `kind`, or `context` and its keys;
-            - `("any", ...)`: of some sequence, the same or `name`.
-        operator: a comparison of the attribute with `value`; `in`: it equals one of the constants in the tuple `value`;
-            `has`: `value` is one of its elements; `startswith`: it is a str that begins with `value`; `true`: it is there
-            and counts as true; `defined`: it is there.
+            - `("seqs", name, ...)`: a sequence called `name`: nothing follows (the sequence exists), or one of `last`,
+              `min`, `max`, `count`, `first_step`, `last_step`, `kind`, or `context` and its keys;
+            - `("any", ...)`: a sequence of any name; the same may follow, or `name`.
+        operator: a comparison of the attribute with `value`; `in`: the attribute equals one of the constants in the
+            tuple `value`; `has`: `value` is one of its elements; `startswith`: it is a str that begins with `value`;
+            `true`: it exists and is true; `defined`: it exists.
         value: a bool, int, float, str or aware datetime (not NaN), or for `in` a tuple of these.
     """
 
@@ -40,27 +40,27 @@ class Term:
 
 @dataclass(frozen=True)
 class Among:
-    """The run is one of these, by hash."""
+    """The run's hash is one of these."""
 
     runs: frozenset[str]
 
 
 @dataclass(frozen=True)
 class AllOf:
-    """Every hint holds. Terms about sequences may each hold of another one."""
+    """Every hint is true. Terms about sequences may each be true of a different sequence."""
 
     hints: tuple[Hint, ...]
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    """At least one hint holds."""
+    """At least one hint is true."""
 
     hints: tuple[Hint, ...]
 
 
 Hint: TypeAlias = Term | Among | AllOf | AnyOf
-"""What every match of a query satisfies; an index may answer it with a superset."""
+"""A condition that every match of a query meets; an index may answer it with a superset."""
 
 
 class View(Protocol):
@@ -70,14 +70,15 @@ class View(Protocol):
 
 
 class CompiledQuery(ABC):
-    """A compiled expression. Immutable; may be used from several threads.
+    """A compiled expression. It is immutable, and several threads may use it.
 
     Attributes:
-        expression: the text it was compiled from.
-        hints: what every match satisfies, or None where nothing is known. A full scan with `matches` and an index
-            answering `hints` give the same result.
-        exact: the hints say the same as the expression; for candidates that are exact too, `matches` may be skipped.
-        attributes: attribute paths that the expression reads, as far as they are known beforehand; None if they are not.
+        expression: the source text.
+        hints: a condition that every match meets, or None if none is known. A full scan with `matches` and an index
+            that answers `hints` return the same result.
+        exact: the hints are equivalent to the expression. For candidates that are exact too, `matches` may be skipped.
+        attributes: the attribute paths that the expression reads, as far as they are known beforehand; None if they are
+            not.
     """
 
     expression: str
@@ -87,21 +88,21 @@ class CompiledQuery(ABC):
 
     @abstractmethod
     def matches(self, view: View) -> bool:
-        """Whether the expression is true of `view`.
+        """Return whether the expression is true of `view`.
 
         Raises:
-            QueryRuntimeError: evaluating it raised; `__cause__` is the original error.
+            QueryRuntimeError: the evaluation raised; `__cause__` is the original error.
         """
 
 
 class Order(ABC):
-    """What results are ordered by, compiled. Immutable; may be used from several threads.
+    """A compiled order of results. It is immutable, and several threads may use it.
 
     Attributes:
-        text: what it was compiled from.
-        names: of each attribute that it goes by, as it was written.
-        last: the rank of what has no place in the order: no other rank is greater.
-        attributes: attribute paths that it reads, or None where they are not known beforehand.
+        text: the source text.
+        names: each attribute of the order, as it was written.
+        last: the rank of a result that has no place in the order: no other rank is greater.
+        attributes: the attribute paths that the order reads, or None if they are not known beforehand.
     """
 
     text: str
@@ -111,15 +112,15 @@ class Order(ABC):
 
     @abstractmethod
     def rank(self, view: View) -> tuple[Any, ...]:
-        """The place of `view`: lesser ranks come first. Any two ranks of one order compare with `<` and `==`.
+        """Return the rank of `view`: lower ranks come first. Any two ranks of one order compare with `<` and `==`.
 
         Raises:
-            QueryRuntimeError: finding it raised; `__cause__` is the original error.
+            QueryRuntimeError: the computation raised; `__cause__` is the original error.
         """
 
     @abstractmethod
     def values(self, view: View) -> tuple[Any, ...]:
-        """What `view` has for each of `names`, to be shown; None where it is missing. Raises as `rank`."""
+        """The values of `names` in `view`, for display; None for a missing value. Raises the same errors as `rank`."""
 
 
 class Query(ABC):
@@ -127,17 +128,17 @@ class Query(ABC):
 
     @abstractmethod
     def compile(self, expression: str, subject: Subject = "run") -> CompiledQuery:
-        """Compile an expression; an empty one matches everything.
+        """Compile an expression; an empty expression matches everything.
 
         Raises:
-            QuerySyntaxError: it is not a query, with the place of the fault.
+            QuerySyntaxError: the expression is not a query; the error has its position.
         """
 
     def order(self, text: str, subject: Subject = "run") -> Order:
-        """Compile what results are to be ordered by. A language need not have this.
+        """Compile the order of results. A query language need not support this.
 
         Raises:
-            QuerySyntaxError: it is no order, with the place of the fault.
-            UnsupportedError: the language has none.
+            QuerySyntaxError: `text` is not an order; the error has its position.
+            UnsupportedError: the language has no orders.
         """
         raise UnsupportedError(f"the query engine {type(self).__name__} cannot order results; leave order_by out")

@@ -1,7 +1,7 @@
-"""The `aimstore` program: its commands, found by name and imported when they are run.
+"""The `aimstore` program. Its commands are found by name and imported when they run.
 
-A command of a plug-in (`aimstore_cli_commands`) is added to those of `COMMANDS`. `aimstore.cli.options` and
-`aimstore.cli.output` hold what commands share; plug-ins may use them too.
+Commands of plug-ins (`aimstore_cli_commands`) are added to `COMMANDS`. `aimstore.cli.options` and
+`aimstore.cli.output` hold the code that commands share; plug-ins may use both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aimstore.cli.program import Program
 from aimstore.plugins.specs import CommandSpec
 
 COMMANDS: Final = (
-    CommandSpec(name="init", summary="Make a repository.", factory="aimstore.cli.settings:init"),
+    CommandSpec(name="init", summary="Create a repository.", factory="aimstore.cli.settings:init"),
     CommandSpec(name="status", summary="Show the state of a repository.", factory="aimstore.cli.maintain:status"),
     CommandSpec(name="runs", summary="List, show, annotate and delete runs.", factory="aimstore.cli.runs:runs"),
     CommandSpec(
@@ -28,7 +28,7 @@ COMMANDS: Final = (
     CommandSpec(name="config", summary="Show or change the configuration.", factory="aimstore.cli.settings:config"),
     CommandSpec(name="backends", summary="List the storage engines.", factory="aimstore.cli.backends:backends"),
 )
-"""The commands of aimstore itself, in the order in which the help lists them."""
+"""The built-in commands, in the order in which the help lists them."""
 
 
 @click.command(
@@ -41,10 +41,11 @@ COMMANDS: Final = (
 @traceback_option
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main(repo: str | None) -> None:
-    """Store, find and look after the data of experiments.
+    """Store, query and maintain experiment data.
 
-    A repository is a directory `.aim`. Commands use the nearest one, from the working directory upward, unless --repo names
-    another. The exit code is 0, or 2 for a mistake in what was asked, or 1 for what failed.
+    A repository is a directory named .aim. Commands use the nearest repository: that of the working directory or of its
+    nearest parent. --repo selects another. The exit code is 0 for success, 2 for a mistake in the request, and 1 for a
+    failure.
     """
 
 

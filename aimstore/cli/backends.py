@@ -1,4 +1,4 @@
-"""`aimstore backends`: what a repository can be made of, and what is missing or broken."""
+"""`aimstore backends`: list the available storage engines, and what is missing or broken."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ _OPTIONS: Final = (
 def backends(as_json: bool) -> None:
     """List the storage engines.
 
-    With the version of the library behind each, what it can do, and its options with their defaults; below that what is not
-    installed, and how to install it, and which plug-ins are broken or disabled.
+    Shows for each engine the version of its library, its capabilities, and its options with their defaults. Below
+    follow the engines that are not installed, with the command that installs them, and the plug-ins that are broken or
+    disabled.
     """
-    with warnings_hidden():  # the list has them
+    with warnings_hidden():  # the list shows them
         manager = plugins()
         specs = manager.backends()
         for ask in (
@@ -51,7 +52,7 @@ def backends(as_json: bool) -> None:
             manager.cli_commands,
             manager.bench_workloads,
         ):
-            ask()  # a plug-in may be broken in any of its hooks
+            ask()  # any hook of a plug-in may be broken
     found = [_backend(specs[name]) for name in sorted(specs)]
     broken = [{"name": plugin.name, "error": plugin.error} for plugin in manager.broken]
     disabled = sorted(manager.disabled)
@@ -71,7 +72,7 @@ def backends(as_json: bool) -> None:
 
 
 def _backend(spec: BackendSpec) -> dict[str, Any]:
-    """A backend as JSON has it. Its engine is imported, for only then is it known to be installed."""
+    """Describe a backend for JSON. Imports its engine, because only the import shows whether it is installed."""
     manager = plugins()
     library = spec.library or manager.distribution(spec)
     found: dict[str, Any] = {

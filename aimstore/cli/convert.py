@@ -1,4 +1,4 @@
-"""`aimstore convert`: a copy of a repository with another engine."""
+"""`aimstore convert`: copy a repository to another engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aimstore.repository.conversion import ConversionReport
 
 _SHOWN: Final = 10
-"""Hashes that a line of the summary lists."""
+"""Maximum number of hashes in one line of the summary."""
 
 
 @click.command(
@@ -29,8 +29,8 @@ _SHOWN: Final = 10
 @click.argument("path", metavar="DST")
 @click.option("--backend", metavar="NAME", required=True, help="Storage engine of the copy; see aimstore backends.")
 @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="Option of the engine; may be repeated.")
-@click.option("--metadata-url", metavar="URL", help="SQLAlchemy URL of its metadata database; SQLite by default.")
-@click.option("--skip-active", is_flag=True, help="Leave out runs that some process writes.")
+@click.option("--metadata-url", metavar="URL", help="SQLAlchemy URL of the copy's metadata database (default: SQLite).")
+@click.option("--skip-active", is_flag=True, help="Skip runs that a process is writing.")
 @json_option
 @traceback_option
 def convert(
@@ -44,8 +44,9 @@ def convert(
 ) -> None:
     """Copy a repository to another engine.
 
-    SRC and DST are folders that hold .aim; SRC is not changed. Every run is compared with its copy by checksums in the end.
-    Where it is interrupted, the same command goes on. The exit code is 1 if a run could not be copied.
+    SRC and DST are folders that hold .aim. SRC is not changed. At the end, every run is compared with its copy by
+    checksum. To continue an interrupted conversion, repeat the command. The exit code is 1 if a run could not be
+    copied.
     """
     from aimstore.repository.conversion import convert as make_copy
 

@@ -1,4 +1,4 @@
-"""What commands say of a run: its properties, its state, who holds it, and what it tracked."""
+"""Descriptions of runs that commands share: properties, state, lock owner and sequences."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from aimstore.sequences.sequence import Sequence
 
 _EVERY_RUN: Final = "run.archived or True"
-"""Archived ones too, being mentioned."""
+"""Matches archived runs too, because it mentions `run.archived`."""
 
 STATES: Final = {"active": "green", "stalled": "yellow", "finalized": "dim"}
-"""A run is active while some process writes it, stalled when that died without ending it, else finalized."""
+"""A run is active while a process writes it, stalled if that process died without finalizing it, else finalized."""
 
 HASH: Final = Column("hash", hashes=True)
 STATE: Final = Column("state", whole=True, styles=STATES)
@@ -42,7 +42,7 @@ SEQUENCE_COLUMNS: Final = (
 
 
 def listed(catalog: Catalog, expression: str | None, order_by: str | None = None) -> list[dict[str, Any]]:
-    """What `runs ls --json` says of each run: of all runs, or of the runs that match an expression."""
+    """Describe all runs, or the runs that match an expression, as `runs ls --json` prints them."""
     marked = set(marked_runs(catalog.context.backend))
     if expression is None and order_by is None:
         found: Iterable[QueriedRun] = Selection(catalog, Pushdown())
@@ -57,7 +57,7 @@ def listed(catalog: Catalog, expression: str | None, order_by: str | None = None
 
 
 def properties_of(row: RunProperties, *, active: bool, stalled: bool) -> dict[str, Any]:
-    """The structured properties of a run as JSON has them. `stalled`: the run is stalled unless it is active."""
+    """The structured properties of a run, for JSON. With `stalled`, the run is stalled unless it is active."""
     return {
         "hash": row.hash,
         "name": row.name,
@@ -73,7 +73,7 @@ def properties_of(row: RunProperties, *, active: bool, stalled: bool) -> dict[st
 
 
 def owner_of(catalog: Catalog, run_hash: str) -> dict[str, Any] | None:
-    """The process that has a run open for writing, as JSON has it: host, pid (None if not known) and since when."""
+    """The process that has a run open for writing, for JSON: host, pid (None if unknown) and start time."""
     owner = writer_of(catalog.context.backend, run_hash)
     return None if owner is None else _described(owner)
 
@@ -83,18 +83,18 @@ def _described(owner: LockOwner) -> dict[str, Any]:
 
 
 def held_by(owner: dict[str, Any]) -> str:
-    """`process 4711 on host`, from what `owner_of` gives."""
+    """`process 4711 on host`, from the result of `owner_of`."""
     return f"process {owner['pid'] or '(unknown)'} on {owner['host']}"
 
 
 def describe_sequence(sequence: Sequence) -> dict[str, Any]:
-    """What is known of a sequence without reading it, as JSON has it."""
+    """Describe a sequence for JSON, without reading its points."""
     names = ("name", "context", "kind", "count", "first_step", "last_step", "last", "min", "max")
-    return {name: getattr(sequence, name, None) for name in names}  # objects have no last, min and max
+    return {name: getattr(sequence, name, None) for name in names}  # sequences of objects have no last, min and max
 
 
 def sequence_cells(sequence: dict[str, Any]) -> list[str]:
-    """The cells of `SEQUENCE_COLUMNS`, from what `describe_sequence` gives."""
+    """The cells of `SEQUENCE_COLUMNS`, from the result of `describe_sequence`."""
     first, last = sequence["first_step"], sequence["last_step"]
     return [
         sequence["name"],
@@ -107,7 +107,7 @@ def sequence_cells(sequence: dict[str, Any]) -> list[str]:
 
 
 def leaf(value: Any) -> str:
-    """A parameter's value in one line; of an array its type and shape."""
+    """The value of a parameter in one line; for an array, its type and shape."""
     if getattr(value, "shape", ()) and hasattr(value, "dtype"):
         return f"{value.dtype} array of shape {value.shape}"
     return printable(repr(value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value))

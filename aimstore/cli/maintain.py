@@ -1,4 +1,4 @@
-"""`aimstore status` and `aimstore reindex`: what state a repository is in, and what sets it right."""
+"""`aimstore status` and `aimstore reindex`: show the state of a repository, and repair it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ _PENDING: Final = (
 def status(repo: str | None, as_json: bool) -> None:
     """Show the state of a repository.
 
-    How many runs there are, which of them are active (some process writes them) or stalled (that process died without
-    ending them), what is indexed, how large it is, and how it is stored.
+    Shows the number of runs, how many are active (a process is writing the run) or stalled (the process died before it
+    finalized the run), how many are indexed, the size of the repository, and how it is stored.
     """
     opened = open_catalog(repo)
     with working("measuring"):
@@ -119,14 +119,14 @@ def _cells(run: dict[str, Any]) -> list[str]:
         "aimstore reindex", "aimstore reindex --run 1b9dea88", "aimstore reindex --rebuild", "aimstore reindex --watch"
     )
 )
-@click.option("--run", "run_hash", metavar="HASH", help="Only this run, whether or not it needs it.")
-@click.option("--rebuild", is_flag=True, help="All runs, from nothing; mends a damaged index.")
-@click.option("--watch", is_flag=True, help="Index runs as their processes die, one at a time, until Ctrl-C.")
+@click.option("--run", "run_hash", metavar="HASH", help="Reindex only this run, even if it is indexed already.")
+@click.option("--rebuild", is_flag=True, help="Rebuild the index from all runs; repairs a damaged index.")
+@click.option("--watch", is_flag=True, help="Keep running: index runs whose process dies, one at a time, until Ctrl-C.")
 @click.option(
     "--interval",
     metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
-    help="With --watch: time between two looks; 10 by default.",
+    help="With --watch: seconds between two checks (default 10).",
 )
 @repo_option
 @json_option
@@ -136,8 +136,9 @@ def reindex(
 ) -> None:
     """Finalize and index runs.
 
-    Without options, those whose process died without ending them. Runs that some process writes are left alone. The exit
-    code is 1 if a run could not be indexed. With --watch --json, each run is a line of JSON.
+    Without options, handles stalled runs: those whose process died before it finalized them. Runs that a process is
+    writing are left alone. The exit code is 1 if a run could not be indexed. With --watch --json, prints one line of
+    JSON for each run.
     """
     if run_hash is not None and rebuild:
         raise click.UsageError("--run and --rebuild exclude each other")
@@ -166,7 +167,7 @@ def reindex(
 
 
 def _watch(catalog: Catalog, interval: float | None, as_json: bool) -> None:
-    """Say what the background indexer does, a line for each run, until Ctrl-C."""
+    """Print the background indexer's work, one line for each run, until Ctrl-C."""
     reports: SimpleQueue[ReindexReport] = SimpleQueue()
     timing = IndexerTiming() if interval is None else IndexerTiming(interval)
     with suppress(KeyboardInterrupt), BackgroundIndexer(catalog.context, timing, reports.put) as indexer:
@@ -179,5 +180,5 @@ def _watch(catalog: Catalog, interval: float | None, as_json: bool) -> None:
                     reason = report.failed.get(run)
                     if as_json:
                         click.echo(json.dumps({"run": run, "state": state, "reason": reason}))
-                    elif reason is None:  # what failed was logged
+                    elif reason is None:  # failures were logged
                         click.echo(f"{state}  {run}")

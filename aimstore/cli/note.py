@@ -1,4 +1,4 @@
-"""`aimstore runs note`: add, change and delete notes of a run."""
+"""`aimstore runs note`: add, change and delete the notes of a run."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from aimstore.cli.output import print_json
 def note(
     run_hash: str, text: str | None, edit: int | None, delete: int | None, repo: str | None, as_json: bool
 ) -> None:
-    """Add a note to a run, or change or delete one.
+    """Add, change or delete a note of a run.
 
-    `aimstore runs show` lists the notes with their ids. HASH may be the beginning of a hash, as long as it names one run.
+    `aimstore runs show` lists the notes with their ids. HASH may be a prefix that matches only one run.
     """
     if edit is not None and delete is not None:
         raise click.UsageError("--edit and --delete exclude each other")

@@ -1,4 +1,4 @@
-"""Options that commands share, and what their values mean."""
+"""Options that commands share, and functions that interpret their values."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 TRACEBACK: Final = "aimstore.traceback"
-"""Key in `Context.meta`: errors are raised instead of shown as a message."""
+"""Key in `Context.meta`. If set, errors are raised instead of shown as a message."""
 
 LEAST_PREFIX: Final = 4
-"""Digits of a run hash that must at least be given, so that a slip of the finger names no run."""
+"""Minimum number of digits in a prefix of a run hash, so that a typing error matches no run."""
 
 CANDIDATES: Final = 10
-"""Runs that are listed where a prefix is ambiguous."""
+"""Maximum number of runs listed for an ambiguous prefix."""
 
 _PREFIX = re.compile(r"[0-9a-f]{1,24}")
 
 
 def _inherited(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """`aimstore --repo PATH command` is `aimstore command --repo PATH`."""
+    """Make `aimstore --repo PATH command` equal to `aimstore command --repo PATH`."""
     return ctx.find_root().params.get("repo") if value is None else value
 
 
@@ -42,7 +42,7 @@ _repo = click.option(
     "--repo",
     metavar="PATH",
     callback=_inherited,
-    help="Folder that holds .aim, or .aim itself; the nearest one upward by default.",
+    help="Folder that holds .aim, or .aim itself (default: the nearest, searching upward).",
 )
 _traceback = click.option(
     "--traceback",
@@ -51,28 +51,28 @@ _traceback = click.option(
     is_eager=True,
     callback=_remember,
     envvar="AIMSTORE_DEBUG",
-    help="Show where an error was raised; AIMSTORE_DEBUG=1 does too.",
+    help="Show where an error was raised; the same as AIMSTORE_DEBUG=1.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
 def repo_option(command: _F) -> _F:
-    """`--repo PATH`, given as `repo: str | None`; see `open_repo`."""
+    """Add `--repo PATH`, passed as `repo: str | None`; see `open_repo`."""
     return _repo(command)
 
 
 def traceback_option(command: _F) -> _F:
-    """`--traceback`, which gives no argument."""
+    """Add `--traceback`, which passes no argument."""
     return _traceback(command)
 
 
 def json_option(command: _F) -> _F:
-    """`--json`, given as `as_json: bool`."""
+    """Add `--json`, passed as `as_json: bool`."""
     return _json(command)
 
 
 def engine_options(texts: Iterable[str]) -> dict[str, Any]:
-    """The options of an engine that `--option KEY=VALUE`, repeated, stands for."""
+    """The engine options given by a repeated `--option KEY=VALUE`."""
     return dict(_key_value(text) for text in texts)
 
 
@@ -86,29 +86,31 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 
 def example(*lines: str) -> str:
-    """Command lines to show at the end of a command's help, as its `epilog`."""
+    """Format command lines as the examples at the end of a command's help, for use as its `epilog`."""
     title = "Example:" if len(lines) == 1 else "Examples:"
     return "\n".join(["\b", title, *(f"  $ {line}" for line in lines)])
 
 
 def open_catalog(repo: str | None) -> Catalog:
-    """The repository of `--repo`, for commands that need more than the public interface."""
+    """Open the repository of `--repo` for commands that need more than the public interface."""
     from aimstore.repository import open_repository
 
     return open_repository(repo)
 
 
 def open_repo(repo: str | None) -> Repo:
-    """The repository of `--repo`."""
+    """Open the repository of `--repo`."""
     return open_catalog(repo).facade()
 
 
 def resolve_run(catalog: Catalog, prefix: str, *, more: Collection[str] = ()) -> str:
-    """The hash of the run that a prefix of it names, whole hashes included; of all runs and those of `more`.
+    """Return the hash of the only run whose hash begins with `prefix`, among all runs and `more`.
+
+    A whole hash is a valid prefix.
 
     Raises:
-        InvalidRunHashError: not a prefix of a hash, too short, or one of several runs, which the message lists.
-        RunNotFoundError: no run's hash begins so.
+        InvalidRunHashError: `prefix` is not hexadecimal, is too short, or matches several runs; the message lists them.
+        RunNotFoundError: no run's hash begins with `prefix`.
     """
     if not _PREFIX.fullmatch(prefix):
         raise InvalidRunHashError(f"not a run hash: {prefix!r:.80}; a run hash is 24 lower-case hexadecimal digits")

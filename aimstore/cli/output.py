@@ -1,7 +1,7 @@
-"""What commands print: tables that fit the terminal, or JSON, on stdout; what is going on, on stderr.
+"""Output of commands: results on stdout, as tables that fit the terminal or as JSON; progress on stderr.
 
-Text that comes from a repository is shown with its control characters escaped, so that it can neither break a table nor
-command the terminal.
+Control characters in text from a repository are escaped, so that the text can neither break a table nor control the
+terminal.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from aimstore.repository.reindex import Advance
 
 SHORT_HASH: Final = 8
-"""Digits of a run hash, at least, where a terminal is too narrow for all 24."""
+"""Minimum number of digits shown of a run hash if the terminal is too narrow for all 24."""
 
 STATUS_DELAY_SECONDS: Final = 0.7
-"""Seconds of work after which a terminal is told what is being done."""
+"""Seconds of work after which a terminal shows what the command is doing."""
 
 _UNLIMITED: Final = 100_000
-"""Columns of an output that is no terminal."""
+"""Width, in columns, of an output that is not a terminal."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table, and what becomes of it in a terminal too narrow for the table.
+    """A column of a table, and how it shrinks if the terminal is too narrow for the table.
 
     Attributes:
-        title: its heading.
-        right: aligned to the right.
-        hashes: holds run hashes, which are cut to as many digits as tell them apart.
-        whole: never cut. Other columns are, and end in "…".
-        spare: left out where that is still not enough.
-        wraps: goes on in the next line instead of being cut.
-        styles: rich's style for a cell, by its text.
+        title: the heading.
+        right: align to the right.
+        hashes: the column holds run hashes, which are cut to the digits needed to tell them apart.
+        whole: never cut this column. Other columns are cut, and end in "…".
+        spare: drop this column if cutting is not enough.
+        wraps: continue on the next line instead of cutting.
+        styles: the rich style of a cell, by its text.
     """
 
     title: str
@@ -62,12 +62,12 @@ class Column:
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, known: Sequence[str] = ()) -> None:
-    """Print rows of text. Whoever reads stdout through a pipe or from a file gets every cell in full.
+    """Print rows of text. A pipe or a file receives every cell in full.
 
     Args:
-        columns: what they are.
-        rows: a text for each column.
-        known: hashes from which those that are cut should differ, besides each other.
+        columns: the columns of the table.
+        rows: each row holds one text per column.
+        known: further hashes from which a cut hash must differ.
     """
     console = _console()
     table = _table(columns, rows)
@@ -92,7 +92,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def print_cut(lines: Iterable[str]) -> None:
-    """Print lines of text, in a terminal cut to its width."""
+    """Print lines of text. A terminal shows them cut to its width."""
     console = _console()
     for line in lines:
         if console.is_terminal:
@@ -145,17 +145,17 @@ def _console(*, stderr: bool = False) -> Console:
 
 
 def printable(text: str) -> str:
-    """`text` with what is not printable escaped."""
+    """`text` with unprintable characters escaped."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def number(value: float | int | None) -> str:
-    """Six significant digits of a float, "-" for None."""
+    """A float with six significant digits; "-" for None."""
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def moment(value: datetime | None, *, exactly: bool = False) -> str:
-    """Local time to the minute, or to the second and with its zone; "-" for None."""
+    """Local time to the minute, or with `exactly` to the second with its time zone; "-" for None."""
     return "-" if value is None else f"{value.astimezone():{'%Y-%m-%d %H:%M:%S %Z' if exactly else '%Y-%m-%d %H:%M'}}"
 
 
@@ -187,7 +187,7 @@ def size(nbytes: int) -> str:
 
 
 def context(value: Mapping[str, Any]) -> str:
-    """`subset=train, fold=1`; "-" for an empty one."""
+    """`subset=train, fold=1`; "-" for an empty context."""
     return ", ".join(f"{key}={item}" for key, item in value.items()) or "-"
 
 
@@ -195,7 +195,7 @@ def context(value: Mapping[str, Any]) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print `value`, made up as `jsonable` says, as one JSON document."""
+    """Print `value`, converted by `jsonable`, as one JSON document."""
     import json
 
     click.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
@@ -203,16 +203,16 @@ def print_json(value: Any) -> None:
 
 @singledispatch
 def jsonable(value: Any) -> Any:
-    """What JSON says of `value`, the same in every command.
+    """Convert `value` to JSON types, the same way in every command.
 
-    Floats that are not finite become the strings "NaN", "Infinity" and "-Infinity"; times are ISO 8601 with their offset;
-    durations are seconds; bytes are base64; arrays are nested lists; NumPy scalars are numbers. Keys are strings; a key
-    that looks like another key's string has its type after it: {1: 0, "1": 0} has the keys "1 (int)" and "1". Every other
-    value becomes a string.
+    Floats that are not finite become the strings "NaN", "Infinity" and "-Infinity"; times become ISO 8601 with their
+    offset; durations become seconds; bytes become base64; arrays become nested lists; NumPy scalars become numbers.
+    Keys become strings; if a key looks like another key's string, its type follows: {1: 0, "1": 0} has the keys "1
+    (int)" and "1". Every other value becomes a string.
     """
     if value is None:
         return None
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of NumPy, which is not loaded just to ask
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # do not import NumPy only to recognize its values
         return jsonable(value.tolist() if value.shape else python_scalar(value))
     return str(value)
 
@@ -273,17 +273,17 @@ def _bytes(value: Any) -> Any:
     return base64.b64encode(value).decode()
 
 
-# What is going on
+# Progress
 
 
 def say(text: str) -> None:
-    """A line for the person, on stderr."""
+    """Print a line for the user on stderr."""
     click.echo(text, err=True)
 
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Say what is being done if it takes long, where stderr is a terminal."""
+    """Show what the command is doing if it takes long and stderr is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -295,13 +295,13 @@ def working(text: str) -> Iterator[None]:
         yield
     finally:
         later.cancel()
-        later.join()  # it may just be starting
+        later.join()  # it may be starting right now
         status.stop()
 
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Advance]:
-    """Lend a function to be called with the number done and that of all; it draws a bar where stderr is a terminal."""
+    """Yield a function that takes the number done and the total. It draws a bar if stderr is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -1,4 +1,4 @@
-"""How the program finds its commands, and how it ends: messages, exit codes, interruptions."""
+"""The program: how it finds its commands, and how it ends (messages, exit codes, interruptions)."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ MISTAKES: Final = (
     RunNotFoundError,
     UnsupportedError,
 )
-"""Errors that the user mends by asking for something else: exit code 2. All others are failures: 1."""
+"""Errors that the user fixes by changing the request: exit code 2. All other errors are failures: exit code 1."""
 
 INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and the signal's number."""
+"""Exit code after Ctrl-C, as in shells: 128 plus the signal number."""
 
 
 class Program(click.Group):
-    """A group whose commands are specs, imported when they are run; listing them imports none.
+    """A group whose commands are specs, imported when they run. Listing the commands imports none.
 
-    An `AimstoreError` or `OSError` ends it with one message on stderr and an exit code, as do Ctrl-C and a reader that has
-    gone, without the message.
+    An `AimstoreError` or `OSError` ends the program with a message on stderr and an exit code. Ctrl-C and a reader that
+    closed stdout end it with an exit code and no message.
     """
 
     def __init__(self, *args: Any, builtin: Iterable[CommandSpec], **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class Program(click.Group):
     # The commands
 
     def specs(self) -> dict[str, CommandSpec]:
-        """All commands: those built in, and those of plug-ins that do not take the name of one."""
+        """All commands: the built-in commands, and those of plug-ins whose name is not taken by a built-in command."""
         try:
             added = plugins().cli_commands()
         except PluginError as error:
@@ -91,12 +91,12 @@ class Program(click.Group):
                 with formatter.section(title):
                     formatter.write_dl([(name, specs[name].summary) for name in chosen])
 
-    # How it ends
+    # The end of the program
 
     def invoke(self, ctx: click.Context) -> Any:
         with _warnings_shown(), _one_message(ctx):
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, for a reader that has gone
+            sys.stdout.flush()  # flush here to notice a reader that closed stdout
             return result
 
 
@@ -107,7 +107,7 @@ def _one_message(ctx: click.Context) -> Iterator[None]:
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
     except (AimstoreError, OSError) as error:
-        if ctx.meta.get(TRACEBACK) or getattr(error, "errno", None) == errno.EPIPE:  # click ends quietly for the latter
+        if ctx.meta.get(TRACEBACK) or getattr(error, "errno", None) == errno.EPIPE:  # click ends quietly on EPIPE
             raise
         raise (_Mistake if isinstance(error, MISTAKES) else click.ClickException)(str(error)) from error
 
@@ -123,7 +123,7 @@ class _ToStderr(logging.Handler):
 
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
-    """Show what the library logs on stderr."""
+    """Show the library's log messages on stderr."""
     handler = _ToStderr(logging.WARNING)
     logger.addHandler(handler)
     try:
@@ -134,7 +134,7 @@ def _warnings_shown() -> Iterator[None]:
 
 @contextmanager
 def warnings_hidden() -> Iterator[None]:
-    """Leave out warnings of the library that a command shows in its own way."""
+    """Hide the library's warnings, because the command shows them in its own way."""
 
     def hide(record: logging.LogRecord) -> bool:
         return record.levelno > logging.WARNING

@@ -45,12 +45,12 @@ _MISSING: Final = object()
 @click.option(
     "--order-by",
     metavar="PATH",
-    help="Order by attributes as in EXPR; desc puts the greatest first, commas separate several.",
+    help="Order by attributes as in EXPR; desc puts the greatest first; separate attributes with commas.",
 )
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N results.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, metavar="N", help="Skip the first N results.")
 @click.option("--count", is_flag=True, help="Print only the number of results.")
-@click.option("--explain", is_flag=True, help="Print how the query is answered instead of its results.")
+@click.option("--explain", is_flag=True, help="Print how the query is answered, instead of its results.")
 @repo_option
 @json_option
 @traceback_option
@@ -69,13 +69,13 @@ def query(
 ) -> None:
     """Find runs, metrics or sequences by an expression.
 
-    EXPR is a Python expression over run; without EXPR, everything matches. The table of runs has a column for each
-    attribute that EXPR names. Archived runs are left out unless EXPR mentions run.archived. A run for which EXPR raises an
-    error does not match, and a warning counts these errors.
+    EXPR is a Python expression over run. Without EXPR, everything matches. The table of runs has a column for each
+    attribute that EXPR names. Archived runs are left out unless EXPR mentions run.archived. A run for which EXPR raises
+    an error does not match; a warning shows the number of these errors.
     """
     _check_options(metrics=metrics, sequences=sequences, kind=kind, count=count, explain=explain)
     catalog = open_catalog(repo)
-    one_more = limit if limit is None or count or explain else limit + 1  # to know whether there are more
+    one_more = limit if limit is None or count or explain else limit + 1  # shows whether there are more results
     window = {"order_by": order_by, "limit": one_more, "offset": offset}
     results = _results(catalog, expression, metrics=metrics, sequences=sequences, kind=kind, window=window)
     if count or explain:
@@ -114,7 +114,7 @@ def _results(
         if sequences:
             return repo.query_sequences(expression, kind=kind, **window)
         return repo.query_runs(expression, **window)
-    except QuerySyntaxError as error:  # its hint names methods, and a command has options
+    except QuerySyntaxError as error:  # the hint names methods; a command has options
         hint = error.hint.replace("query_metrics", "--metrics").replace("query_sequences", "--sequences")
         raise QuerySyntaxError(error.reason, error.expression, error.line, error.column, hint) from error
 
@@ -138,7 +138,7 @@ def _print(text: str, value: dict[str, Any], as_json: bool) -> None:
 
 
 def _shown_attributes(catalog: Catalog, expression: str, order_by: str | None) -> list[TreePath]:
-    """Paths below `run` that the expression and the order name, in that order, without those that are shown anyway."""
+    """Paths below `run` that the expression and then the order name, without those that are always shown."""
     engine = catalog.context.query_engine
     read = [(expression, engine.compile(expression).attributes)]
     if order_by is not None:
@@ -183,7 +183,7 @@ def _print_runs(
 
 
 class _Figures:
-    """Figures of the runs' metrics that an order names, which are no attributes of runs."""
+    """Metric figures that an order names. They are not attributes of runs."""
 
     def __init__(self, catalog: Catalog, order_by: str | None) -> None:
         self._order = None if order_by is None else catalog.context.query_engine.order(order_by)
@@ -196,7 +196,7 @@ class _Figures:
             return []
         try:
             values = self._order.values(RunView(run))
-        except QueryRuntimeError:  # the search has told of it
+        except QueryRuntimeError:  # the search has warned about it
             return [None for _ in self._places]
         return [values[i] for i in self._places]
 

@@ -1,4 +1,4 @@
-"""`aimstore runs`: list and delete runs. `aimstore.cli.show` and `aimstore.cli.note` hold the other commands."""
+"""`aimstore runs`: list and delete runs. `aimstore.cli.show` and `aimstore.cli.note` own the other commands."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ runs.add_command(note)
 @click.option(
     "--sort",
     type=click.Choice(["created", "name", "experiment", "state", "duration", "metrics"]),
-    help="Sort by this column: times and numbers from the greatest, names from A.  [default: created]",
+    help="Sort by this column: times and numbers in descending order, names from A to Z.  [default: created]",
 )
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option(
@@ -73,7 +73,7 @@ def ls(
     repo: str | None,
     as_json: bool,
 ) -> None:
-    """List runs, the newest first.
+    """List runs, newest first.
 
     With --query, archived runs are listed only if the expression mentions run.archived.
     """
@@ -118,7 +118,7 @@ def _sorted(shown: list[dict[str, Any]], sort: str, *, reverse: bool) -> list[di
 def _cells(run: dict[str, Any]) -> list[str]:
     return [
         run["hash"],
-        "" if run["name"] in (None, f"Run: {run['hash']}") else run["name"],  # the default says nothing new
+        "" if run["name"] in (None, f"Run: {run['hash']}") else run["name"],  # the default name repeats the hash
         run["experiment"] or "",
         run["state"],
         moment(run["created_at"]),
@@ -144,9 +144,9 @@ def _say_what_is_missing(found: int, shown: int, chosen: int, *, filtered: bool)
 @json_option
 @traceback_option
 def rm(hashes: tuple[str, ...], yes: bool, repo: str | None, as_json: bool) -> None:
-    """Delete runs, with everything that is known of them.
+    """Delete runs and all their data.
 
-    HASH may be the beginning of a hash. If a process writes one of the runs, nothing is deleted.
+    HASH may be a prefix of a run hash. If a process is writing one of the runs, nothing is deleted.
     """
     opened = open_catalog(repo)
     chosen = list(dict.fromkeys(resolve_run(opened, given) for given in hashes))

@@ -1,4 +1,4 @@
-"""`aimstore init` and `config`: what a repository is made of."""
+"""`aimstore init` and `aimstore config`: create a repository, and show or change its configuration."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 )
 @click.option("--backend", metavar="NAME", help="Storage engine; see aimstore backends.")
 @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="Option of the engine; may be repeated.")
-@click.option("--metadata-url", metavar="URL", help="SQLAlchemy URL of the metadata database; SQLite by default.")
+@click.option("--metadata-url", metavar="URL", help="SQLAlchemy URL of the metadata database (default: SQLite).")
 @repo_option
 @json_option
 @traceback_option
 def init(
     backend: str | None, options: tuple[str, ...], metadata_url: str | None, repo: str | None, as_json: bool
 ) -> None:
-    """Make a repository.
+    """Create a repository.
 
-    It is made in the working directory unless --repo names another folder. One that is there already is left as it is; that
-    is an error if its settings are not those given.
+    The repository is created in the working directory, or in the folder given with --repo. An existing repository is
+    left unchanged; if its settings differ from those given, that is an error.
     """
     from aimstore.repo import Repo
     from aimstore.repository.location import directory_of, is_empty
@@ -67,8 +67,8 @@ def init(
 def config(key: str | None, value: str | None, repo: str | None, as_json: bool) -> None:
     """Show or change the configuration.
 
-    Without KEY, config.toml is printed; with KEY, its value; with VALUE, that is set, if the storage engine and all others
-    accept it. VALUE is read as TOML where it is TOML, else as text.
+    Without KEY, prints config.toml. With KEY, prints its value. With KEY and VALUE, sets the value if the storage
+    engine and all other parts accept it. VALUE is parsed as TOML; if it is not TOML, it is taken as text.
     """
     from aimstore.config import get_value, parse_value, read_config, set_value
     from aimstore.repository.location import CONFIG, find, note_backend, read_own_config
@@ -76,12 +76,12 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
     directory = find(repo)
     file = directory / CONFIG
     if not file.exists():
-        read_own_config(directory)  # says what kind of directory it is
+        read_own_config(directory)  # checks what kind of directory it is
     if key is None:
         if as_json:
             print_json(read_config(file).as_tables())
         else:
-            click.echo(file.read_text("utf-8").rstrip())  # even if it is broken: to be mended, it must be seen
+            click.echo(file.read_text("utf-8").rstrip())  # print a broken file too, so that the user can fix it
         return
     if value is not None:
         former = read_config(file)
@@ -102,7 +102,7 @@ def config(key: str | None, value: str | None, repo: str | None, as_json: bool) 
 
 
 def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
-    """Return if everyone concerned accepts a value. That the key exists and takes such a value is for `set_value` to say."""
+    """Return if every part concerned accepts the value. `set_value` checks that the key exists and the type fits."""
     from aimstore.repository.location import noted_backend
 
     tables = deepcopy(config.as_tables())
@@ -127,7 +127,7 @@ def _check(directory: Path, config: RepoConfig, key: str, value: Any) -> None:
     elif key == "metadata.url" and value:
         from aimstore.metadata import open_store
 
-        open_store(value, lock=nullcontext).close()  # which opens nothing
+        open_store(value, lock=nullcontext).close()  # this does not connect
 
 
 def _refuse_runs(directory: Path, backend: str) -> None:
@@ -138,7 +138,7 @@ def _refuse_runs(directory: Path, backend: str) -> None:
 
 
 def effective_options(backend: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of an engine with their defaults, as it understands them; those given, where it does not tell."""
+    """The options of an engine with their defaults, as the engine parses them; `given` if the engine declares none."""
     manager = plugins()
     options = manager.load_options(manager.backend(backend))
     parsed = None if options is None else options.parse(given)

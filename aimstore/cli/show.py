@@ -1,4 +1,4 @@
-"""`aimstore runs show`: all that is known of one run."""
+"""`aimstore runs show`: show the details of one run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from aimstore.repository.runs import marked_runs
 def show(run_hash: str, repo: str | None, as_json: bool) -> None:
     """Show the properties, parameters and sequences of a run.
 
-    HASH may be the beginning of one, as long as it tells the run from all others.
+    HASH may be a prefix that matches only one run.
     """
     opened = open_catalog(repo)
     run = opened.facade().get_run(resolve_run(opened, run_hash))
@@ -78,7 +78,7 @@ def _properties(known: dict[str, Any], owner: dict[str, Any] | None) -> Iterator
 
 
 def _tree(node: Mapping[Any, Any], indent: str) -> Iterator[str]:
-    """A line for each leaf, and one above those of a subtree; the values of one level are aligned."""
+    """Yield one line for each leaf and for each subtree's key; the values of one level are aligned."""
     width = max((len(_key(key)) for key, value in node.items() if not _is_subtree(value)), default=0)
     for key, value in node.items():
         if _is_subtree(value):

@@ -1,7 +1,7 @@
 """Bytes of keys, values, arrays, chunks, columns and outlines.
 
-Owns the stored format as pure functions, which need no engine to be tested. Imports types and errors only. Nothing is
-exported here: import the modules, because NumPy is loaded only where arrays are met.
+This room owns the stored format as pure functions, which can be tested without an engine. It imports types and errors
+only. It exports nothing here: import its modules, so that NumPy is loaded only if arrays occur.
 """
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""Payloads of NumPy arrays and scalars. The only module of values that imports NumPy; loaded where an array is met.
+"""Payloads of NumPy arrays and scalars. The only module for values that imports NumPy; it is loaded if an array occurs.
 
-A payload is msgpack `[dtype, shape, data]` for an array, `[dtype, data]` for a scalar. The dtype is in the form of the
+A payload is msgpack `[dtype, shape, data]` for an array, `[dtype, data]` for a scalar. The dtype has the form of the
 `.npy` format (`numpy.lib.format.dtype_to_descr`): `"<f8"`, or a list of fields `[name, dtype]`, `[name, dtype, shape]`.
-Data are the elements in C order. There is never an object in it, so that reading runs no code.
+Data are the elements in C order. A payload never contains Python objects, so reading runs no code.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from aimstore.errors import CorruptionError, EncodingError
 _KINDS: Final = "biufcmMSUV"
 _DTYPE: Final = re.compile(rf"[<>|][{_KINDS}][0-9]{{1,9}}(\[[0-9]*[A-Za-z]{{1,7}}\])?")
 MAX_EMPTY_ROWS: Final = 4096
-"""Rows or elements of an array that takes no bytes, so that nobody walks through more of them than were stored."""
+"""Maximum rows or elements of an array without bytes, so that no loop over them exceeds what was stored."""
 
 _TEXT: Final = "|U"
 _BYTES: Final = "|S"
 
 
 def array_payload(value: Any) -> bytes:
-    """The payload of an array, or of anything that gives one through `__array__`.
+    """Return the payload of an array, or of an object whose `__array__` returns one.
 
     Raises:
-        EncodingError: it is a masked array, has elements that are objects, or does not convert.
+        EncodingError: the array is masked, has elements that are objects, or cannot be converted.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise EncodingError("a masked array; store its data and its mask")
@@ -45,11 +45,11 @@ def array_payload(value: Any) -> bytes:
 
 
 def as_array(value: Any) -> npt.NDArray[Any]:
-    """`value` as a NumPy array: of a tensor that needs its gradient only the numbers, of bfloat16 and the float types of 8
-    bits, which NumPy lacks, float32.
+    """Return `value` as a NumPy array. Of a tensor that needs its gradient only the numbers are taken; bfloat16 and the
+    float types of 8 bits, which NumPy lacks, become float32.
 
     Raises:
-        EncodingError: it does not convert, or has masked elements.
+        EncodingError: `value` cannot be converted, or has masked elements.
     """
     if holds_masked(value):
         raise EncodingError(
@@ -58,16 +58,16 @@ def as_array(value: Any) -> npt.NDArray[Any]:
     if not isinstance(value, np.ndarray):
         try:
             value = np.asarray(on_this_side(value))
-        except Exception as error:  # the other library's own, whatever it is
+        except Exception as error:  # the other library may raise any error
             raise EncodingError(f"its conversion to a NumPy array failed: {error}") from error
-    if value.dtype.kind == "V" and value.dtype.name.startswith(("bfloat", "float")):  # of the package ml_dtypes
+    if value.dtype.kind == "V" and value.dtype.name.startswith(("bfloat", "float")):  # types of the package ml_dtypes
         value = value.astype(np.float32)
     return cast("npt.NDArray[Any]", value)
 
 
 def scalar_payload(value: np.generic) -> bytes:
-    """The payload of a NumPy scalar. Raises `EncodingError` where its dtype cannot be stored."""
-    if isinstance(value, np.str_):  # as an array element it would lose trailing zeros
+    """Return the payload of a NumPy scalar. Raises `EncodingError` if its dtype cannot be stored."""
+    if isinstance(value, np.str_):  # as an array element the string would lose trailing zeros
         return cast(bytes, msgpack.packb([_TEXT, str.__str__(value)]))
     if isinstance(value, np.bytes_):
         return cast(bytes, msgpack.packb([_BYTES, bytes(value)]))
@@ -75,7 +75,7 @@ def scalar_payload(value: np.generic) -> bytes:
 
 
 def load_array(payload: bytes) -> npt.NDArray[Any]:
-    """The array of a payload: C order, writable, its own memory. Raises `CorruptionError`, or what a parser raises."""
+    """The array of a payload: C order, writable, own memory. Raises `CorruptionError`, or any error of a parser."""
     descr, shape, data = _unpacked(payload, 3)
     if type(shape) is not list:
         raise CorruptionError(f"not the shape of an array: {shape!r:.80}")
@@ -83,13 +83,13 @@ def load_array(payload: bytes) -> npt.NDArray[Any]:
 
 
 def load_scalar(payload: bytes) -> np.generic:
-    """The scalar of a payload, of the type that was stored. Raises as `load_array`."""
+    """Return the scalar of a payload, of the type that was stored. Raises the same errors as `load_array`."""
     descr, data = _unpacked(payload, 2)
     if descr == _TEXT and isinstance(data, str):
         return np.str_(data)
     if descr == _BYTES and isinstance(data, bytes):
         return np.bytes_(data)
-    return cast(np.generic, _array(descr, (), data, bytes)[()])  # read-only, so that a value hashes
+    return cast(np.generic, _array(descr, (), data, bytes)[()])  # read-only, so that the value can be hashed
 
 
 def _unpacked(payload: bytes, count: int) -> list[Any]:
@@ -102,7 +102,7 @@ def _unpacked(payload: bytes, count: int) -> list[Any]:
 def _descr(dtype: np.dtype[Any]) -> Any:
     descr: Any = dtype.str
     if dtype.names is not None:
-        with contextlib.suppress(ValueError):  # fields that overlap or are out of order; the comparison below tells
+        with contextlib.suppress(ValueError):  # fields overlap or are out of order: the comparison below detects it
             descr = dtype.descr
     if dtype.hasobject or dtype.kind not in _KINDS or np.lib.format.descr_to_dtype(descr) != dtype:
         raise EncodingError(f"a NumPy dtype that has no portable form ({dtype}); convert the array first")
@@ -121,12 +121,12 @@ def _array(descr: Any, shape: tuple[Any, ...], data: Any, kind: type[bytes | byt
 
 
 def _rows(shape: tuple[int, ...]) -> int:
-    """The elements or rows that an array without bytes has all the same."""
+    """The number of rows or elements of an array that has no bytes."""
     return math.prod(itertools.takewhile(bool, shape))
 
 
 def _checked(descr: Any) -> Any:
-    """`descr` with the tuples that msgpack turned into lists; only what `_descr` writes passes."""
+    """`descr` with lists turned back into the tuples that msgpack cannot express; accepts only what `_descr` writes."""
     if isinstance(descr, str) and _DTYPE.fullmatch(descr):
         return descr
     if isinstance(descr, list):

@@ -38,10 +38,10 @@ from aimstore.encoding.values import decode_value, encode_value
 from aimstore.errors import CorruptionError, EncodingError
 
 NO_EPOCH: Final = -(2**63)
-"""Stands for a missing epoch in a column where others have one."""
+"""Stands for a missing epoch in a column in which other points have an epoch."""
 
 MAX_COUNT: Final = 1 << 16
-"""Points of one chunk at most: one of constant columns takes 56 bytes, and not more than 2 MB when it is read."""
+"""Maximum number of points in a chunk: with constant columns they take 56 bytes, and at most 2 MB when read."""
 
 COLUMNS: Final = ("steps", "times", "epochs", "values")
 
@@ -49,23 +49,23 @@ Values: TypeAlias = Floats | Ints | list[Any]
 
 
 class Kind(IntEnum):
-    """What the values of a chunk are. Codes are part of the format on disk."""
+    """The kind of the values of a chunk. The codes are part of the format on disk."""
 
     FLOAT = 0
     INT = 1
     VALUES = 2
-    """Anything that can be a point: objects, or numbers of several types."""
+    """Any values that a point can have: objects, or numbers of several types."""
 
 
 class Header(NamedTuple):
-    """What is known of a chunk without decoding its columns.
+    """The facts about a chunk that are known without decoding its columns.
 
     Attributes:
         count: number of points.
         min_step: least step.
         max_step: greatest step.
         ordered: the steps are strictly increasing.
-        kind: what the values are.
+        kind: the kind of the values.
         forms: code of each column's `Form`.
     """
 
@@ -84,8 +84,8 @@ class Columns:
     Attributes:
         steps: int64[n].
         times: int64[n], microseconds since the epoch, UTC.
-        epochs: int64[n], with `NO_EPOCH` where a point has none; None where no point has one.
-        values: float64[n], int64[n], or a list of n values of any types, which survive.
+        epochs: int64[n], with `NO_EPOCH` for a point without epoch; None if no point has an epoch.
+        values: float64[n], int64[n], or a list of n values of any types, which are preserved.
     """
 
     steps: Ints
@@ -101,7 +101,7 @@ _CRC: Final = struct.Struct("<I")
 _START: Final = _HEAD.size + _CRC.size
 _ABSENT: Final = np.empty(0, np.int64)
 
-# Plain objects for the fast path: packing an enumeration's member takes thrice as long as packing an int.
+# Plain objects for the fast path: packing an enum member takes three times as long as packing an int.
 _FLOATS: Final = {float}
 _INTS: Final = {int}
 _KIND_CODES: Final = {"d": int(Kind.FLOAT), "q": int(Kind.INT)}
@@ -113,7 +113,7 @@ _EPOCHS_RAW: Final = bytes((Form.RAW, Form.RAW))
 
 
 def encode_chunk(columns: Columns) -> bytes:
-    """The chunk of these points.
+    """Encode points as a chunk.
 
     Raises:
         ValueError: there are no points, more than `MAX_COUNT`, or the columns differ in length.
@@ -137,17 +137,17 @@ def encode_chunk(columns: Columns) -> bytes:
 def encode_scalars(
     steps: Sequence[int], times: Sequence[int], epochs: Sequence[int | None] | None, values: Sequence[Any]
 ) -> bytes:
-    """The chunk of points given as lists. Numbers are packed as they are: for about a hundred points in a quarter of
-    NumPy's time. Of more points `encode_chunk` makes half the bytes.
+    """Encode points given as lists as a chunk. Numbers are packed as they are: for about a hundred points this takes a
+    quarter of NumPy's time. For more points, `encode_chunk` makes chunks of half the size.
 
     Args:
         steps: int64.
         times: microseconds since the epoch, UTC.
-        epochs: int64 or None for each point; None where no point has one.
+        epochs: int64 or None for each point; None if no point has an epoch.
         values: one value for each point; a chunk of only float, or only int, reads back as a NumPy column.
 
     Raises:
-        ValueError, EncodingError: as `encode_chunk`; also where a step, time or epoch does not fit into 64 bits.
+        ValueError, EncodingError: as for `encode_chunk`; also if a step, time or epoch does not fit into 64 bits.
     """
     count = len(steps)
     code = type_code(values)
@@ -171,10 +171,10 @@ def encode_scalars(
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a chunk; looks at nothing else.
+    """Read the header of a chunk, and nothing else.
 
     Raises:
-        CorruptionError: too short for a chunk, or of another format.
+        CorruptionError: the data is too short for a chunk, or has another format.
     """
     if len(data) <= _START or data[0] != _FORMAT:
         raise CorruptionError(f"not a chunk: {bytes(data[:8])!r}, {len(data)} bytes")
@@ -185,14 +185,14 @@ def read_header(data: bytes) -> Header:
 
 
 def decode_chunk(data: bytes, columns: Collection[str] = COLUMNS) -> Columns:
-    """The points of a chunk; arrays may be read-only views of `data`.
+    """Decode the points of a chunk; arrays may be read-only views of `data`.
 
     Args:
-        data: what `encode_chunk` gave.
-        columns: names of the columns that are wanted; the others are left empty (`epochs`: None).
+        data: a result of `encode_chunk`.
+        columns: names of the columns to decode; the others are left empty (`epochs`: None).
 
     Raises:
-        CorruptionError: these are not the bytes of a chunk.
+        CorruptionError: `data` is not a chunk.
     """
     header = read_header(data)
     if crc32(memoryview(data)[_START:], crc32(data[: _HEAD.size])) != _CRC.unpack_from(data, _HEAD.size)[0]:
@@ -243,7 +243,7 @@ def _encode_values(values: Values) -> tuple[Kind, Form, bytes]:
 
 
 def type_code(values: Sequence[Any]) -> str:
-    """Type code of the column that holds `values` exactly: "d" for floats, "q" for ints of 64 bits, "" for all else."""
+    """Type code of the column that holds `values` exactly: "d" for floats, "q" for ints of 64 bits, "" for others."""
     kinds = set(map(type, values))
     if kinds == _FLOATS:
         return "d"
@@ -253,7 +253,7 @@ def type_code(values: Sequence[Any]) -> str:
 def _encode_small(
     steps: Sequence[int], times: Sequence[int], epochs: list[int] | None, values: Sequence[float], code: str
 ) -> bytes:
-    """As `encode_chunk`, in only those forms that need no look at each element in Python."""
+    """`encode_chunk` with only those forms that need no look at each element in Python."""
     count, least, greatest = len(steps), steps[0], steps[-1]
     if greatest - least == count - 1 and list(steps) == list(range(least, greatest + 1)):
         forms, ordered, integers = _STEPS_RANGE, _ORDERED, [least, 1, *times]

@@ -1,9 +1,10 @@
-"""Columns of a chunk: int64 and float64 arrays in their cheapest exact form.
+"""Columns of a chunk: int64 and float64 arrays in their smallest exact form.
 
-Every number is little-endian. Where a form says "planes", the first bytes of all elements come first, then their second
-bytes and so on: an engine's compressor finds the slowly changing high bytes side by side. Measured with zstd at level 3
-on 4,096 points, this takes float64 losses from 7.1–7.5 to 6.0–7.0 bytes a point, float32 from 3.1–3.6 to 2.1–3.4;
-but rounded values, which recur whole, from 2.1 to 6.5, so it is used where most elements differ.
+Every number is little-endian. In forms with "planes", the first bytes of all elements come first, then their second
+bytes and so on: the slowly changing high bytes are adjacent, which helps an engine's compressor. Measured with zstd at
+level 3 on 4,096 points, this takes float64 losses from 7.1–7.5 to 6.0–7.0 bytes a point, float32 from 3.1–3.6 to
+2.1–3.4. But it takes rounded values, which recur as a whole, from 2.1 to 6.5, so it is used only if most elements
+differ.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Form(IntEnum):
-    """How a column is written. Codes are part of the format on disk and never change."""
+    """The form in which a column is written. The codes are part of the format on disk and never change."""
 
     NONE = 0
     """Nothing: the column does not exist."""
@@ -32,7 +33,7 @@ class Form(IntEnum):
     """First element and difference, int64."""
     DELTA = 3
     """First element, then differences: see `_DELTA`, followed by (difference - base) of 0 to 32 bits each, packed from
-    the lowest bit up, from 16 bits on in planes."""
+    the lowest bit up; from 16 bits on in planes."""
     PATCHED = 4
     """As DELTA, with exceptions: indexes (uint16), then their (difference - base)."""
     RAW = 5
@@ -44,7 +45,7 @@ class Form(IntEnum):
     FLOAT32_PLANES = 8
     """The elements as float32, in planes."""
     VALUES = 9
-    """One point: the list of the values. Only in the last column."""
+    """One point: the list of the values. Only for the last column."""
 
 
 _ELEMENT: Final = 8
@@ -54,8 +55,8 @@ _DELTA: Final = struct.Struct("<qqBBxxI")
 
 _INDEX: Final = np.dtype("<u2")
 _BITS: Final = (0, 1, 2, 4, 8, 16, 32)
-_PLANES_FROM: Final = 256  # elements; of fewer a compressor makes nothing
-_DISTINCT: Final = 0.8  # part of the elements that must differ for planes to pay
+_PLANES_FROM: Final = 256  # elements; a compressor gains nothing for fewer
+_DISTINCT: Final = 0.8  # fraction of the elements that must differ for planes to pay off
 _SAMPLE: Final = 16
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -74,14 +75,14 @@ def encode_ints(column: Ints) -> tuple[Form, bytes]:
 
 
 def encode_floats(column: Floats) -> tuple[Form, bytes]:
-    """The form and bytes of a float64 column of at least one element; every bit survives, those of NaN too.
+    """The form and bytes of a float64 column of at least one element; every bit is preserved, including those of NaN.
 
     Whole numbers may take the forms of int64.
     """
     bits = column.view(np.int64)
     if bits[0] == bits[-1] and (bits == bits[0]).all():
         return Form.CONSTANT, column[:1].tobytes()
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and what is too large fail the comparison of bits
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and numbers that are too large fail the comparison of bits
         narrow = _converted(column, np.float32)
         whole = _converted(column, np.int64)
     planes = len(column) >= _PLANES_FROM and _mostly_distinct(bits)
@@ -97,11 +98,11 @@ def encode_floats(column: Floats) -> tuple[Form, bytes]:
 
 
 def decode_ints(form: int, data: bytes, offset: int, count: int) -> Ints:
-    """The int64 column of `count` elements at `offset` of `data`, maybe a read-only view.
+    """The int64 column of `count` elements at `offset` of `data`; it may be a read-only view.
 
     Raises:
-        CorruptionError: no such form.
-        ValueError, TypeError, LookupError, ArithmeticError, struct.error: `data` ends early, or holds nonsense.
+        CorruptionError: the form does not exist.
+        ValueError, TypeError, LookupError, ArithmeticError, struct.error: `data` ends early or is invalid.
     """
     if form == Form.CONSTANT:
         return np.ndarray(count, "<i8", data, offset, (0,))
@@ -112,7 +113,7 @@ def decode_ints(form: int, data: bytes, offset: int, count: int) -> Ints:
         stop = first + delta * count
         if -(1 << 63) <= stop < 1 << 63:
             return np.arange(first, stop, delta, dtype=np.int64)
-        return np.arange(count, dtype=np.int64) * np.int64(delta) + np.int64(first)  # wraps around, as it did
+        return np.arange(count, dtype=np.int64) * np.int64(delta) + np.int64(first)  # wraps around, as in the encoding
     if form in (Form.DELTA, Form.PATCHED):
         return _decode_deltas(data, offset, count)
     if form == Form.RAW:
@@ -121,7 +122,7 @@ def decode_ints(form: int, data: bytes, offset: int, count: int) -> Ints:
 
 
 def decode_floats(form: int, data: bytes, offset: int, count: int) -> Floats:
-    """The float64 column at `offset`; as `decode_ints`."""
+    """The float64 column at `offset`; as for `decode_ints`."""
     if form == Form.RAW:
         return np.frombuffer(data, "<f8", count, offset)
     if form == Form.PLANES:
@@ -136,7 +137,7 @@ def decode_floats(form: int, data: bytes, offset: int, count: int) -> Floats:
 
 
 def column_size(form: int, data: bytes, offset: int, count: int) -> int:
-    """Bytes of the column at `offset`, so that it can be skipped. Errors as `decode_ints`."""
+    """The size in bytes of the column at `offset`, for skipping it. Raises the same errors as `decode_ints`."""
     if form in (Form.DELTA, Form.PATCHED):
         bits: int
         width: int
@@ -159,7 +160,7 @@ _ELEMENT_SIZES: Final[dict[int, int]] = {Form.RAW: 8, Form.PLANES: 8, Form.FLOAT
 
 
 def _converted(column: Floats, kind: type[np.float32 | np.int64]) -> npt.NDArray[Any] | None:
-    """`column` as `kind` where that is exact to the bit. Most columns are told by their first elements."""
+    """`column` as `kind` if that is exact to the bit, else None. For most columns the first elements decide."""
     for part in (column[:_SAMPLE], column):
         converted = part.astype(kind)
         if not np.array_equal(converted.astype(np.float64).view(np.int64), part.view(np.int64)):
@@ -168,7 +169,7 @@ def _converted(column: Floats, kind: type[np.float32 | np.int64]) -> npt.NDArray
 
 
 def _mostly_distinct(bits: Ints) -> bool:
-    """Whether the elements hash to nearly as many places as distinct ones would; sorting takes ten times as long."""
+    """Whether the elements have nearly as many hashes as distinct elements would; sorting takes ten times as long."""
     log = len(bits).bit_length() + 3
     places = (bits.view(np.uint64) * _MIX) >> np.uint64(64 - log)
     seen = np.zeros(1 << log, np.bool_)
@@ -191,7 +192,7 @@ def _from_planes(data: bytes, offset: int, count: int, dtype: np.dtype[Any]) -> 
 def _encode_deltas(first: int, deltas: Ints, least: int, greatest: int) -> tuple[Form, bytes]:
     sample = np.sort(deltas[:: max(1, len(deltas) // 256)])
     plans = []
-    for base in {least, int(sample[len(sample) // 64])}:  # the second leaves a few low outliers to be exceptions
+    for base in {least, int(sample[len(sample) // 64])}:  # the second base leaves a few low outliers as exceptions
         offsets = (deltas - np.int64(base)).view(np.uint64)
         width = _width(greatest - least if base == least else int(offsets.max()))
         small = np.minimum(offsets, np.uint64(0xFFFF)).astype(np.uint16)
@@ -266,7 +267,7 @@ def _unpacked(bits: int) -> npt.NDArray[Any]:
 
 
 _UNPACKED: Final = {bits: _unpacked(bits) for bits in (1, 2, 4)}
-"""For each byte the numbers packed in it, as one element that holds them byte by byte."""
+"""For each byte, the numbers packed in it, as one element that holds them byte by byte."""
 
 
 def _packed_size(bits: int, count: int) -> int:

@@ -1,4 +1,4 @@
-"""Extension types of values: what msgpack lacks. Codes are part of the format on disk and never change."""
+"""Extension types of values, for types that msgpack lacks. The codes are part of the format and never change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Code(IntEnum):
     """Codes of the extension types, with their payloads."""
 
     INT = 1
-    """Beyond msgpack's 64 bits: big-endian two's complement."""
+    """An int beyond msgpack's 64 bits: big-endian two's complement."""
     TUPLE = 2
-    """A value: the list of its elements."""
+    """A tuple: the list of its elements, as a value."""
     DATETIME = 3
-    """ISO 8601 text, with the offset where there is one, to the microsecond; so DATE and TIME."""
+    """ISO 8601 text to the microsecond, with the offset if there is one; likewise DATE and TIME."""
     DATE = 4
     TIME = 5
     TIMEDELTA = 6
@@ -34,7 +34,7 @@ class Code(IntEnum):
     COMPLEX = 7
     """Real and imaginary part, little-endian doubles."""
     SCALAR = 8
-    """A NumPy scalar, see `arrays.py`; so ARRAY."""
+    """A NumPy scalar, see `arrays.py`; likewise ARRAY."""
     ARRAY = 9
     OBJECT = 10
     """msgpack `[type name, bytes]`: an object of a registered type."""
@@ -42,9 +42,9 @@ class Code(IntEnum):
 
 @dataclass(frozen=True)
 class Opaque:
-    """An object as it is stored: the name of its registered type, and the bytes that its encoder gave.
+    """The stored form of an object: the name of its registered type, and the bytes from its encoder.
 
-    What an unknown type's object reads back as, so that it can be written again unchanged.
+    An object of an unknown type reads back as its `Opaque`, so that it can be written again unchanged.
     """
 
     type_name: str
@@ -52,22 +52,22 @@ class Opaque:
 
 
 ToObject: TypeAlias = Callable[[Any], Opaque | None]
-"""Encodes an object of a registered type; None for every other value."""
+"""Encodes an object of a registered type; returns None for every other value."""
 
 FromObject: TypeAlias = Callable[[Opaque], Any]
-"""Decodes an object; gives the `Opaque` itself for an unknown type."""
+"""Decodes an object; returns the `Opaque` itself for an unknown type."""
 
 CONTAINER: Final = object()
-"""What `encode_leaf` gives for dicts, lists and tuples."""
+"""The result of `encode_leaf` for dicts, lists and tuples."""
 
 _COMPLEX: Final = struct.Struct("<dd")
 
 
 def encode_leaf(value: Any, to_object: ToObject | None) -> Any:
-    """What msgpack can pack for `value`, or `CONTAINER`.
+    """Return an object that msgpack can pack in place of `value`, or `CONTAINER`.
 
     Raises:
-        EncodingError: there is nothing; the message does not name the place.
+        EncodingError: there is none; the message does not name the path.
     """
     kind = type(value)
     if exact := _EXACT.get(kind):
@@ -102,7 +102,7 @@ def _encode_array(value: Any, to_object: ToObject | None) -> Any:
 
 
 def decode_leaf(code: int, payload: bytes, from_object: FromObject | None) -> Any:
-    """The value of an extension, tuples excepted. Raises `CorruptionError`, or what a parser raises."""
+    """Return the value of an extension, except for tuples. Raises `CorruptionError`, or any error of a parser."""
     if code in (Code.SCALAR, Code.ARRAY):
         from aimstore.encoding.arrays import load_array, load_scalar
 
@@ -116,11 +116,11 @@ def decode_leaf(code: int, payload: bytes, from_object: FromObject | None) -> An
 
 
 def parts_of(payload: bytes, *kinds: type) -> list[Any]:
-    """The elements of a payload that is a msgpack array, one of each of these types.
+    """The elements of a payload that is a msgpack array with one element of each of these types.
 
     Raises:
-        CorruptionError: it is no such array.
-        ValueError: it is no msgpack.
+        CorruptionError: the payload is not such an array.
+        ValueError: the payload is not msgpack.
     """
     parts = unpack_payload(payload)
     if type(parts) is not list or tuple(map(type, parts)) != kinds:
@@ -133,7 +133,7 @@ def _encode_object(value: Any, to_object: ToObject) -> Any:
         found = to_object(value)
     except EncodingError:
         raise
-    except Exception as error:  # the object type's own, whatever it is
+    except Exception as error:  # the object type may raise any error
         raise EncodingError(f"the encoder of {type(value).__name__} failed: {error!r}") from error
     return None if found is None else _opaque(found)
 
@@ -166,7 +166,7 @@ def _iso(code: Code, base: type[datetime] | type[date] | type[time]) -> Callable
             exact = base.fromisoformat(text).isoformat() == text
         except ValueError:
             exact = False
-        if not exact:  # pandas has times with nanoseconds, and one that is none; Python loses offsets below a second
+        if not exact:  # pandas has times with nanoseconds and NaT; Python loses offsets below a second
             raise EncodingError(f"a {type(value).__qualname__} that is no exact {base.__name__}: {text:.40}")
         return ExtType(code, text.encode("ascii"))
 
@@ -197,7 +197,7 @@ _BASES: Final[list[tuple[type, Callable[[Any], Any]]]] = [
     (complex, _complex),
     (Opaque, _opaque),
 ]
-"""In this order: a datetime is a date too."""
+"""The order matters: a datetime is a date too."""
 
 _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
     **dict(_BASES),
@@ -208,7 +208,7 @@ _EXACT: Final[dict[type, Callable[[Any], Any]]] = {
 }
 
 KEY_TYPES: Final = frozenset({bool, int, float, complex, str, bytes, type(None), datetime, date, time, timedelta})
-"""Types of keys of dicts, besides NumPy's scalars and tuples of all of these."""
+"""Types of dict keys, besides NumPy's scalars and tuples of all of these."""
 
 _DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
     Code.INT: lambda payload: int.from_bytes(payload, "big", signed=True),

@@ -1,11 +1,11 @@
 """Keys: tree paths (tuples of str and int) as bytes whose order is the order of the paths.
 
-A key is the concatenation of its parts, so that `encode_path(a + b) == encode_path(a) + encode_path(b)`, and no part's
-bytes are the beginning of another's: the subtree of a path is exactly the keys that begin with the path's key. Parts:
+A key is the concatenation of its parts, so `encode_path(a + b) == encode_path(a) + encode_path(b)`. No part's bytes are
+a prefix of another part's bytes, so the subtree of a path is exactly the keys that begin with the path's key. Parts:
 
 - int: tag `0x18 + n` and n bytes, big-endian, for n-byte positive numbers, `0x18` alone for 0, tag `0x18 - n` and the
-  complement for negative ones; above 8 bytes, tag `0x21` (or `0x0F`), one byte n (complemented), n bytes. This is the
-  integer of FoundationDB's tuple layer.
+  complement for negative numbers; above 8 bytes, tag `0x21` (or `0x0F`), one byte n (complemented), n bytes. This is
+  the integer of FoundationDB's tuple layer.
 - str: tag `0x2F` (a slash), UTF-8, terminator `0x00`; U+0000 and U+0001 are written `01 01` and `01 02`.
 
 Ints come before strings, ints by value, strings by code point.
@@ -30,7 +30,7 @@ _TEXT: Final = 0x2F
 
 _TAGS: Final = [bytes((_ZERO + size,)) for size in range(9)]
 _MAX_INT_BYTES: Final = 255
-_CACHED_CHARACTERS: Final = 128  # longer parts are rarely met again, and the cache shall stay small
+_CACHED_CHARACTERS: Final = 128  # longer parts rarely recur, and the cache should stay small
 
 _UNESCAPES: Final = {"\x01\x01": "\x00", "\x01\x02": "\x01"}
 _ESCAPES: Final = str.maketrans({plain: escaped for escaped, plain in _UNESCAPES.items()})
@@ -42,13 +42,13 @@ _SHOWN_PARTS: Final = 12
 
 
 def encode_path(path: TreePath) -> bytes:
-    """The key of a path; `b""` for the root `()`.
+    """Return the key of a path; `b""` for the root `()`.
 
-    Subclasses of str and int are taken as such, and so is every NumPy integer.
+    Instances of subclasses of str and int are treated as str and int, and so is every NumPy integer.
 
     Raises:
-        EncodingError: a part is neither str nor int (bool is neither), a text with a lone surrogate, or an int of more
-            than 255 bytes.
+        EncodingError: a part is neither str nor int (bool counts as neither), is a text with a lone surrogate, or is an
+            int of more than 255 bytes.
     """
     try:
         return b"".join(
@@ -62,14 +62,14 @@ def encode_path(path: TreePath) -> bytes:
 
 
 def encode_path_part(part: Any) -> bytes:
-    """The bytes of one part of a path. Raises `EncodingError` as `encode_path` does."""
+    """Return the bytes of one part of a path. Raises `EncodingError` as `encode_path` does."""
     if type(part) is not int:
         part = normalise_part(part)
     return _encode_int(part) if type(part) is int else _encode_text(part)
 
 
 def normalise_part(part: Any) -> str | int:
-    """`part` as an exact str or int. Raises `EncodingError` for anything that is no part of a path."""
+    """Return `part` as an exact str or int. Raises `EncodingError` if it cannot be part of a path."""
     kind = type(part)
     if kind is str or kind is int:
         return part  # type: ignore[no-any-return]
@@ -80,16 +80,16 @@ def normalise_part(part: Any) -> str | int:
     if kind is not bool and hasattr(kind, "__index__") and not hasattr(part, "__len__"):
         try:
             return int(operator.index(part))
-        except TypeError:  # an array that is no scalar
+        except TypeError:  # an array that is not a scalar
             pass
     raise EncodingError(f"a path consists of str and int, not {kind.__name__}")
 
 
 def decode_path(data: bytes) -> TreePath:
-    """The path of a key.
+    """Return the path of a key.
 
     Raises:
-        CorruptionError: these are not the bytes that `encode_path` gives for any path.
+        CorruptionError: `data` is not the key of any path.
     """
     parts: list[str | int] = []
     position, end = 0, len(data)
@@ -108,7 +108,7 @@ def decode_path(data: bytes) -> TreePath:
 
 
 def format_path(path: Iterable[Any]) -> str:
-    """`path` as people read it: `model.layers[3]['a b']`, or `(root)`. Any objects may be parts; long paths are cut."""
+    """Format `path` for people: `model.layers[3]['a b']`, or `(root)`. Parts may be any objects; long paths are cut."""
     parts = list(path)
     if len(parts) > _SHOWN_PARTS:
         parts = [*parts[: _SHOWN_PARTS - 4], ..., *parts[-3:]]
@@ -124,7 +124,7 @@ def format_path(path: Iterable[Any]) -> str:
 
 
 def _shown(part: Any) -> str:
-    if isinstance(part, int) and part.bit_length() > 256:  # Python refuses to print the longest
+    if isinstance(part, int) and part.bit_length() > 256:  # Python refuses to print very long ints
         return f"an int of {part.bit_length()} bits"
     return _short.repr(part)
 
@@ -138,7 +138,7 @@ def _encode_text(text: str) -> bytes:
         raise EncodingError("a text with a lone surrogate, which UTF-8 cannot hold") from None
 
 
-_cached = lru_cache(maxsize=8192)(_encode_text)  # called with exact str only: 1, True and 1.0 would share an entry
+_cached = lru_cache(maxsize=8192)(_encode_text)  # call it with exact str only: 1, True and 1.0 would share an entry
 
 
 def _decode_text(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Trees as leaves: a nested dict becomes one value per key path, and back."""
+"""Trees as leaves: turns a nested dict into one value per tree path, and back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aimstore.types import TreePath
 
 
 def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -> list[tuple[TreePath, bytes]]:
-    """The leaves of `value`: `(path + place in value, value)`, in the order of the dicts.
+    """The leaves of `value`: pairs of a path (`path` + the path in `value`) and a value, in the order of the dicts.
 
-    Dicts are unfolded, with keys that are str or int. An empty dict is a leaf, and so is everything else: a list or a
-    tuple is one value, and so is a dict for which `to_object` gives an object.
+    Dicts are unfolded; their keys must be str or int. An empty dict is a leaf, and so is any other value: a list or a
+    tuple is one value, and so is a dict for which `to_object` returns an object.
 
     Raises:
-        EncodingError: a key is neither str nor int, the value is nested more than `MAX_DEPTH` levels deep with the parts
-            of its path, or a leaf cannot be encoded; the message names the path.
+        EncodingError: a key is neither str nor int; the value, with the parts of its path, is nested more than
+            `MAX_DEPTH` levels deep; or a leaf cannot be encoded. The message names the path.
     """
     leaves: list[tuple[TreePath, bytes]] = []
     waiting: list[tuple[TreePath, Any]] = [(path, value)]
@@ -36,16 +36,16 @@ def unfold(value: Any, path: TreePath = (), to_object: ToObject | None = None) -
 
 
 def fold(items: Iterable[tuple[TreePath, bytes]], decode: Callable[[bytes], Any] = decode_value) -> Any:
-    """The value that `unfold` took apart, given its leaves with paths relative to it, in any order.
+    """The value that `unfold` split, from its leaves with paths relative to it, in any order.
 
     Args:
-        items: leaves; with none of them the result is `{}`, so the caller tells a missing tree from an empty one.
-        decode: what to make of a value; one that puts it off makes the tree lazy.
+        items: leaves; without leaves the result is `{}`, so the caller must tell a missing tree from an empty one.
+        decode: decodes a value; a function that defers decoding makes the tree lazy.
 
     Raises:
-        CorruptionError: a value is damaged, there are leaves below one that is no dict, or a path is too long.
+        CorruptionError: a value is damaged, a leaf that is not a dict has leaves below it, or a path is too long.
     """
-    holder: dict[Any, Any] = {}  # of the tree's own value under None, which is no part of a path
+    holder: dict[Any, Any] = {}  # the tree's own value is under None, which cannot be part of a path
     for path, data in items:
         if len(path) > MAX_DEPTH:
             raise CorruptionError(f"{format_path(path)}: a path of {len(path)} parts")

@@ -1,4 +1,4 @@
-"""Moments in time as the repository stores them: int64 microseconds since the epoch, UTC."""
+"""Times as the repository stores them: int64 microseconds since the epoch, UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def now_microseconds() -> int:
-    """The present moment."""
+    """The current time."""
     return time.time_ns() // 1000
 
 
@@ -24,11 +24,11 @@ def from_microseconds(value: int | None) -> datetime | None:
     """An aware datetime in UTC, exact to the microsecond; None for None.
 
     Raises:
-        OverflowError: the moment lies outside the years 1 to 9999.
+        OverflowError: the time is outside the years 1 to 9999.
     """
     return None if value is None else moment(value)
 
 
 def moment(value: int) -> datetime:
-    """As `from_microseconds`, of a moment that is known."""
+    """`from_microseconds` for a value that is not None."""
     return _EPOCH + value * _MICROSECOND

@@ -1,4 +1,5 @@
-"""Outlines: the shape of consecutive points of a metric, stretch by stretch, so that it can be drawn without reading them.
+"""Outlines: the shape of consecutive points of a metric, stretch by stretch, for drawing the metric without reading its
+points.
 
 An outline is a header of 48 bytes, little-endian, then 40 bytes for each stretch (see `STRETCH`):
 
@@ -22,8 +23,8 @@ from aimstore.errors import CorruptionError
 STRETCH: Final = np.dtype(
     [("count", "<i8"), ("low_step", "<i8"), ("low", "<f8"), ("high_step", "<i8"), ("high", "<f8")]
 )
-"""A stretch: the number of its points, then its least and its greatest value that is not NaN, each where it first occurs; of
-a stretch of only NaN both are its first point."""
+"""A stretch: the number of its points, then its least and its greatest value that is not NaN, each at its first
+occurrence. If all values are NaN, both are the first point."""
 
 _FORMAT: Final = 1
 _HEAD: Final = struct.Struct("<B3x")
@@ -39,7 +40,7 @@ class Outline:
     Attributes:
         count: number of points.
         first_step, first: step and value of the first point.
-        last_step, last: of the last.
+        last_step, last: step and value of the last point.
         stretches: `STRETCH`[n], at least one.
     """
 
@@ -52,7 +53,7 @@ class Outline:
 
 
 def encode_outline(outline: Outline) -> bytes:
-    """The bytes of an outline."""
+    """Encode an outline as bytes."""
     head = _HEAD.pack(_FORMAT)
     ends = _ENDS.pack(outline.count, outline.first_step, outline.first, outline.last_step, outline.last)
     body = ends + outline.stretches.tobytes()
@@ -60,10 +61,10 @@ def encode_outline(outline: Outline) -> bytes:
 
 
 def decode_outline(data: bytes) -> Outline:
-    """The outline that `encode_outline` made these bytes of.
+    """Decode the bytes from `encode_outline`.
 
     Raises:
-        CorruptionError: these are not the bytes of an outline.
+        CorruptionError: the bytes are not an outline.
     """
     if len(data) <= _START or (len(data) - _START) % STRETCH.itemsize or data[0] != _FORMAT:
         raise CorruptionError(f"not an outline: {bytes(data[:8])!r}, {len(data)} bytes")

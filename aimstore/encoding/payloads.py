@@ -1,4 +1,4 @@
-"""Payloads of extensions that are msgpack themselves. They have no extensions inside."""
+"""Payloads of extensions that are msgpack themselves. They contain no extensions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aimstore.errors import CorruptionError
 
 
 def unpack_payload(payload: bytes) -> Any:
-    """What a payload holds.
+    """Decode a payload.
 
     Raises:
-        CorruptionError: an extension is inside.
-        ValueError: it is no msgpack.
+        CorruptionError: the payload contains an extension.
+        ValueError: the payload is not msgpack.
     """
     return msgpack.unpackb(payload, ext_hook=_refuse)
 

@@ -1,16 +1,16 @@
-"""Plain forms: what is stored of values that are no values themselves, such as dataclasses and enumerations.
+"""Plain forms: the stored forms of objects that are not values themselves, such as dataclasses and enums.
 
-| value | stored as |
+| object | stored as |
 |---|---|
 | dataclass | dict of its fields |
 | `argparse.Namespace`, `SimpleNamespace`, any `Mapping`, Pydantic model | dict |
 | OmegaConf config | dict or list, with interpolations resolved |
-| `Enum` | its value where that is None, a bool, number or text; else its name |
+| `Enum` | its value if that is None, a bool, number or text; else its name |
 | `pathlib` path | text |
-| set, frozenset | list, sorted where its elements can be |
+| set, frozenset | list, sorted if its elements can be sorted |
 | dtype of NumPy or PyTorch, device of PyTorch | its text: "float32", "torch.float32", "cuda:0" |
 
-Other libraries' values are told by where their classes are from, so that none is imported.
+Objects of other libraries are recognized by the module of their class, so no library is imported.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ _PLAIN_VALUES: Final = (bool, int, float, str, type(None))
 
 
 def plain(value: Any, path: tuple[Any, ...] = (), to_object: ToObject | None = None, *, strict: bool = True) -> Any:
-    """`value` with the plain form in place of all that has one, at any depth. What has none is left as it is; without `strict`
-    its repr stands for it, if it cannot be stored.
+    """Return `value` with all objects that have a plain form, at any depth, replaced by it. Other objects stay as they
+    are. Without `strict`, an object that cannot be stored is replaced by its repr.
 
     Args:
-        path: where it belongs, for the messages of errors.
+        path: the path of the value, for error messages.
         to_object: encodes objects of registered types, which stay as they are.
 
     Raises:
-        EncodingError: it is nested too deeply, two keys of a dict become one, or another library cannot give its form.
+        EncodingError: the value is nested too deeply, two keys of a dict become equal, or another library cannot
+            convert it.
     """
     return _Converter(to_object, strict=strict).convert(value, path, tree=True)
 
@@ -52,7 +53,7 @@ class _Converter:
         self._strict = strict
 
     def convert(self, value: Any, path: tuple[Any, ...], *, tree: bool) -> Any:
-        """`tree`: dicts at this place are unfolded, and have keys that are str or int."""
+        """`tree`: dicts here are unfolded, so their keys must be str or int."""
         if isinstance(value, _PLAIN_VALUES):
             return value if self._strict else self._checked(value)
         if self._is_object(value):
@@ -106,12 +107,12 @@ class _Converter:
 def _representation(value: Any) -> str:
     try:
         return repr(value).encode(errors="backslashreplace").decode()
-    except Exception as error:  # the object's own, whatever it is
+    except Exception as error:  # the object may raise any error
         return f"<{type(value).__qualname__}, whose repr failed: {type(error).__name__}>"
 
 
 def plain_form(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    """The plain form of one value, whose parts may have one in turn; an object of its own where there is none."""
+    """The plain form of one object, whose parts may have plain forms too; a special object if there is none."""
     kind = type(value)
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -121,7 +122,7 @@ def plain_form(value: Any, path: tuple[Any, ...] = ()) -> Any:
         omegaconf = sys.modules.get("omegaconf")
         if omegaconf is not None and isinstance(value, (omegaconf.DictConfig, omegaconf.ListConfig)):
             return omegaconf.OmegaConf.to_container(value, resolve=True)
-    except Exception as error:  # the other library's own, whatever it is
+    except Exception as error:  # the other library may raise any error
         raise EncodingError(f"{format_path(path)}: the plain form of a {kind.__qualname__} failed: {error}") from error
     argparse = sys.modules.get("argparse")
     if argparse is not None and isinstance(value, argparse.Namespace):

@@ -1,9 +1,9 @@
-"""Reading values, which anybody may have written: in time and memory that follow their size, and giving nothing but values
-that can be stored again.
+"""Reads values that anybody may have written. Time and memory stay proportional to their size, and the results are only
+values that can be stored again.
 
-Python's dicts take quadratic time for keys of one hash, and msgpack has no limit for them. Text and bytes have secret hashes,
-and few of msgpack's other keys share one. So a value is read a second time, with all keys checked, only where it has so many
-extensions that the keys among them could.
+Python's dicts take quadratic time for keys with the same hash, and msgpack has no limit for them. Text and bytes have
+secret hashes, and few of msgpack's other keys share one. So a value is read a second time, with all keys checked, only
+if it has enough extensions for their hashes to collide that often.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from aimstore.encoding.nesting import MAX_TUPLE_DEPTH, WRAPPED_DEPTH, is_deeper,
 from aimstore.errors import CorruptionError
 
 MAX_SAME_HASH: Final = 64
-"""Keys of one dict that may have the same hash."""
+"""Maximum number of keys of one dict that may have the same hash."""
 
 HASHED: Final = frozenset({Code.INT, Code.TUPLE, Code.TIMEDELTA, Code.COMPLEX, Code.SCALAR})
-"""Extensions that can be keys of dicts, and whose hashes are no secret."""
+"""Extensions that can be dict keys and whose hashes are predictable."""
 
 _FIRST_OF_EXTENSION: Final = frozenset(range(0xC7, 0xCA)) | frozenset(range(0xD4, 0xD9))
 _TIMESTAMP: Final = re.compile(rb"[\x04\x08\x0c\xd6\xd7]\xff")
-"""What msgpack's own extension begins with: a length of 4, 8 or 12 bytes, and the code -1."""
+"""The first bytes of msgpack's own extension: a length of 4, 8 or 12 bytes, and the code -1."""
 
 
 class _SuspectError(Exception):
-    """The value has to be read with its keys checked."""
+    """The value must be read again with its keys checked."""
 
 
 class ValueReader:
@@ -45,8 +45,8 @@ class ValueReader:
         self.checked = False
 
     def read(self, data: bytes) -> Any:
-        """The value. Raises `CorruptionError`."""
-        self.checked = len(data) > 0 and data[0] in _FIRST_OF_EXTENSION  # it is no dict, and in none
+        """Return the value. Raises `CorruptionError`."""
+        self.checked = len(data) > 0 and data[0] in _FIRST_OF_EXTENSION  # an extension is not a dict
         try:
             try:
                 value = self._unpack(data)

@@ -1,4 +1,4 @@
-"""What arrays, tensors and scalars of any library have in common, told without importing one: shape, `item`, masks, gradients."""
+"""Common properties of arrays, tensors and scalars (shape, `item`, masks, gradients); imports no library."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _DEPTH = 32
 
 
 def numpy_if_loaded() -> Any:
-    """NumPy, or None where nobody imported it, so that nothing is one of its values."""
+    """NumPy, or None if it was never imported, so that no value can be a NumPy value."""
     return cast(Any, sys.modules.get("numpy"))
 
 
 def shape_of(value: Any) -> tuple[Any, ...] | None:
-    """The shape of an array or tensor; None of anything else, and where it is not known."""
+    """The shape of an array or tensor; None for other values, and if the shape is unknown."""
     shape = getattr(value, "shape", None)
     if shape is None or callable(shape):
         return None
     try:
         return tuple(shape)
-    except Exception:  # the other library's own: a tensor whose rank is not known yet
+    except Exception:  # the other library may raise any error: the rank of a tensor may be unknown
         return None
 
 
@@ -33,12 +33,13 @@ def has_no_dimensions(value: Any) -> bool:
 
 
 def scalar_of(value: Any) -> Any:
-    """The scalar of an array or tensor of shape (): NumPy's of NumPy's, else Python's. None where it is no such array.
+    """The scalar of an array or tensor of shape (): a NumPy scalar for NumPy, else a Python scalar. None for other
+    values.
 
-    A `longdouble` that a float holds exactly is that float.
+    A `longdouble` that a float holds exactly becomes that float.
 
     Raises:
-        EncodingError: it is masked, or the other library cannot give it.
+        EncodingError: the scalar is masked, or the other library cannot convert it.
     """
     if not has_no_dimensions(value):
         return None
@@ -59,12 +60,12 @@ def scalar_of(value: Any) -> Any:
         return None
     try:
         return value.item()
-    except Exception as error:  # the other library's own, whatever it is
+    except Exception as error:  # the other library may raise any error
         raise EncodingError(f"its conversion to a number failed: {error}") from error
 
 
 def python_scalar(value: Any) -> Any:
-    """A scalar of NumPy as Python's; a long double, which Python lacks, as the nearest float or complex."""
+    """A NumPy scalar as a Python scalar; a long double, which Python lacks, as the nearest float or complex."""
     plain = value.item()
     numpy = numpy_if_loaded()
     if numpy is not None and isinstance(plain, numpy.inexact):
@@ -73,11 +74,11 @@ def python_scalar(value: Any) -> Any:
 
 
 def number_of(value: Any) -> bool | int | float | None:
-    """The number that `value` is: a scalar of any library, or an array, tensor, list or tuple with one element that is one,
-    whatever its shape. NaN where it is masked. None where it is no number, or several.
+    """The number in `value`: a scalar of any library, or an array, tensor, list or tuple of any shape with a single
+    element that is a number. NaN if it is masked. None if `value` is not a number, or holds several.
 
     Raises:
-        EncodingError: the other library cannot give it.
+        EncodingError: the other library cannot convert it.
     """
     for _ in range(_DEPTH):
         if type(value) is list or type(value) is tuple:
@@ -95,7 +96,7 @@ def number_of(value: Any) -> bool | int | float | None:
         return float("nan")
     try:
         plain = value.item()
-    except Exception as error:  # the other library's own, whatever it is
+    except Exception as error:  # the other library may raise any error
         raise EncodingError(f"its conversion to a number failed: {error}") from error
     if hasattr(plain, "item"):
         plain = python_scalar(plain)
@@ -110,7 +111,7 @@ def plain_number(value: bool | int | float) -> bool | int | float:
 
 
 def holds_masked(value: Any) -> bool:
-    """Whether `value` is an array of NumPy with elements that are masked."""
+    """Whether `value` is a NumPy array with masked elements."""
     numpy = numpy_if_loaded()
     if numpy is None or not isinstance(value, numpy.ndarray):
         return False
@@ -118,7 +119,7 @@ def holds_masked(value: Any) -> bool:
 
 
 def on_this_side(value: Any) -> Any:
-    """A tensor that NumPy can read: apart from its gradient, in the machine's memory, and of a type that NumPy has."""
+    """Make a tensor readable for NumPy: detach it, move it to main memory, and convert types that NumPy lacks."""
     if hasattr(value, "detach"):
         value = value.detach()
     if hasattr(value, "cpu"):

@@ -1,7 +1,7 @@
-"""Values: values as msgpack, with extension types for what it lacks. Never pickle; every type survives.
+"""Values as msgpack, with extension types for types that msgpack lacks. Never pickle; every type is preserved.
 
-Of subclasses the base type is stored (an `IntEnum` as int, an `OrderedDict` as dict, a named tuple as tuple), except
-that NumPy's scalars stay what they are. `bytearray` and `memoryview` read back as bytes.
+For an instance of a subclass the base type is stored (an `IntEnum` as int, an `OrderedDict` as dict, a named tuple as
+tuple), except that NumPy's scalars keep their type. `bytearray` and `memoryview` read back as bytes.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ __all__ = [
 def encode_value(
     value: Any, path: TreePath = (), to_object: ToObject | None = None, *, deepest: int = MAX_DEPTH
 ) -> bytes:
-    """The bytes of one value.
+    """Encode one value.
 
     Args:
-        value: None, bool, int, float, complex, str, bytes, date, time, datetime, timedelta, NumPy scalar or array,
-            whatever has `__array__`, `Opaque`, and dicts, lists and tuples of these. Keys of dicts: whatever of
-            these can be hashed, but no objects of registered types.
-        path: where the value belongs, for the messages of errors. Its parts count as levels of nesting.
+        value: None, bool, int, float, complex, str, bytes, date, time, datetime, timedelta, NumPy scalar or array, an
+            object with `__array__`, `Opaque`, and dicts, lists and tuples of these. Dict keys: any of these that can be
+            hashed, except objects of registered types.
+        path: the path of the value, for error messages. Its parts count as levels of nesting.
         to_object: encodes objects of registered types.
-        deepest: levels of nesting, `WRAPPED_DEPTH` for a value that is made of what was stored.
+        deepest: maximum levels of nesting; `WRAPPED_DEPTH` for a value that contains stored values.
 
     Raises:
-        EncodingError: the value, or something in it, cannot be stored; the message names its path.
+        EncodingError: the value, or a part of it, cannot be stored; the message names its path.
     """
     try:
         data = cast(bytes, _pack(value, default=_Simple(to_object)))
     except (TypeError, ValueError, OverflowError, BufferError, RuntimeError):
-        # something that only walking the value in Python can store, or can find the place of
+        # only a walk through the value in Python can store it, or find the path of the fault
         return _Walk(path, to_object, deepest).encode(value)
     levels = deepest - len(path)
     if len(data) > levels and is_deeper(value, levels):
@@ -59,16 +59,16 @@ def encode_value(
 
 
 def decode_value(data: bytes, from_object: FromObject | None = None, *, check_depth: bool = True) -> Any:
-    """The value of a value; arrays are writable and own their memory.
+    """Decode one value; arrays are writable and own their memory.
 
     Args:
-        data: what `encode_value` gave.
+        data: a result of `encode_value`.
         from_object: decodes objects of registered types; without it they read back as `Opaque`.
-        check_depth: refuse what is nested more than `WRAPPED_DEPTH` levels deep, else 1,024. It takes as long again for many
-            small values.
+        check_depth: refuse values nested more than `WRAPPED_DEPTH` levels deep, else more than 1,024. The check doubles
+            the time for many small values.
 
     Raises:
-        CorruptionError: these are not the bytes of a value.
+        CorruptionError: `data` is not an encoded value.
     """
     return ValueReader(from_object, check_depth=check_depth).read(data)
 
@@ -77,8 +77,8 @@ _pack = partial(msgpack.packb, strict_types=True)
 
 
 class _Simple:
-    """msgpack's hook for what it cannot pack. What may be a dict's key and not hash again is left to the walk, and so are more
-    extensions than may share a hash."""
+    """msgpack's hook for objects that it cannot pack. Possible dict keys whose stored form cannot be hashed are left to
+    the walk, and so are more extensions than may share a hash."""
 
     __slots__ = ("count", "to_object")
 
@@ -102,7 +102,7 @@ def _no_key(encoded: Any) -> bool:
 
 
 class _Walk:
-    """Turns one value into what msgpack can pack, and knows where it is."""
+    """Turns one value into objects that msgpack can pack, and knows the current path."""
 
     def __init__(self, root: TreePath, to_object: ToObject | None, deepest: int) -> None:
         self.root = root

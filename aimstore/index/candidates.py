@@ -1,4 +1,4 @@
-"""From hints to runs: postings are scanned and their runs joined, as long as that costs less than looking at the runs."""
+"""From hints to candidates: scans postings and joins their runs, while that costs less than evaluating the runs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from aimstore.index.postings import (
 from aimstore.types import TreePath
 
 MAX_NAMES: Final = 1000
-"""Most names of sequences that a term about any sequence looks at; if there are more, it excludes no run."""
+"""Maximum number of sequence names searched for a term about any sequence; if there are more, it excludes no run."""
 
 FIRST_POSTINGS: Final = 256
-"""Postings that each term of an `AllOf` reads at first; then twice as many, until one term has read all of its own."""
+"""Postings that each term of an `AllOf` reads first; the number doubles until one term has read all its postings."""
 
 POSTINGS_PER_RUN: Final = 32
-"""Postings worth reading to exclude one run: more cost as much as evaluating the run."""
+"""Postings worth reading to exclude one run; reading more costs as much as evaluating the run."""
 
 MAX_LOOKUPS: Final = 10_000
-"""Most runs to look up one by one; for more, the list of all runs is scanned."""
+"""Maximum number of runs to look up one by one; for more, the list of all runs is scanned."""
 
 _Run = bytes
 
 
 @dataclass
 class _Found:
-    """Runs of which a hint may hold.
+    """Runs for which a hint may be true.
 
     Attributes:
-        exact: the hint holds of all of them.
+        exact: the hint is true for all of them.
         indexed: all of them are in the index.
     """
 
@@ -49,7 +49,7 @@ class _Found:
 
 
 class Runs(Collection[str]):
-    """Run hashes, kept as bytes. A list, without duplicates, becomes a set at the first membership test."""
+    """Run hashes, stored as bytes. A list, without duplicates, becomes a set at the first membership test."""
 
     def __init__(self, runs: set[_Run] | list[_Run]) -> None:
         self._runs = runs
@@ -67,10 +67,10 @@ class Runs(Collection[str]):
 
 
 def find_candidates(index: Container, hint: Hint) -> Candidates | None:
-    """The runs of an index container of which `hint` may hold; None means every run."""
+    """The runs of an index container for which `hint` may be true; None means every run."""
     if isinstance(hint, Term) and hint.attribute[0] == "attrs" and hint.operator not in ("true", "defined"):
         within, exact = ranges(hint)
-        once = [key[-RUN_BYTES:] for part in within for key, _ in index.scan(part)]  # a run has but one value there
+        once = [key[-RUN_BYTES:] for part in within for key, _ in index.scan(part)]  # a run has only one value there
         if index.first(UNPOSTED) is None:
             return Candidates(Runs(once), exact)
     found = _Search(index).find(hint)
@@ -114,7 +114,7 @@ class _Search:
         return union
 
     def _all(self, hints: tuple[Hint, ...]) -> _Found | None:
-        """First the answers of nested hints are joined, then terms are scanned as long as that is worth it."""
+        """Join the answers to nested hints first, then scan terms as long as the scan is worth its cost."""
         flat = list(_flat(hints))
         answers = [self.find(hint) for hint in flat if not isinstance(hint, Term)]
         opened = [self._scan(hint) for hint in flat if isinstance(hint, Term)]
@@ -134,7 +134,7 @@ class _Search:
         return found
 
     def _scan(self, term: Term) -> _Scan | None:
-        """The postings of a term; None where it can hold of any run, for all that postings tell."""
+        """The postings of a term; None if the postings exclude no run."""
         if term.attribute[0] in ("attrs", "seqs"):
             return _Scan(self._index, term.attribute, *ranges(term))
         if term.attribute[0] != "any":
@@ -155,7 +155,7 @@ class _Search:
         return _Scan(self._index, term.attribute, found, exact)
 
     def _names(self) -> Iterator[str]:
-        """The names that sequences have, each once."""
+        """The names of all sequences, each once."""
         within = KeyRange.prefix(SEQUENCES)
         while True:
             scan = self._index.scan(within)
@@ -169,7 +169,7 @@ class _Search:
 
 
 class _Scan:
-    """Ranges of postings, read piece by piece."""
+    """Ranges of postings, read in portions."""
 
     def __init__(self, index: Container, attribute: TreePath, within: list[KeyRange], exact: bool) -> None:
         self.attribute = attribute
@@ -180,7 +180,7 @@ class _Scan:
         self._left: Iterator[bytes] | None = None
 
     def read(self, steps: int) -> bool:
-        """Read up to `steps` more postings; whether these were the last."""
+        """Read up to `steps` more postings; return whether these were the last."""
         if self._left is None:
             self._left = self._postings()
         taken = [key[-RUN_BYTES:] for key in islice(self._left, steps)]
@@ -217,7 +217,7 @@ def _joined(answers: list[_Found]) -> _Found:
 
 
 def _merged(scans: Iterable[_Scan]) -> list[_Scan]:
-    """The scans, those of one leaf of the user's tree narrowed to one scan: a run has but one value there."""
+    """The scans; those of one leaf of the user's tree become one narrower scan: a run has only one value there."""
     merged: list[_Scan] = []
     for scan in scans:
         same = [each for each in merged if each.attribute == scan.attribute and scan.attribute[0] == "attrs"]
@@ -230,7 +230,7 @@ def _merged(scans: Iterable[_Scan]) -> list[_Scan]:
 
 
 def _first_to_end(scans: list[_Scan]) -> _Found:
-    """Read the shortest scan to its end, and take it out of `scans`."""
+    """Read the shortest scan to its end, and remove it from `scans`."""
     steps = FIRST_POSTINGS
     while True:
         for scan in scans:

@@ -1,12 +1,12 @@
-"""The entry: what queries need to know of a run, in one value.
+"""The entry: what queries need of one run, in one value.
 
-A msgpack map (see `aimstore.encoding.values`) with
+It is a msgpack map (see `aimstore.encoding.values`) with
 
     attrs   the user's tree, nested
     props   the mirrored structured properties
     seqs    a list [id, name, context, kind, summary or None] for each sequence
-    lazy    a list [path, posting] for each leaf too large to be packed, which is None in `attrs` and stays in the run's
-            meta container; see `aimstore.index.ordered`
+    lazy    a list [path, posting] for each leaf that is too large to be packed; it is None in `attrs` and stays in the
+    run's meta container; see `aimstore.index.ordered`
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from aimstore.types import TreePath
 _PLACEHOLDER: Final = encode_value(None)
 
 LARGE_LEAF: Final = 4096
-"""Bytes of the largest encoded leaf that is packed; a larger one stays in the run's meta container."""
+"""Bytes of the largest encoded leaf that is packed; a larger leaf stays in the run's meta container."""
 
 
 class IndexEntry:
-    """An entry of one run, decoded as far as it is asked for.
+    """The entry of one run, decoded as far as needed.
 
     Attributes:
-        hash: the run.
+        hash: the run hash.
         attributes: the user's tree as nested dicts; a leaf too large for the entry is a `LazyLeaf`.
         properties: name, experiment, tags, … as mirrored in the meta container.
     """
@@ -44,8 +44,8 @@ class IndexEntry:
     def __init__(self, run_hash: str, tree: Mapping[str, Any], load: Callable[[TreePath], Any]) -> None:
         """
         Args:
-            run_hash: its hash.
-            tree: the entry, as `Indexer.tree` gives it.
+            run_hash: the run hash.
+            tree: the entry, as `Indexer.tree` returns it.
             load: reads a leaf from the run's meta container.
         """
         self.hash = run_hash
@@ -62,8 +62,8 @@ class IndexEntry:
         """A copy of the value at `path`, with all its leaves read.
 
         Raises:
-            KeyError: there is none.
-            CorruptionError: it is nested too deeply to have been stored.
+            KeyError: there is no value at `path`.
+            CorruptionError: the value is nested more deeply than any stored value.
         """
         value = self.attributes
         for i, part in enumerate(path):
@@ -80,7 +80,7 @@ class IndexEntry:
 
     @cached_property
     def sequences(self) -> tuple[SequenceInfo, ...]:
-        """What is known of each sequence, by id."""
+        """The name, context, kind and summary of each sequence, by id."""
         where = f"the entry of run {self.hash}"
         try:
             return tuple(sequence_info(*fields, where=where) for fields in self._sequences)
@@ -89,7 +89,7 @@ class IndexEntry:
 
 
 class LazyLeaf:
-    """A leaf of the user's tree that is read when it is needed, and then kept."""
+    """A leaf of the user's tree that is read on first use and then kept."""
 
     def __init__(self, path: TreePath, load: Callable[[TreePath], Any]) -> None:
         self.path = path
@@ -100,16 +100,16 @@ class LazyLeaf:
         return self._load(self.path)
 
     def load(self) -> Any:
-        """The value, from the run's meta container."""
+        """Read the value from the run's meta container."""
         return self.value
 
 
 class PackedEntry(NamedTuple):
-    """What the index stores of one run.
+    """The data that the index stores for one run.
 
     Attributes:
-        tree: as `pack` returns it.
-        data: its bytes.
+        tree: the entry, as `pack` returns it.
+        data: the encoded entry.
     """
 
     tree: dict[str, Any]
@@ -117,7 +117,7 @@ class PackedEntry(NamedTuple):
 
 
 def pack_entry(run_hash: str, meta: Container) -> PackedEntry:
-    """The entry of the run with this meta container.
+    """Make and encode the entry of the run with this meta container.
 
     Raises:
         CorruptionError: the run holds a value that cannot be packed.
@@ -130,7 +130,7 @@ def pack_entry(run_hash: str, meta: Container) -> PackedEntry:
 
 
 def pack(meta: Container) -> dict[str, Any]:
-    """The entry of the run with this meta container, to be packed by `encode_value`."""
+    """Make the entry of the run with this meta container; `encode_value` encodes it."""
     root = encode_path((ATTRS,))
     leaves: list[tuple[TreePath, bytes]] = []
     lazy: list[list[Any]] = []

@@ -1,4 +1,4 @@
-"""The reference indexer: entries in one container of the repository."""
+"""The reference indexer: stores entries in one container of the repository."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ from aimstore.types import INDEX_PATH
 logger = logging.getLogger("aimstore")
 
 _MAX_KEY_BYTES: Final = 0xFFFF
-"""Bytes of the longest key where the engine sets no limit."""
+"""Length in bytes of the longest key if the engine sets no limit."""
 
 _Batch = dict[str, PackedEntry | None]
-"""Entries to write by run; None removes the run's entry."""
+"""Entries to write, by run; None removes the run's entry."""
 
 
 class ContainerIndexer(Indexer):
-    """Keeps the entry of each run, and its postings, in the container `meta/index`.
+    """Stores the entry of each run, and its postings, in the container `meta/index`.
 
-    A commit holds the index lock; reading holds nothing.
+    A commit holds the index lock; reading takes no lock.
     """
 
     def __init__(self, backend: Backend, limits: IndexLimits = INDEX_LIMITS) -> None:
         """
         Args:
-            backend: of the repository.
-            limits: how long a commit waits for the index lock before it raises `LockedError`, and how long it is kept.
+            backend: the backend of the repository.
+            limits: how long a commit waits for the index lock before it raises `LockedError`, and how long the lock is
+                kept.
         """
         self._backend = backend
         self._limits = limits
@@ -73,7 +74,7 @@ class ContainerIndexer(Indexer):
     @contextmanager
     def batch(self) -> Iterator[None]:
         with self._writing:
-            if self._batch is not None:  # within another batch, which commits all
+            if self._batch is not None:  # this batch is inside another batch, which commits everything
                 yield
                 return
             batch: _Batch = {}
@@ -194,7 +195,7 @@ def _old_postings(index: Container, run_hash: str, entry: bytes | None, max_key:
 
 
 def _replace(writes: WriteBatch, run_hash: str, before: set[bytes], after: set[bytes]) -> None:
-    """Take the postings of a run's old entry out, and put those of the new one in."""
+    """Delete the postings of a run's old entry, and put the postings of the new entry."""
     end = bytes.fromhex(run_hash)
     for key in before - after:
         writes.delete(key + end)
@@ -203,7 +204,7 @@ def _replace(writes: WriteBatch, run_hash: str, before: set[bytes], after: set[b
 
 
 def _decoded(run_hash: str, data: bytes) -> Mapping[str, Any]:
-    entry = decode_value(data, check_depth=False)  # many are read at once, and all of them were written here
+    entry = decode_value(data, check_depth=False)  # many entries are read at once, and this class wrote all of them
     if not isinstance(entry, dict):
         raise CorruptionError(f"the entry of run {run_hash} is a {type(entry).__name__}")
     return entry

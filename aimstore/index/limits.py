@@ -1,4 +1,4 @@
-"""How long the index is waited for, and how long it is kept open for writing."""
+"""How long to wait for the index, and how long to keep it open for writing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 
 @dataclass(frozen=True)
 class IndexLimits:
-    """What bounds the writer of the index.
+    """The limits of the index writer.
 
     Attributes:
-        lock_wait_seconds: seconds that a commit waits for the index lock. A run that could not be indexed by then keeps its
-            progress marker.
-        look_seconds: seconds between two looks of a finished run whether the holder of the lock has taken it in.
-        waiting_runs: finished runs that wait for the index and that one commit takes in at most.
+        lock_wait_seconds: seconds that a commit waits for the index lock. A run that could not be indexed by then keeps
+            its progress marker.
+        look_seconds: seconds between two checks whether the holder of the lock has indexed a waiting run.
+        waiting_runs: maximum number of waiting runs that one commit indexes.
         idle_seconds: seconds to keep the index open after a commit, in case another follows.
-        commits_per_lock: commits after which the lock is released, so that other processes get their turn.
-        poll_seconds: seconds between two looks whether another process waits for the lock.
+        commits_per_lock: number of commits after which the lock is released, so that other processes get access.
+        poll_seconds: seconds between two checks whether another process waits for the lock.
     """
 
     lock_wait_seconds: float = 60.0

@@ -1,8 +1,8 @@
-"""Values as bytes that keep their order, for postings: a class, then the value within it.
+"""Encodes values as bytes that keep their order, for postings: a class, then the value within it.
 
-Classes, in this order: what counts as false (None, empty collections), NaN, numbers, datetimes, strings, all else. Bool, int and
-float are one class of float64, as they compare in queries; ints beyond 2**53 are rounded. Datetimes are microseconds in UTC.
-Strings are UTF-8 as in keys (see `aimstore.encoding.keys`), cut after `CUT` bytes.
+The classes, in this order: false values (None, empty collections), NaN, numbers, datetimes, strings, all other values.
+Bool, int and float are one class of float64, as they compare in queries; ints beyond 2**53 are rounded. Datetimes are
+microseconds in UTC. Strings are UTF-8 as in keys (see `aimstore.encoding.keys`), cut after `CUT` bytes.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ OTHER: Final = b"\x60"
 EMPTY_TEXT: Final = TEXT + b"\x00"
 
 CUT: Final = 64
-"""Bytes of a string that are kept; a longer one goes on with ff, which is no byte of UTF-8."""
+"""Maximum bytes of a string; a longer string is cut and followed by the byte ff, which never occurs in UTF-8."""
 
 EXACT: Final = 2**53
-"""Numbers from this size on may have been rounded."""
+"""Numbers of this size or greater may have been rounded."""
 
 _NUMBERS: Final = frozenset({bool, int, float})
 _FALSE_WHEN_EMPTY: Final = frozenset({list, tuple, dict, bytes, timedelta})
 
 
 class UnorderedError(ValueError):
-    """A value that equals values of other classes, so that no place in the order is right for it."""
+    """A value that equals values of other classes, so that it has no single position in the order."""
 
 
 def encode_ordered(value: Any) -> bytes:
     """The class and bytes of a stored value.
 
     Raises:
-        UnorderedError: a complex number that is real, and so equals a number.
+        UnorderedError: `value` is a complex number that is real, and so equals a number.
     """
     kind = type(value)
     if kind in _NUMBERS:
@@ -60,7 +60,7 @@ def encode_ordered(value: Any) -> bytes:
         return OTHER
     if kind in _FALSE_WHEN_EMPTY:
         return OTHER if value else FALSE
-    numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
+    numpy = cast(Any, sys.modules.get("numpy"))  # if NumPy was never imported, no value is a NumPy value
     if numpy is not None and isinstance(value, numpy.generic):
         plain: Any = python_scalar(value)
         return OTHER if isinstance(plain, numpy.generic) else encode_ordered(plain)
@@ -68,9 +68,9 @@ def encode_ordered(value: Any) -> bytes:
 
 
 def encode_number(value: float) -> bytes:
-    """A number, in big-endian IEEE 754 with the sign bit turned, and all bits of negative ones. NaN is a class of its own."""
+    """Encode a number: big-endian IEEE 754, the sign bit inverted, for negatives all bits. NaN is its own class."""
     try:
-        rounded = float(value) + 0.0  # -0.0 is 0.0
+        rounded = float(value) + 0.0  # -0.0 becomes 0.0
     except OverflowError:
         rounded = float("inf") if value > 0 else -float("inf")
     if rounded != rounded:
@@ -81,24 +81,24 @@ def encode_number(value: float) -> bytes:
 
 
 def encode_moment(value: datetime) -> bytes:
-    """A datetime; one without time zone is in UTC."""
+    """Encode a datetime; a datetime without time zone is in UTC."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
     return MOMENT + (to_microseconds(aware) + 2**63).to_bytes(8, "big")
 
 
 def encode_text(value: str) -> bytes:
-    """A string, whole or cut."""
+    """Encode a string, whole or cut."""
     whole = encode_path_part(value)[1:]
     return TEXT + (whole if len(whole) <= CUT else whole[:CUT] + b"\xff")
 
 
 def encode_beginning(value: str) -> bytes:
-    """What the strings that begin with `value` begin with; of a long one, those that begin alike."""
+    """The prefix of all encoded strings that begin with `value`; for a long `value`, also of some other strings."""
     return encode_text(value)[: 1 + CUT].removesuffix(b"\x00") if value else TEXT
 
 
 def is_exact(value: Any) -> bool:
-    """Whether comparing with `value` in this order is comparing with it."""
+    """Whether comparing with `value` in this order equals comparing with `value` itself."""
     if isinstance(value, str):
         return len(encode_text(value)) <= 1 + CUT
     return isinstance(value, datetime) or abs(value) < EXACT

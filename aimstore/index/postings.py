@@ -1,13 +1,12 @@
-"""Keys of the index container: entries, and postings that find runs by what is known of them.
+"""Keys of the index container: entries, and postings that find runs by their facts.
 
-An entry lies under `("runs", hash)`. All runs are listed by keys without values: `("all",)` and the 12 bytes of the
-hash.
+An entry has the key `("runs", hash)`. Keys without values list all runs: `("all",)` and the 12 bytes of the hash.
 
-A posting is `("by", *attribute)` as a path key, the byte 02, the value's class and bytes (`aimstore.index.ordered`), and
-the 12 bytes of the run's hash; its value is empty. Attributes are those of `aimstore.abc.Term`. All values of an attribute
-lie together, in their order, and below it those of its subtree. The postings of a run follow from its entry alone,
-so that they can be removed with it. A run of which some fact has no posting lies under `("unposted",)`, and may match
-whatever is asked.
+A posting is `("by", *attribute)` as a path key, the byte 02, the value's class and bytes (`aimstore.index.ordered`),
+and the 12 bytes of the run's hash; its value is empty. Attributes are those of `aimstore.abc.Term`. All values of an
+attribute are adjacent, in their order; the values of its subtree follow. The postings of a run can be derived from its
+entry alone, so they can be removed with it. A run that has a fact without a posting is listed under `("unposted",)`,
+and may match any query.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ POSTINGS: Final = encode_path(("by",))
 UNPOSTED: Final = encode_path(("unposted",))
 
 RUN_BYTES: Final = 12
-"""Bytes of a run's hash at the end of a posting."""
+"""Bytes of the run hash at the end of a posting."""
 
 MAX_POSTINGS: Final = 4096
-"""Facts of one run that are posted; one with more is found by looking at it."""
+"""Maximum number of facts of one run that get postings; a run with more is found by evaluating it."""
 
 _VALUE: Final = b"\x02"
 
@@ -39,11 +38,11 @@ FIGURES: Final = ("count", "first_step", "last_step", "last", "min", "max")
 
 
 def postings(entry: Mapping[str, Any], longest: int) -> set[bytes]:
-    """The postings of an entry, without the run.
+    """The postings of an entry, without the run hash.
 
     Args:
         entry: see `aimstore.index.entry`.
-        longest: bytes that a key may have.
+        longest: maximum length of a key in bytes.
     """
     found: set[bytes] = set()
     try:
@@ -89,14 +88,15 @@ def _base(attribute: TreePath) -> bytes:
     return POSTINGS + encode_path(attribute) + _VALUE
 
 
-# What a term asks for
+# Key ranges of a term
 
 
 def ranges(term: Term) -> tuple[list[KeyRange], bool]:
-    """Where the postings of the runs of which `term` may hold lie, in order, and whether it holds of all of them.
+    """The ranges of the postings of runs for which `term` may be true, in order, and whether it is true for all of
+    them.
 
     Args:
-        term: on a place in the user's tree, or on a sequence of one name.
+        term: a term about a path in the user's tree, or about a sequence of one name.
     """
     attribute, value = term.attribute, term.value
     if attribute[0] == "seqs" and len(attribute) == 2 and term.operator in ("defined", "true"):
@@ -118,8 +118,8 @@ def ranges(term: Term) -> tuple[list[KeyRange], bool]:
 
 
 def _compared(base: bytes, term: Term) -> KeyRange:
-    """The postings below `base` whose values compare with the term's as its operator says. If the value may have been
-    rounded, its equals are included."""
+    """The postings below `base` whose values compare with the term's value as its operator requires. If the value may
+    have been rounded, equal values are included."""
     exact = ordered.is_exact(term.value)
     key = base + ordered.encode_ordered(term.value)
     of_class = KeyRange.prefix(key[: len(base) + 1])
@@ -138,7 +138,8 @@ def _compared(base: bytes, term: Term) -> KeyRange:
 
 
 def _true(path: bytes) -> list[KeyRange]:
-    """All but None, 0, "" and what is empty: whatever lies below, and values of the other classes."""
+    """All values but None, 0, "" and empty collections: all keys below the path, and the values of the other
+    classes."""
     base = path + _VALUE
     zero, empty = KeyRange.prefix(base + ordered.encode_number(0)), KeyRange.prefix(base + ordered.EMPTY_TEXT)
     assert zero.stop is not None
@@ -151,7 +152,7 @@ def _true(path: bytes) -> list[KeyRange]:
 
 
 def intersection(these: list[KeyRange], those: list[KeyRange]) -> list[KeyRange]:
-    """The keys that lie in both; in each list the ranges are in order and apart from each other, as `ranges` gives them."""
+    """The keys in both lists; the ranges of each list are in order and disjoint, as `ranges` returns them."""
     found = []
     one, other = 0, 0
     while one < len(these) and other < len(those):
@@ -177,10 +178,10 @@ def run_key(run_hash: str) -> bytes:
 
 
 def run_of(key: bytes) -> str:
-    """The run whose entry lies under `key`.
+    """The run whose entry has the key `key`.
 
     Raises:
-        CorruptionError: it is no such key; what it names must not become part of a path.
+        CorruptionError: `key` is not such a key; its text must not become part of a path.
     """
     path = decode_path(key)
     if len(path) != 2 or not is_run_hash(path[1]):
@@ -192,10 +193,10 @@ SEQUENCES: Final = POSTINGS + encode_path(("seqs",))
 
 
 def next_name(key: bytes) -> tuple[str, bytes]:
-    """The name of the sequence whose posting `key` is, and a bound above all of its postings.
+    """The name of the sequence that the posting `key` is about, and a bound above all postings of that name.
 
     Raises:
-        CorruptionError: it is no such key.
+        CorruptionError: `key` is not such a posting.
     """
     end = key.find(b"\x00", len(SEQUENCES)) + 1
     name = decode_path(key[len(SEQUENCES) : end])

@@ -1,11 +1,11 @@
-"""Finished runs that wait for the index, so that whoever holds the index lock takes them in.
+"""Finalized runs that wait for the index: the holder of the index lock indexes them.
 
 A process that finalizes a run and does not get the index lock at once sets a marker, `meta/waiting/<run>.<token>`. The
-holder of the lock reads the meta containers of the runs that wait, commits their entries with its own, and removes exactly
-the markers that it read. A waiter whose marker is gone is indexed, durably.
+holder of the lock reads the meta containers of the waiting runs, commits their entries with its own, and removes
+exactly the markers that it read. A waiting process whose marker is gone knows that its run is indexed, durably.
 
-The token is random, so a marker that a killed process left behind confirms nothing of a later process. A holder reads under
-the index lock: whatever happens to the run after that (it is resumed or deleted) is followed by a later commit.
+The token is random, so a marker that a killed process left behind confirms nothing for a later process. The holder
+reads under the index lock: if the run is resumed or deleted after that, a later commit follows.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _ENDED: Final = property_key("finalized_at")
 
 
 class WaitingRuns:
-    """The runs of a repository that are finished and wait for the index."""
+    """The runs of a repository that are finalized and wait for the index."""
 
     def __init__(self, backend: Backend, limit: int) -> None:
-        """`limit`: number of runs that one commit takes in at most."""
+        """`limit`: maximum number of runs that one commit indexes."""
         self._backend = backend
         self._limit = limit
 
     @contextmanager
     def announce(self, run_hash: str) -> Iterator[str]:
-        """Mark a finished run as waiting, for the time of the `with` block; yields the marker."""
+        """Mark a finalized run as waiting during the `with` block; yields the marker."""
         marker = f"{_PREFIX}{run_hash}.{secrets.token_hex(4)}"
         self._backend.mark(marker)
         try:
@@ -47,7 +47,7 @@ class WaitingRuns:
             self._backend.unmark(marker)
 
     def is_indexed(self, marker: str) -> bool:
-        """Whether the holder of the index lock has taken the run in and removed the marker."""
+        """Whether the holder of the index lock has indexed the run and removed the marker."""
         return marker not in self._backend.marked(_PREFIX)
 
     def take(self, but: Collection[str]) -> tuple[dict[str, PackedEntry], list[str]]:
@@ -78,7 +78,7 @@ class WaitingRuns:
             self._backend.unmark(marker)
 
     def _entry_of(self, run_hash: str) -> PackedEntry | None:
-        """The entry of a finished run; None for a run that was resumed or deleted after its process died."""
+        """The entry of a finalized run; None for a run that was resumed or deleted after its process died."""
         try:
             with self._backend.open(meta_path(run_hash)) as meta:
                 is_finished = meta.exists(_ENDED) and not meta.exists(DELETED_KEY)

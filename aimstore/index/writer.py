@@ -1,4 +1,4 @@
-"""The index container open for writing. It stays open for the next commit while nobody waits: opening costs more than writing."""
+"""The index container, open for writing. It stays open for the next commit while no process waits for it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class _Held:
 class IndexWriter:
     """Commits batches to the index, one after another, from any thread.
 
-    Between commits that follow each other the lock stays held while nobody waits for it. Whoever waits gets it within
-    `poll_seconds` of the end of a commit. A process that ends leaves nothing undone: each commit is durable when it returns.
+    While commits follow each other, the lock stays held unless a process waits for it. A waiting process gets the lock
+    within `poll_seconds` of the end of a commit. A process may end at any time, because each commit is durable when it
+    returns.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class IndexWriter:
     ) -> None:
         """
         Args:
-            backend: of the repository.
-            limits: how long to wait for the lock, and to keep it.
-            clock: seconds since any moment, never going back.
-            waiting: the finished runs that wait for the index.
+            backend: the backend of the repository.
+            limits: how long to wait for the lock, and how long to keep it.
+            clock: a monotonic clock in seconds.
+            waiting: the finalized runs that wait for the index.
         """
         self._backend = backend
         self._limits = limits
@@ -71,16 +72,17 @@ class IndexWriter:
         durable: Callable[[], None] = lambda: None,
         finished: str | None = None,
     ) -> None:
-        """Write what `make` says of `runs`, given the index as it is, and return when it is durable.
+        """Write the batch that `make` returns for `runs`, given the current index, and return when it is durable.
 
         Args:
             make: returns the batch to write; called with the lock held.
-            runs: that `make` is about.
+            runs: the runs that the batch is about.
             durable: called once the batch is durable, with the lock still held.
-            finished: the run, where the commit is about one finished run only. Whoever holds the index may take it in.
+            finished: the run, if the commit is about a single finalized run. The process that holds the index may index
+                it.
 
         Raises:
-            LockedError: others kept the index; nothing is written.
+            LockedError: other processes kept the index; nothing is written.
         """
         deadline = self._clock() + self._limits.lock_wait_seconds
         try:
@@ -122,7 +124,7 @@ class IndexWriter:
                 Thread(target=self._release_in_time, args=(held,), name="aimstore-index", daemon=True).start()
 
     def _note_loss(self, runs: Collection[str]) -> None:
-        """If the index is gone, mark the new one as unfinished, so that queries do not rely on it alone."""
+        """If the index is lost, mark the new index as unfinished, so that queries do not rely on it alone."""
         if self._backend.exists(INDEX_PATH):
             return
         known = {*self._backend.marked("meta/"), *map(meta_path, runs)}
@@ -137,7 +139,7 @@ class IndexWriter:
             held.container.write(make(held.container))
             held.container.flush(sync=True)
             durable()
-        except BaseException:  # Ctrl-C too: what is half done must not be held
+        except BaseException:  # Ctrl-C too: a container that is half open must not be kept
             with suppress(AimstoreError):
                 self.let_go()
             raise

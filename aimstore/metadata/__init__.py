@@ -1,8 +1,8 @@
 """The metadata database: name, experiment, tags and notes of every run, in SQL.
 
-This room owns the SQL database behind a repository: its schema and migrations (`models`, `schema`), its transactions and
-waits (`database`), and what queries ask of it (`snapshot`). It imports the contracts, errors, types and moments, and no
-other room. `open_store` opens a `MetadataStore`; what a store returns are the plain values of this module. Importing the
+This room owns the SQL database of a repository: its schema and migrations (`models`, `schema`), its transactions and
+waits (`database`), and its answers to queries (`snapshot`). It imports the contracts, errors, types and moments, and no
+other room. `open_store` opens a `MetadataStore`, whose methods return the plain values of this module. Importing the
 package does not load SQLAlchemy; `open_store` does.
 """
 
@@ -37,10 +37,10 @@ class RunProperties:
 
     Attributes:
         hash: 24 lower-case hexadecimal digits.
-        name, experiment, description: None where never given.
+        name, experiment, description: None if never set.
         archived: hidden from listings by default.
-        tags: names, sorted.
-        created_at, finalized_at: microseconds since the epoch, UTC; None where unknown, or not finalized.
+        tags: tag names, sorted.
+        created_at, finalized_at: microseconds since the epoch, UTC; None if unknown or not finalized.
     """
 
     hash: str
@@ -55,11 +55,11 @@ class RunProperties:
 
 DEFAULT_EXPERIMENT: Final = "default"
 DEFAULT_NAME: Final = "Run: "
-"""Before the run's hash."""
+"""The prefix of a default name; the run hash follows."""
 
 
 def default_properties(run_hash: str) -> RunProperties:
-    """The structured properties of a run of which the metadata database says nothing."""
+    """The structured properties of a run that has no row in the metadata database."""
     return RunProperties(run_hash, name=f"{DEFAULT_NAME}{run_hash}", experiment=DEFAULT_EXPERIMENT)
 
 
@@ -74,7 +74,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label of any number of runs."""
+    """A label for any number of runs."""
 
     name: str
     color: str | None = None
@@ -94,12 +94,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseWaits:
-    """How long the metadata database is waited for.
+    """Waits for the metadata database.
 
     Attributes:
-        lock_seconds: seconds to wait while another process holds the database, before raising `StorageError`. In an SQLite
-            URL, `?timeout=` overrides this value.
-        slice_seconds: seconds that one call of SQLite may wait, after which Python handles signals and calls it again.
+        lock_seconds: seconds to wait while another process holds the database, before raising `StorageError`. In an
+            SQLite URL, `?timeout=` overrides this value.
+        slice_seconds: maximum seconds that one call of SQLite waits; then Python handles signals and calls it again.
     """
 
     lock_seconds: float = 60.0
@@ -113,6 +113,6 @@ def open_store(
     url: str | Path, *, lock: Callable[[], AbstractContextManager[object]], waits: DatabaseWaits = DATABASE_WAITS
 ) -> MetadataStore:
     """Open the metadata database at a SQLAlchemy URL, or the SQLite file at a path; see `store.MetadataStore`."""
-    from aimstore.metadata.store import MetadataStore  # costs 180 ms: SQLAlchemy
+    from aimstore.metadata.store import MetadataStore  # takes 180 ms to load SQLAlchemy
 
     return MetadataStore(url, lock=lock, waits=waits)

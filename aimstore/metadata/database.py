@@ -1,17 +1,18 @@
-"""The open metadata database: short transactions, waiting, and errors translated.
+"""The open metadata database: short transactions, waits, and translation of errors.
 
-SQLite, the default, is used so that any number of processes on any file system get along:
+SQLite, the default, is set up so that any number of processes on any file system can use it:
 
-- A writer begins with `BEGIN IMMEDIATE`; a deferred transaction that reads first fails at once where others write.
-- The journal is a rollback journal (a write-ahead log does not work on network file systems), truncated instead of
-  deleted, which halves the cost of a commit. `synchronous` stays FULL: NORMAL saves a tenth, and may corrupt the file
-  at a power cut.
-- A connection is kept for the next transaction, which saves opening the file and syncing its directory; no lock outlasts a
-  transaction, a forked child opens its own, and one whose file was replaced is given up.
-- Waiting is done in slices, so that signals are handled while the database is locked.
+- A writer begins with `BEGIN IMMEDIATE`; a deferred transaction that reads first fails at once if another process
+  writes.
+- The journal is a rollback journal (a write-ahead log does not work on network file systems). It is truncated instead
+  of deleted, which halves the cost of a commit. `synchronous` stays FULL: NORMAL saves a tenth, but a power cut may
+  corrupt the file.
+- A connection is kept for the next transaction, which saves opening the file and syncing its directory. No lock
+  outlasts a transaction. A forked child opens its own connection. A connection is dropped if its file was replaced.
+- Waits are done in slices, so that signals are handled while the database is locked.
 - The file is opened without creating it; only `create_file` creates it, under the repository's lock.
 
-Other databases get a small pool, and read at REPEATABLE READ where they have it, for one snapshot of several tables.
+Other databases get a small pool. They read at REPEATABLE READ if they have it, for one snapshot of several tables.
 """
 
 from __future__ import annotations
@@ -49,18 +50,18 @@ _SQLITE_TROUBLE: Final = {
 
 
 class Database:
-    """A SQLAlchemy engine with the waiting, the transactions and the errors that the repository needs.
+    """A SQLAlchemy engine with the waits, transactions and errors that the repository needs.
 
-    Threads may share it. In a forked child it works on connections of its own. Errors are `StorageError`, or
-    `CorruptionError` where the file is damaged or something else.
+    Several threads may share it. In a forked child it uses connections of its own. It raises `StorageError`, or
+    `CorruptionError` if the file is damaged or not a database.
 
     Attributes:
-        name: where the database is, for messages; without its password.
+        name: the location of the database without its password, for messages.
         path: the file of a SQLite database, else None.
         timeout: seconds to wait for a lock.
 
     Raises:
-        ConfigError: a URL that cannot be used.
+        ConfigError: the URL cannot be used.
     """
 
     def __init__(self, url: str | Path, waits: DatabaseWaits = DATABASE_WAITS) -> None:
@@ -106,7 +107,7 @@ class Database:
             raise ConfigError(f"metadata database {self.name}: {self._url.drivername} is an asynchronous driver")
         if self.path is not None:
             event.listen(engine, "checkout", partial(_check_file, self.path))
-        self._disposal = weakref.finalize(self, engine.dispose)  # the pool is in cycles, and would keep its file open
+        self._disposal = weakref.finalize(self, engine.dispose)  # reference cycles keep the pool, and its file, open
         return engine
 
     def _engine(self, isolation: str) -> Engine:
@@ -120,7 +121,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction in which everything is read from one snapshot."""
+        """Start a transaction that reads everything from one snapshot."""
         with self._translated(), self._entered(), self._engine("REPEATABLE READ").begin() as connection:
             if self.path is not None:
                 connection.exec_driver_sql("BEGIN")
@@ -129,7 +130,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, or has done nothing where an error left it."""
+        """Start a transaction that is committed at the end; after an error it has no effect."""
         if getattr(self._own, "depth", 0):
             raise StorageError(
                 f"metadata database {self.name} is in use by this thread: "
@@ -150,7 +151,7 @@ class Database:
         if not connection.info.get("prepared"):
             connection.exec_driver_sql("PRAGMA journal_mode=TRUNCATE")
             connection.exec_driver_sql("PRAGMA synchronous=FULL")
-            connection.exec_driver_sql("PRAGMA cache_spill=OFF")  # spilling waits for readers in mid-statement
+            connection.exec_driver_sql("PRAGMA cache_spill=OFF")  # spilling would wait for readers in mid-statement
             connection.info["prepared"] = True
 
     @contextmanager
@@ -173,7 +174,7 @@ class Database:
                 return
 
     def exists(self) -> bool:
-        """Whether there is a database at all. True for servers."""
+        """Whether the database exists. Always true for servers."""
         if self.path is None:
             return True
         try:
@@ -207,7 +208,7 @@ class Database:
 
     def _after_fork_in_child(self) -> None:
         if self._current is not None:
-            keep_alive(self._current)  # its connections, and its locks, are the parent's
+            keep_alive(self._current)  # its connections and locks belong to the parent
             self._disposal.detach()
             self._current = None
         self._own = threading.local()
@@ -239,7 +240,7 @@ class Database:
 
 
 def _check_file(path: str, connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
-    """Give up a connection to a file that is no longer at `path`."""
+    """Drop a connection to a file that is no longer at `path`."""
     if record.info.setdefault("file", _identity(path)) != _identity(path):
         raise DisconnectionError("the file was replaced")
 

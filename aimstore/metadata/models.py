@@ -1,7 +1,7 @@
 """The tables of the metadata database, as SQLAlchemy Core tables.
 
-Core and not mapped classes: no method needs an identity map, and `sqlalchemy.orm` adds 45 ms to a process's start.
-Times are int64 microseconds since the epoch, UTC, so that every database stores them exactly.
+They are Core tables and not mapped classes, because no method needs an identity map, and `sqlalchemy.orm` adds 45 ms to
+the start of a process. Times are int64 microseconds since the epoch, UTC, so that every database stores them exactly.
 A change here needs a migration in `migrations/versions` and a new `HEAD` in `schema.py`; a test compares the two.
 """
 
@@ -24,10 +24,10 @@ from sqlalchemy import (
 )
 
 NAME_LENGTH: Final = 512
-"""Characters in the name of an experiment or tag; some databases cannot index longer text."""
+"""Maximum length of the name of an experiment or tag, in characters; some databases cannot index longer text."""
 
 _NAME = String(NAME_LENGTH).with_variant(String(NAME_LENGTH, collation="utf8mb4_bin"), "mysql", "mariadb")
-"""MySQL would otherwise take names that differ in case for one."""
+"""MySQL would otherwise treat names that differ only in case as equal."""
 
 tables = MetaData()
 
@@ -84,12 +84,12 @@ notes = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Index("ix_notes_run", "run"),
-    sqlite_autoincrement=True,  # the id of a deleted note is never given to another
+    sqlite_autoincrement=True,  # the id of a deleted note is never reused
 )
 
 alembic_version = Table(
     "alembic_version",
-    MetaData(),  # Alembic's own, and so not compared with the migrations
+    MetaData(),  # Alembic's own table, so it is not compared with the migrations
     Column("version_num", String(32), nullable=False),
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )

@@ -1,4 +1,4 @@
-"""Rows of the metadata database: checked values in, plain data out. Each function works in its caller's transaction."""
+"""Rows of the metadata database: checked values in, plain data out. Each function uses its caller's transaction."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aimstore.metadata.models import NAME_LENGTH, experiments, run_tags, runs, t
 from aimstore.types import check_run_hash
 
 IN_SIZE: Final = 500
-"""Most values in one IN list; every database takes that many parameters."""
+"""Maximum number of values in one IN list; every database accepts that many parameters."""
 
 Restore: TypeAlias = Callable[[], RunProperties]
-"""Returns the properties that a run's own container repeats, for a row that the database has lost."""
+"""Returns the properties mirrored in the run's own container, for a row that the database has lost."""
 
 RUN_COLUMNS = (
     runs.c.hash,
@@ -37,14 +37,14 @@ Row: TypeAlias = tuple[Any, ...]
 
 
 def raw_rows(connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
-    """All rows, as the driver gives them: half the time of SQLAlchemy's rows, and enough for texts and integers."""
+    """All rows as the driver returns them: half the time of SQLAlchemy's rows, and enough for texts and integers."""
     cursor = connection.execute(query, values).cursor
     assert cursor is not None
     return list(cursor.fetchall())
 
 
 def names_by_id(connection: Connection, table: Table, wanted: Collection[int] | None = None) -> dict[int, str]:
-    """Names of experiments or tags: at least those of `wanted`, or all."""
+    """Names of experiments or tags by id: at least those of `wanted`, or all."""
     if wanted is not None and not wanted:
         return {}
     if wanted is not None and len(wanted) <= IN_SIZE:
@@ -54,24 +54,24 @@ def names_by_id(connection: Connection, table: Table, wanted: Collection[int] | 
 
 @cache
 def _named(table: Table) -> Select[Any]:
-    """Names by `wanted` ids. Made once: making a statement takes as long as SQLite takes to answer it."""
+    """Select names by `wanted` ids. Cached: making a statement takes as long as SQLite takes to answer it."""
     return select(table.c.id, table.c.name).where(table.c.id.in_(bindparam("wanted", expanding=True)))
 
 
 @cache
 def _found(table: Table) -> Select[Any]:
-    """The id of a `name`; made once, too."""
+    """Select the id of a `name`; cached too."""
     return select(table.c.id).where(table.c.name == bindparam("name"))
 
 
 def run_properties(
     found: list[Row], links: list[Row], groups: dict[Any, str], labels: dict[int, str]
 ) -> dict[str, RunProperties]:
-    """Put together rows of `RUN_COLUMNS` and `LINK_COLUMNS` with the names of experiments and tags."""
+    """Combine rows of `RUN_COLUMNS` and `LINK_COLUMNS` with the names of experiments and tags."""
     tagged: dict[str, tuple[int, ...]] = {}
     for run, tag in links:
         tagged[run] = (*tagged[run], tag) if run in tagged else (tag,)
-    sets = {ids: tuple(sorted(labels[tag] for tag in ids)) for ids in set(tagged.values())}  # few, shared by many runs
+    sets = {ids: tuple(sorted(labels[tag] for tag in ids)) for ids in set(tagged.values())}  # few, and shared
     sets[()] = ()
     group = groups.get
     own = tagged.get
@@ -84,7 +84,7 @@ def run_properties(
 
 
 def identity(connection: Connection, table: Table, name: str) -> int:
-    """The id of the experiment or tag `name`, created where it is new, also while other processes create it."""
+    """The id of the experiment or tag `name`; creates it if it is new, even while other processes create it too."""
     found = connection.execute(_found(table), {"name": name}).scalar()
     if found is None:
         insert_missing(connection, table, [{"name": name, "archived": False}])
@@ -93,12 +93,12 @@ def identity(connection: Connection, table: Table, name: str) -> int:
 
 
 def link(connection: Connection, run_hash: str, tag: str) -> None:
-    """Give a run, which has a row, a tag."""
+    """Add a tag to a run that has a row."""
     insert_missing(connection, run_tags, [{"run": run_hash, "tag_id": identity(connection, tags, tag)}])
 
 
 def ensure_run(connection: Connection, run_hash: str, restore: Restore | None = None) -> None:
-    """Add a row where the run has none: with the properties that `restore` returns, or else with defaults."""
+    """Add a row if the run has none, with the properties that `restore` returns, or with defaults."""
     if connection.execute(select(runs.c.hash).where(runs.c.hash == run_hash)).first() is not None:
         return
     if restore is None:
@@ -114,10 +114,10 @@ def ensure_run(connection: Connection, run_hash: str, restore: Restore | None = 
 
 
 def checked_rows(properties: Iterable[RunProperties]) -> list[dict[str, Any]]:
-    """A row of `runs` for each of `properties`, still without its experiment.
+    """Make a row of `runs` for each of `properties`, without its experiment.
 
     Raises:
-        InvalidRunHashError, EncodingError: a value that cannot be stored; it may be a name of an experiment or a tag.
+        InvalidRunHashError, EncodingError: a value cannot be stored, such as the name of an experiment or a tag.
     """
     rows = []
     for each in properties:
@@ -139,13 +139,13 @@ def checked_rows(properties: Iterable[RunProperties]) -> list[dict[str, Any]]:
 
 
 def insert_missing(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
-    """Insert those rows whose keys are not there yet; how many these were, -1 where the driver does not say."""
+    """Insert those rows whose keys do not exist yet; return their number, or -1 if the driver does not report it."""
     if not rows:
         return 0
     if connection.dialect.name == "sqlite":
         return connection.execute(_insert_missing(table), rows).rowcount
     if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql  # 35 ms that only its users pay
+        from sqlalchemy.dialects import postgresql  # takes 35 ms, which only its users should pay
 
         return connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows).rowcount
     inserted = 0
@@ -165,7 +165,7 @@ def _insert_missing(table: Table) -> Insert:
 
 
 def check_fields(values: Mapping[str, Any]) -> None:
-    """Raise `EncodingError` where a value is not what its column holds; None is right for all but `archived`."""
+    """Raise `EncodingError` if a value has the wrong type for its column; None is allowed for all but `archived`."""
     for key, value in values.items():
         if key == "archived":
             if not isinstance(value, bool):
@@ -180,7 +180,7 @@ def check_fields(values: Mapping[str, Any]) -> None:
 
 
 def check_text(value: object, what: str) -> str:
-    """`value`, if it is a str that can be written as UTF-8; else `EncodingError`."""
+    """Return `value` if it is a str that can be encoded as UTF-8; else raise `EncodingError`."""
     if not isinstance(value, str):
         raise EncodingError(f"{what} is a str, not {type(value).__name__}")
     try:
@@ -191,7 +191,7 @@ def check_text(value: object, what: str) -> str:
 
 
 def check_name(value: object, what: str) -> str:
-    """`value`, if it can name an experiment or a tag; else `EncodingError`."""
+    """Return `value` if it can name an experiment or a tag; else raise `EncodingError`."""
     name = check_text(value, what)
     if len(name) > NAME_LENGTH:
         raise EncodingError(f"{what} has {NAME_LENGTH} characters at most, not {len(name)}: {name!r:.60}")

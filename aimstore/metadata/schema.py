@@ -1,7 +1,7 @@
-"""The version of the schema: creating it, and bringing an older one up to date.
+"""The version of the schema: creates the schema, and upgrades an older schema.
 
-An empty database gets the tables of `models.py` at once, marked as `HEAD`; only an older one is taken through Alembic,
-whose import costs 110 ms. A test holds the two ways to the same result.
+An empty database gets the tables of `models.py` at once, marked as `HEAD`. Only an older database is upgraded with
+Alembic, whose import takes 110 ms. A test checks that both ways have the same result.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SCRIPTS: Final = "aimstore:metadata/migrations"
 
 
 def revision(database: Database) -> str | None:
-    """The revision of the stored schema; None where there is none. One SELECT where there is one."""
+    """The revision of the stored schema, or None if there is none. Takes one SELECT if there is a schema."""
     if not database.exists():
         return None
     with database.read() as connection:
         try:
-            with connection.begin_nested():  # PostgreSQL gives up a transaction in which a statement failed
+            with connection.begin_nested():  # PostgreSQL aborts a transaction in which a statement failed
                 return connection.execute(select(alembic_version.c.version_num)).scalar()
         except DBAPIError:
             if inspect(connection).has_table(alembic_version.name):
@@ -41,10 +41,10 @@ def revision(database: Database) -> str | None:
 
 
 def ensure(database: Database, lock: Callable[[], AbstractContextManager[object]]) -> None:
-    """Create the schema, or bring it up to date, under `lock()`; where it is, nothing but one SELECT happens.
+    """Create the schema, or upgrade it, under `lock()`. If it is up to date, only one SELECT is executed.
 
     Raises:
-        RepositoryError: the schema is from a newer version, or the tables are of another program.
+        RepositoryError: the schema is from a newer version, or the tables belong to another program.
         StorageError: the database cannot be read or written.
     """
     found = revision(database)
@@ -75,13 +75,13 @@ def _create(database: Database, connection: Connection) -> None:
                 f"metadata database {database.name} holds tables of another program ({', '.join(foreign)}); "
                 "give the repository a database of its own"
             )
-        alembic_version.create(connection)  # first: where creation cannot be atomic, what follows it is known as ours
+        alembic_version.create(connection)  # first: it marks the following tables as ours
     tables.create_all(connection)
     connection.execute(alembic_version.insert(), {"version_num": HEAD})
 
 
 def _migrate(connection: Connection) -> None:
-    from alembic import command  # 110 ms, needed once per change of schema
+    from alembic import command  # takes 110 ms, needed once per change of the schema
 
     config = _config()
     config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""The metadata database as a query sees it: facts about structured properties answered by SQL, and rows, from one snapshot."""
+"""The metadata database as a query sees it: terms on structured properties and rows, answered from one snapshot."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from aimstore.metadata.rows import IN_SIZE, LINK_COLUMNS, RUN_COLUMNS, Row, name
 _HASHES: Final[BindParameter[Any]] = bindparam("hashes", expanding=True)
 _ROWS: Final = select(*RUN_COLUMNS).where(runs.c.hash.in_(_HASHES))
 _LINKS: Final = select(*LINK_COLUMNS).where(run_tags.c.run.in_(_HASHES))
-"""Made once: making a statement takes as long as SQLite takes to answer it."""
+"""Cached: making a statement takes as long as SQLite takes to answer it."""
 
 _COMPARES_BYTES: Final = ("sqlite", "postgresql")
-"""Databases in which equal texts are the same text; others may ignore case or accents."""
+"""Databases in which only identical texts are equal; others may ignore case or accents."""
 
 _NOT_TEXT: Final = ("archived", "created_at", "finalized_at")
 """Properties that every database compares exactly."""
@@ -37,12 +37,12 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
 
 @dataclass(frozen=True)
 class Matching:
-    """What SQL says of a term.
+    """The answer of SQL to a term.
 
     Attributes:
-        runs: those with a row of which it may hold.
-        exact: it does.
-        rowless: it may hold of a run without a row.
+        runs: runs with a row for which the term may be true.
+        exact: the term is true for all of them.
+        rowless: the term may be true for a run without a row.
     """
 
     runs: frozenset[str]
@@ -51,7 +51,7 @@ class Matching:
 
 
 class Snapshot:
-    """One transaction that reads; lent by `MetadataStore.snapshot`."""
+    """One reading transaction; lent by `MetadataStore.snapshot`."""
 
     def __init__(self, connection: Connection | None) -> None:
         """`connection`: None for a database without a schema, which is empty."""
@@ -94,7 +94,7 @@ class Snapshot:
         return self._hashes(true())
 
     def matching(self, term: Term) -> Matching | None:
-        """The runs of which a term on a structured property may hold; None if it may hold of nearly all."""
+        """The runs for which a term on a structured property may be true; None if that is nearly every run."""
         _, name = term.attribute
         condition = _condition(name, term)
         if condition is None:
@@ -115,7 +115,7 @@ class Snapshot:
 
 
 def _condition(name: object, term: Term) -> ColumnElement[bool] | None:
-    """The rows of `runs` of which a term on the property `name` may hold; None if it may hold of nearly all."""
+    """The rows of `runs` for which a term on the property `name` may be true; None if that is nearly every row."""
     match name:
         case "archived":
             return runs.c.archived if _holds_of_archived_only(term) else None
@@ -148,7 +148,7 @@ def _text(column: Column[Any], term: Term) -> ColumnElement[bool] | None:
 
 
 def _may_hold(term: Term, text: str, *, longer: bool = False) -> bool:
-    """Whether a term may hold of `text`, or with `longer` of what begins with it."""
+    """Whether a term may be true for `text`, or with `longer` for a text that begins with it."""
     values = term.value if term.operator == "in" else (term.value,)
     match term.operator:
         case "==" | "in":

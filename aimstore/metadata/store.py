@@ -1,4 +1,4 @@
-"""The metadata database: structured properties of runs, experiments, tags and notes, over any SQLAlchemy URL."""
+"""`MetadataStore`: structured properties of runs, experiments, tags and notes, in a database at any SQLAlchemy URL."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from aimstore.types import check_run_hash
 _FINISH: Final = update(runs).where(runs.c.hash == bindparam("key")).values(finalized_at=bindparam("at"))
 
 _MAX_NOTE_ID: Final = 2**31 - 1
-"""Greatest id that the column of `notes` holds in every database."""
+"""The greatest id that the column of `notes` can hold in every database."""
 
 
 class RunFields(TypedDict, total=False):
-    """What `MetadataStore.update_run` can set; None clears. Times are microseconds since the epoch, UTC."""
+    """The fields that `MetadataStore.update_run` can set; None clears. Times are microseconds since the epoch, UTC."""
 
     name: str | None
     experiment: str | None
@@ -48,14 +48,14 @@ class RunFields(TypedDict, total=False):
 
 
 class ExperimentFields(TypedDict, total=False):
-    """What `MetadataStore.update_experiment` can set."""
+    """The fields that `MetadataStore.update_experiment` can set."""
 
     description: str | None
     archived: bool
 
 
 class TagFields(TypedDict, total=False):
-    """What `MetadataStore.update_tag` can set."""
+    """The fields that `MetadataStore.update_tag` can set."""
 
     color: str | None
     description: str | None
@@ -65,25 +65,25 @@ class TagFields(TypedDict, total=False):
 class MetadataStore(Closing):
     """The metadata database of one repository.
 
-    Each method is one short transaction; what it returns is plain data. Methods that write create or upgrade the schema
-    where that is still to be done; methods that read take a database without schema for an empty one. Threads may share
-    a store. In a forked child it works on, with connections of its own. A signal handler that interrupted a method must
-    not write: it gets a StorageError at once, instead of waiting for the method that waits for it.
+    Each method is one short transaction and returns plain data. Methods that write first create or upgrade the schema
+    if necessary; methods that read treat a database without a schema as empty. Several threads may share a store. In a
+    forked child it opens connections of its own. A signal handler that interrupted a method must not write: it gets a
+    StorageError at once, because waiting for the interrupted method would never end.
 
     Args:
-        url: a SQLAlchemy URL, or the path of an SQLite file, which may hold any character (a URL must quote some,
-            differently between versions of SQLAlchemy). In an SQLite URL, `?timeout=5` overrides `waits`.
+        url: a SQLAlchemy URL, or the path of an SQLite file. A path may contain any character; a URL must quote some,
+            differently between versions of SQLAlchemy. In an SQLite URL, `?timeout=5` overrides `waits`.
         lock: returns the lock under which the schema is created and upgraded.
         waits: how long to wait for the database.
 
     Raises:
-        ConfigError: a URL that cannot be used, a driver that is not installed. Opens nothing.
+        ConfigError: the URL cannot be used, or its driver is not installed. Nothing is opened.
         StorageError: (every method) no permission, no space, or still locked after the wait.
-        CorruptionError: (every method) what is at the URL is no database, or a damaged one.
-        RepositoryError: (every method) the schema is from a newer version, or the tables are of another program.
-        InvalidRunHashError: (methods that write) not a run hash.
-        EncodingError: (methods that write) a value of another type, or a name longer than 512 characters.
-        ClosedError: (every method) after `close()`.
+        CorruptionError: (every method) the file at the URL is not a database, or is damaged.
+        RepositoryError: (every method) the schema is from a newer version, or the tables belong to another program.
+        InvalidRunHashError: (methods that write) the argument is not a run hash.
+        EncodingError: (methods that write) a value has the wrong type, or a name is longer than 512 characters.
+        ClosedError: (every method) the store is closed.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class MetadataStore(Closing):
         self._ready = False
 
     def ensure_schema(self) -> None:
-        """Create the schema, or bring it up to date; where it is, one SELECT."""
+        """Create or upgrade the schema. If it is up to date, only one SELECT is executed."""
         schema.ensure(self._database, self._lock)
         self._ready = True
 
@@ -133,7 +133,7 @@ class MetadataStore(Closing):
         created_at: int | None = None,
         tags: Iterable[str] = (),
     ) -> None:
-        """Add a run. Of a run that is there, only what it lacks is filled in; `tags` are added to those it has."""
+        """Add a run. If it exists, fill in only the missing properties, and add `tags` to its tags."""
         check_run_hash(run_hash)
         values: dict[str, Any] = {"name": name, "description": description, "created_at": created_at}
         check_fields(values)
@@ -153,12 +153,12 @@ class MetadataStore(Closing):
     def update_run(
         self, run_hash: str, *, restore: Restore | None = None, **fields: Unpack[RunFields]
     ) -> RunProperties:
-        """Set properties of a run, and return all of them as they are then, in one transaction.
+        """Set properties of a run in one transaction, and return all its properties after the change.
 
         Args:
-            restore: returns the properties that the run's own container repeats. It is called only where the run has no
-                row, while other writers of the database wait, so it must be quick and must not use this store. Without
-                it a missing row gets defaults.
+            restore: returns the properties mirrored in the run's own container. It is called only if the run has no
+                row. Other writers of the database wait meanwhile, so it must be quick and must not use this store.
+                Without `restore`, a missing row gets defaults.
         """
         check_run_hash(run_hash)
         _only(RunFields, fields)
@@ -178,7 +178,7 @@ class MetadataStore(Closing):
             return Snapshot(connection).row(run_hash)
 
     def finish_runs(self, ended: Mapping[str, int]) -> None:
-        """Note when runs ended, in one transaction. Those without a row get none."""
+        """Set when runs ended, in one transaction. A run without a row is skipped."""
         for moment in ended.values():
             check_fields({"finalized_at": moment})
         changes = [{"key": check_run_hash(run), "at": moment} for run, moment in ended.items()]
@@ -187,7 +187,7 @@ class MetadataStore(Closing):
                 connection.execute(_FINISH, changes)
 
     def finish_run(self, run_hash: str, finalized_at: int, *, restore: Restore | None = None) -> RunProperties:
-        """Note when a run has ended, and return all its properties as they are then. `restore`: as for `update_run`."""
+        """Set when a run ended, and return all its properties after the change. `restore`: as for `update_run`."""
         check_run_hash(run_hash)
         check_fields({"finalized_at": finalized_at})
         values = {"key": run_hash, "at": finalized_at}
@@ -198,7 +198,7 @@ class MetadataStore(Closing):
             return Snapshot(connection).row(run_hash)
 
     def upsert_runs(self, properties: Sequence[RunProperties]) -> None:
-        """Write all properties of many runs in one transaction; their tags become exactly those given."""
+        """Write all properties of many runs in one transaction. The tags of each run are replaced."""
         rows = checked_rows(properties)
         if not rows:
             return
@@ -221,7 +221,7 @@ class MetadataStore(Closing):
             insert_missing(connection, run_tags, links)
 
     def get_run(self, run_hash: str) -> RunProperties | None:
-        """The properties of a run, or None where it has no row."""
+        """The properties of a run, or None if it has no row."""
         return self.runs((run_hash,)).get(run_hash)
 
     def runs(self, hashes: Iterable[str]) -> dict[str, RunProperties]:
@@ -236,7 +236,7 @@ class MetadataStore(Closing):
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """Lend one state of the database. Writers wait meanwhile, so it is to be brief."""
+        """Lend one state of the database. Writers wait meanwhile, so the caller must be quick."""
         if not self._readable():
             yield Snapshot(None)
             return
@@ -244,7 +244,7 @@ class MetadataStore(Closing):
             yield Snapshot(connection)
 
     def delete_run(self, run_hash: str) -> None:
-        """Remove a run's row, its notes and its use of tags; a missing one is no error."""
+        """Remove a run's row, its notes and its tag assignments; a missing run is no error."""
         check_run_hash(run_hash)
         with self._write() as connection:
             connection.execute(delete(notes).where(notes.c.run == run_hash))
@@ -254,7 +254,7 @@ class MetadataStore(Closing):
     # Tags and experiments
 
     def add_tag(self, run_hash: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
-        """Give a run a tag, and return all its properties. A new tag is created; adding a tag twice is no error.
+        """Add a tag to a run, and return all its properties. A new tag is created; adding a tag twice is no error.
         `restore`: as for `update_run`."""
         check_run_hash(run_hash)
         check_name(tag, "tag")
@@ -264,7 +264,7 @@ class MetadataStore(Closing):
             return Snapshot(connection).row(run_hash)
 
     def remove_tag(self, run_hash: str, tag: str, *, restore: Restore | None = None) -> RunProperties:
-        """Take a tag from a run, and return all its properties. Removing a tag that it does not have is no error; the
+        """Remove a tag from a run, and return all its properties. Removing a tag that the run does not have is no error; the
         tag itself stays. `restore`: as for `update_run`."""
         check_run_hash(run_hash)
         tag_id = select(tags.c.id).where(tags.c.name == check_name(tag, "tag")).scalar_subquery()
@@ -290,12 +290,12 @@ class MetadataStore(Closing):
             return [Tag(*row) for row in connection.execute(select(*columns).order_by(tags.c.name))]
 
     def update_experiment(self, name: str, **fields: Unpack[ExperimentFields]) -> None:
-        """Set properties of an experiment, which is created where it is new."""
+        """Set properties of an experiment; a new experiment is created."""
         _only(ExperimentFields, fields)
         self._update_named(experiments, name, {**fields})
 
     def update_tag(self, name: str, **fields: Unpack[TagFields]) -> None:
-        """Set properties of a tag, which is created where it is new."""
+        """Set properties of a tag; a new tag is created."""
         _only(TagFields, fields)
         self._update_named(tags, name, {**fields})
 
@@ -321,7 +321,7 @@ class MetadataStore(Closing):
             return int(key[0])
 
     def replace_notes(self, run_hash: str, replacement: Iterable[Note]) -> None:
-        """Replace the notes of a run by these, with their times; each gets a new id."""
+        """Replace all notes of a run with these, keeping their times; each note gets a new id."""
         check_run_hash(run_hash)
         rows = []
         for note in replacement:
@@ -344,21 +344,21 @@ class MetadataStore(Closing):
             return [Note(*row) for row in connection.execute(query)]
 
     def update_note(self, run_hash: str, note: int, text: str) -> bool:
-        """Replace the text of the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
+        """Replace the text of the note with the id `note`. Return False if the run has no such note."""
         chosen = _note_of(run_hash, note)
         values = {"text": check_text(text, "note"), "updated_at": now_microseconds()}
         with self._write() as connection:
             return connection.execute(update(notes).where(chosen).values(values)).rowcount > 0
 
     def delete_note(self, run_hash: str, note: int) -> bool:
-        """Remove the note with the id `note`. Returns False, and does nothing, where `run` has no such note."""
+        """Delete the note with the id `note`. Return False if the run has no such note."""
         chosen = _note_of(run_hash, note)
         with self._write() as connection:
             return connection.execute(delete(notes).where(chosen)).rowcount > 0
 
 
 def _note_of(run_hash: str, note: int) -> ColumnElement[bool]:
-    """The row of one note. An id of another run's note selects nothing."""
+    """Select the row of one note; the id of another run's note selects nothing."""
     check_run_hash(run_hash)
     if type(note) is not int:
         raise EncodingError(

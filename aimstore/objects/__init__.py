@@ -1,10 +1,10 @@
-"""The object types that aimstore ships: texts, images, sounds, distributions and figures, to be tracked or stored.
+"""The object types of aimstore: texts, images, sounds, distributions and figures, to be tracked or stored.
 
     run.track(Image(pixels, caption="epoch 3"), name="samples")
     run["weights", "first"] = Distribution(layer.weight)
 
-Each is immutable, and holds what is stored: reading one back decodes no pixels or samples until they are asked for. The
-libraries that they need (NumPy, Pillow, Plotly) are imported when they are needed.
+Each object is immutable and holds the stored data: pixels or samples are decoded only on request. The required
+libraries (NumPy, Pillow, Plotly) are imported when needed.
 """
 
 from aimstore.objects.audio import Audio

@@ -39,13 +39,13 @@ class Audio(StoredObject):
     """A sound.
 
         Audio(samples, rate=16_000)       # NumPy array: (n,) or (n, channels), floats in -1..1 or int16; stored as WAV
-        Audio("speech.mp3")               # a file, or its bytes, kept as it is
+        Audio("speech.mp3")               # a file, or its bytes, kept unchanged
 
     Attributes:
         format: "wav", "mp3", "flac", "ogg", …
-        rate: samples a second; None where an encoded sound does not tell it and it was not given.
-        caption: "" where there is none.
-        data: the encoded sound, the bytes of a file.
+        rate: samples per second; None if the encoded sound does not state the rate and none was given.
+        caption: "" if there is none.
+        data: the encoded sound, as the bytes of a file.
     """
 
     format: str
@@ -63,16 +63,16 @@ class Audio(StoredObject):
     ) -> None:
         """
         Args:
-            source: an array of int16, or of floats in -1..1, which are rounded to int16, or whatever has `__array__` and gives
-                one; the path of a sound file, or the bytes of one.
-            rate: samples a second. An array needs it; the header of a WAV file tells it.
-            format: of a file or bytes, where the first bytes do not tell it; an array becomes "wav".
-            caption: a text that belongs to it.
+            source: an array of int16, or of floats in -1..1, which are rounded to int16, or an object whose `__array__`
+                returns one; the path of a sound file, or its bytes.
+            rate: samples per second. Required for an array; a WAV file states its rate in its header.
+            format: the format of a file or bytes, if the first bytes do not show it; an array becomes "wav".
+            caption: a text that belongs to the sound.
 
         Raises:
-            TypeError: `source`, `rate` or `caption` is none of these, or the array's dtype is another.
-            ValueError: the shape or values of the array are others; the format is not known; the rate is missing, below 1, or
-                not that of the file.
+            TypeError: `source`, `rate` or `caption` has another type, or the array has another dtype.
+            ValueError: the array has an invalid shape or values outside the range; the format is unknown; the rate is
+                missing, below 1, or differs from that of the file.
             OSError: the file cannot be read.
         """
         caption = checked_text(caption, "the caption of an audio")
@@ -98,11 +98,13 @@ class Audio(StoredObject):
         _checked_rate(self.rate)
 
     def numpy(self) -> npt.NDArray[Any]:
-        """The samples of a WAV, a new array at each call: (n,) where there is one channel, else (n, channels). int16 for 16 bits,
-        which is what arrays are stored as; uint8 for 8, int32 for 24 (in -2**23..2**23-1) and 32; float32 or float64 for floats.
+        """The samples of a WAV file, a new array at each call: (n,) for one channel, else (n, channels).
+
+        The dtype is int16 for 16 bits (the stored form of arrays); uint8 for 8; int32 for 24 (in -2**23..2**23-1) and
+        32; float32 or float64 for floats.
 
         Raises:
-            UnsupportedError: it is of another format, or a WAV of compressed samples.
+            UnsupportedError: the sound has another format, or is a WAV file with compressed samples.
         """
         if self.format != "wav":
             raise UnsupportedError(
@@ -116,11 +118,11 @@ class Audio(StoredObject):
             ) from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the sound to a file, as it is, whatever the name of the file."""
+        """Write the sound to a file unchanged, whatever the name of the file."""
         Path(path).write_bytes(self.data)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a player."""
+        """Show a player in a notebook."""
         source = f"data:audio/{self.format};base64,{b64encode(self.data).decode('ascii')}"
         return f'<audio controls src="{escape(source)}"></audio>'
 
@@ -144,7 +146,7 @@ def _checked_rate(rate: Any) -> int | None:
 
 
 def _recognized(data: bytes, given: Any) -> str:
-    """The format of an encoded sound: the one given, or what its first bytes tell."""
+    """The format of an encoded sound: the given format, or the format that its first bytes show."""
     if given is not None:
         if not isinstance(given, str) or not _FORMAT.fullmatch(given):
             raise ValueError(f'the format of an audio is a name such as "mp3", not {given!r:.60}')
@@ -165,7 +167,7 @@ def _recognized(data: bytes, given: Any) -> str:
 
 
 def _rate_of(data: bytes, given: int | None) -> int | None:
-    """The rate of a WAV file; of one whose header cannot be read, the one given."""
+    """The rate of a WAV file; for a file whose header cannot be read, the given rate."""
     try:
         rate = _checked_rate(wav.header(data).rate)
     except ValueError:
@@ -176,7 +178,7 @@ def _rate_of(data: bytes, given: int | None) -> int | None:
 
 
 def _samples(source: Any) -> npt.NDArray[np.int16]:
-    """int16 of shape (n, channels)."""
+    """The samples as int16 of shape (n, channels)."""
     import numpy as np
 
     if not hasattr(source, "__array__"):
@@ -197,11 +199,11 @@ def _samples(source: Any) -> npt.NDArray[np.int16]:
         return array
     if array.dtype.kind != "f":
         raise TypeError(f"samples are int16, or floats in -1..1, not {array.dtype}; scale them to one of these")
-    if not (array.min() >= -1 and array.max() <= 1):  # NaN is neither
+    if not (array.min() >= -1 and array.max() <= 1):  # NaN fails both comparisons
         raise ValueError(
             f"float samples lie in -1..1, and these in {array.min():.4g}..{array.max():.4g}; scale or clip them"
         )
-    fine = array.astype(np.promote_types(array.dtype, np.float32))  # float16 is too coarse to compute with
+    fine = array.astype(np.promote_types(array.dtype, np.float32))  # float16 is too coarse for the computation
     samples: npt.NDArray[np.int16] = np.rint(fine * 32767).astype(np.int16)
     return samples
 

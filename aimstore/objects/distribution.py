@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class Distribution(StoredObject):
     """A histogram: counts between edges.
 
-        Distribution(layer.weight, bins=100)                 # of samples, which are not stored; NaN and infinite ones are counted
-        Distribution.from_histogram(*np.histogram(samples))  # one that is there already
+        Distribution(layer.weight, bins=100)                 # from samples, which are not stored; counts NaN and
+        infinity Distribution.from_histogram(*np.histogram(samples))  # from an existing histogram
 
     Attributes:
         counts: array of n numbers, read-only.
-        edges: array of n + 1 numbers, increasing, read-only. A value belongs to bin i where edges[i] <= value < edges[i + 1]; the
-            last bin has its right edge too.
-        nan: samples that are NaN, which are in no bin.
-        inf: samples that are infinite, likewise.
+        edges: array of n + 1 numbers, increasing, read-only. A value belongs to bin i if edges[i] <= value < edges[i +
+            1]; the last bin includes its right edge.
+        nan: number of samples that are NaN; they are in no bin.
+        inf: number of samples that are infinite; they are in no bin.
     """
 
     counts: npt.NDArray[Any]
@@ -36,13 +36,13 @@ class Distribution(StoredObject):
     def __init__(self, samples: Any, bins: int = 64) -> None:
         """
         Args:
-            samples: numbers, in an array or tensor of any shape or a list; whatever `numpy.asarray` takes.
-            bins: how many, of equal width, from the least finite sample to the greatest, or a little further where these are
-                so near to each other that there are not as many numbers between them. Where no sample is finite, from 0 to 1.
+            samples: numbers, in an array or tensor of any shape or a list; anything that `numpy.asarray` accepts.
+            bins: number of bins of equal width, from the least finite sample to the greatest. The range is widened a
+                little if there are too few numbers between the two. If no sample is finite, the range is 0 to 1.
 
         Raises:
-            TypeError: these are no real numbers, some are masked, or `bins` is no int.
-            ValueError: there are none, or `bins` is below 1.
+            TypeError: the samples are not real numbers, some are masked, or `bins` is not an int.
+            ValueError: there are no samples, or `bins` is below 1.
         """
         import numpy as np
 
@@ -61,16 +61,16 @@ class Distribution(StoredObject):
 
     @classmethod
     def from_histogram(cls, counts: Any, edges: Any, *, nan: int = 0, inf: int = 0) -> Self:
-        """A distribution of a histogram that is there already; both arrays are kept in their dtypes.
+        """Make a distribution from an existing histogram; both arrays keep their dtypes.
 
         Args:
             counts: n numbers, none of them negative; integers, or floats for weights or densities.
             edges: n + 1 numbers, each greater than the one before.
-            nan, inf: samples that were NaN, and infinite; 0 or more of each.
+            nan, inf: number of samples that were NaN, and that were infinite; 0 or more.
 
         Raises:
-            TypeError: these are no real numbers, or some are masked.
-            ValueError: their shapes do not fit, or a number is not as it should be.
+            TypeError: the arrays do not hold real numbers, or some numbers are masked.
+            ValueError: the shapes do not fit each other, or a number is invalid.
         """
         made = cls.__new__(cls)
         made._freeze(counts, edges, nan, inf)
@@ -136,7 +136,7 @@ def _histogram(values: npt.NDArray[Any], bins: int) -> tuple[npt.NDArray[Any], n
         return np.histogram(values, bins)
     half = max(0.5, math.ulp(low)) if low == high else (high - low) / 2
     greatest = sys.float_info.max
-    while True:  # there are not as many numbers between them as edges
+    while True:  # too few numbers lie between them for the edges
         edges = np.linspace(max(low - half, -greatest), min(high + half, greatest), bins + 1)
         if (np.diff(edges) > 0).all():
             return np.histogram(values.astype(np.float64), edges)

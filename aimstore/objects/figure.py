@@ -1,4 +1,4 @@
-"""`Figure`: a chart of Plotly, or one of Matplotlib as a picture."""
+"""`Figure`: a Plotly chart, or a Matplotlib chart as a picture."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text, des
 
 PLOTLY: Final = "plotly"
 PICTURES: Final = ("svg", "png")
-"""What a Matplotlib figure can be stored as."""
+"""Formats for storing a Matplotlib figure."""
 
 
 @dataclass(frozen=True, init=False, repr=False)
 class Figure(StoredObject):
     """A chart.
 
-        Figure(plotly_figure)                        # stored as its JSON, and a Plotly figure again when read
+        Figure(plotly_figure)                        # stored as JSON; a Plotly figure again when read
         Figure(matplotlib_figure, format="png")      # stored as a picture
 
     Attributes:
         format: "plotly", "svg" or "png".
-        caption: "" where there is none.
+        caption: "" if there is none.
         data: Plotly's JSON, in UTF-8, or the bytes of the picture.
     """
 
@@ -38,13 +38,14 @@ class Figure(StoredObject):
     def __init__(self, source: Any, *, caption: str = "", format: str = "svg") -> None:  # noqa: A002  # as in Image
         """
         Args:
-            source: a Plotly figure, or one of Matplotlib, as it is now.
-            caption: a text that belongs to it.
-            format: what a Matplotlib figure is stored as: "svg", or "png", which is smaller where there are many points.
+            source: a Plotly or Matplotlib figure; its current state is stored.
+            caption: a text that belongs to the figure.
+            format: the stored format of a Matplotlib figure: "svg", or "png", which is smaller if there are many
+                points.
 
         Raises:
-            TypeError: `source` or `caption` is none of these.
-            ValueError: the format is another.
+            TypeError: `source` or `caption` has another type.
+            ValueError: the format is unknown.
         """
         caption = checked_text(caption, "the caption of a figure")
         if format not in PICTURES:
@@ -69,11 +70,11 @@ class Figure(StoredObject):
             raise ValueError(f"no PNG: {self.data[:12]!r}")
 
     def plotly(self) -> Any:
-        """The `plotly.graph_objects.Figure`, a new one at each call.
+        """The `plotly.graph_objects.Figure`, a new figure at each call.
 
         Raises:
-            ValueError: this is a picture of a Matplotlib figure.
-            CorruptionError: what is stored is no figure of Plotly.
+            ValueError: the figure is a picture of a Matplotlib figure.
+            CorruptionError: the stored data is not a Plotly figure.
             UnsupportedError: Plotly is not installed.
         """
         if self.format != PLOTLY:
@@ -86,20 +87,20 @@ class Figure(StoredObject):
             raise UnsupportedError("plotly() needs Plotly: pip install 'aimstore[figures]'") from error
         try:
             return plotly.io.from_json(self.data.decode())
-        except Exception as error:  # whatever Plotly says of a property that it does not know
+        except Exception as error:  # any error of Plotly about a property that it does not know
             raise CorruptionError(f"a stored figure is none of Plotly: {error!s:.500}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the figure to a file: a picture as it is; one of Plotly as JSON, or as a page that stands alone where the name
-        ends in ".html", for which Plotly is needed (`UnsupportedError`). An SVG that somebody else stored may have scripts,
-        which a browser runs that opens it by itself."""
+        """Write the figure to a file. A picture is written unchanged. A Plotly figure is written as JSON, or as a
+        standalone page if the name ends in ".html", which requires Plotly (`UnsupportedError`). An SVG from an
+        untrusted source may contain scripts, which a browser runs when it opens the file."""
         if self.format == PLOTLY and Path(path).suffix.lower() in (".html", ".htm"):
             self.plotly().write_html(path)
         else:
             Path(path).write_bytes(self.data)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """What a notebook shows. An SVG is shown as an image, in which scripts do not run and nothing is loaded."""
+        """Show the figure in a notebook. An SVG is shown as an image, which runs no scripts and loads nothing."""
         if self.format == PLOTLY:
             bundle: dict[str, Any] = self.plotly()._repr_mimebundle_(include, exclude)
             return bundle
@@ -115,6 +116,6 @@ codec = FieldsCodec(Figure, format=str, caption=str, data=bytes)
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
-    """Whether `value` is of a class of a library that need not be there: who has such an object has imported it."""
+    """Whether `value` is of a class of an optional library, which a program with such an object has imported."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(value, getattr(loaded, name))

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 FORMATS: Final = WRITTEN
-"""What arrays and Pillow images can be stored as."""
+"""Formats for storing arrays and Pillow images."""
 
 _ALIASES: Final = {"jpg": "jpeg", "tif": "tiff"}
 _ARRAY_MODES: Final = ("1", "L", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-"""Modes of Pillow images whose array is their pixels; others are converted."""
+"""Modes of Pillow images whose array is their pixels; images of other modes are converted."""
 
 _INSTEAD: Final = {"La": "LA", "RGBa": "RGBA"}
-"""The mode to convert one to that no format holds; of the others it is RGB."""
+"""The mode to which an image is converted if no format can hold its own mode; RGB for all other modes."""
 
 _CHANNELS: Final = (1, 3, 4)
 
@@ -42,15 +42,15 @@ class Image(StoredObject):
     """A picture.
 
         Image(pixels)                        # NumPy array: (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)
-        Image(tensor)                        # of PyTorch: (h, w), (1, h, w), (3, h, w) or (4, h, w)
+        Image(tensor)                        # PyTorch tensor: (h, w), (1, h, w), (3, h, w) or (4, h, w)
         Image(pillow_image, format="jpeg")
-        Image("plot.png", caption="…")       # a file, or its bytes, kept as it is
+        Image("plot.png", caption="…")       # a file, or its bytes, kept unchanged
 
     Attributes:
         format: "png", "jpeg", …
         width, height: in pixels.
-        caption: "" where there is none.
-        data: the encoded picture, the bytes of a file.
+        caption: "" if there is none.
+        data: the encoded picture, as the bytes of a file.
     """
 
     format: str
@@ -62,17 +62,18 @@ class Image(StoredObject):
     def __init__(self, source: Any, *, caption: str = "", format: str = "png") -> None:  # noqa: A002  # what Pillow calls it
         """
         Args:
-            source: an array of uint8, of bool, or of floats in 0..1, with 1 (gray), 3 (RGB) or 4 (RGBA) channels last, or
-                whatever has `__array__` and gives one; a tensor of PyTorch, with its channels first; a Pillow image; the
-                path of a picture, or the bytes of one.
-            caption: a text that belongs to it.
-            format: what to encode an array or Pillow image as, one of `FORMATS`; only "png" and "tiff" keep all pixels as
-                they are. A picture that is encoded already keeps its own.
+            source: an array of uint8, of bool, or of floats in 0..1, with 1 (gray), 3 (RGB) or 4 (RGBA) channels last,
+                or an object whose `__array__` returns one; a PyTorch tensor, with its channels first; a Pillow image;
+                the path of a picture, or its bytes.
+            caption: a text that belongs to the picture.
+            format: the format for an array or Pillow image, one of `FORMATS`; only "png" and "tiff" keep all pixels
+                exactly. An encoded picture keeps its own format.
 
         Raises:
-            TypeError: `source` or `caption` is none of these, or the array's dtype is another.
-            ValueError: the shape or values of the array are others; the file is no picture, damaged or cut short; the
-                format is not known, or cannot hold such a picture; there are more than 89,478,485 pixels.
+            TypeError: `source` or `caption` has another type, or the array has another dtype.
+            ValueError: the array has an invalid shape or values outside the range; the file is not a picture, is
+                damaged or is cut short; the format is unknown or cannot hold such a picture; there are more than
+                89,478,485 pixels.
             OSError: the file cannot be read.
             UnsupportedError: Pillow is not installed.
         """
@@ -94,10 +95,10 @@ class Image(StoredObject):
         check_size(self.width, self.height)
 
     def pil(self) -> PillowImage:
-        """The decoded picture, a new `PIL.Image.Image` at each call. Only the decoder of its format looks at it.
+        """The decoded picture, a new `PIL.Image.Image` at each call. Only the decoder of its format reads the data.
 
         Raises:
-            CorruptionError: what is stored is no such picture.
+            CorruptionError: the stored data is not a picture of its format.
             UnsupportedError: Pillow is not installed.
         """
         try:
@@ -106,9 +107,10 @@ class Image(StoredObject):
             raise CorruptionError(f"a stored image of format {self.format} cannot be decoded: {error}") from error
 
     def numpy(self) -> npt.NDArray[Any]:
-        """The pixels, a new array at each call: (h, w) where gray, (h, w, 3) RGB or (h, w, 4) RGBA; uint8, or bool where each is
-        one bit, or uint16, int32 or float32 where a gray picture has these. Of an animation the first frame. Colours of other
-        systems become RGB. Errors as `pil`; also `UnsupportedError` where Pillow does not know how."""
+        """The pixels, a new array at each call: (h, w) for gray, (h, w, 3) for RGB or (h, w, 4) for RGBA. The dtype is
+        uint8; bool for one bit per pixel; or uint16, int32 or float32 for a gray picture of that type. Of an animation,
+        the first frame is returned. Other color systems become RGB. Raises the errors of `pil`, and `UnsupportedError`
+        if Pillow cannot convert the picture."""
         import numpy as np
 
         image = self.pil()
@@ -122,15 +124,15 @@ class Image(StoredObject):
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file, as it is, whatever the name of the file."""
+        """Write the picture to a file unchanged, whatever the name of the file."""
         Path(path).write_bytes(self.data)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows."""
+        """Show the picture in a notebook."""
         if self.format in ("png", "jpeg"):
             return self.data if self.format == "png" else None
         image = self.pil()
-        return None if image.mode == "LAB" else _encoded(_shown(image), "png")  # Pillow alone cannot show LAB
+        return None if image.mode == "LAB" else _encoded(_shown(image), "png")  # Pillow cannot show LAB on its own
 
     def _repr_jpeg_(self) -> bytes | None:
         return self.data if self.format == "jpeg" else None
@@ -143,7 +145,7 @@ codec = FieldsCodec(Image, format=str, width=int, height=int, caption=str, data=
 
 
 def _looked_at(data: bytes, source: object) -> tuple[str, tuple[int, int]]:
-    """Format and size of an encoded picture that is whole."""
+    """Format and size of an encoded picture that is complete."""
     where = f"{source!r:.200}" if isinstance(source, (str, os.PathLike)) else f"bytes that begin with {data[:12]!r}"
     name = recognized(data)
     pillow()
@@ -182,7 +184,7 @@ def _as_pillow(source: Any) -> PillowImage:
 
 
 def _pixels(source: Any) -> npt.NDArray[np.uint8 | np.bool_]:
-    """An array that Pillow takes: (h, w) of uint8 or bool, (h, w, 3) or (h, w, 4) of uint8."""
+    """An array that Pillow accepts: (h, w) of uint8 or bool, (h, w, 3) or (h, w, 4) of uint8."""
     import numpy as np
 
     array = _channels_last(source)
@@ -196,12 +198,12 @@ def _pixels(source: Any) -> npt.NDArray[np.uint8 | np.bool_]:
         raise TypeError(
             f"the pixels of an image are uint8, bool, or floats in 0..1, not {array.dtype}; scale them to one of these"
         )
-    if not (array.min() >= 0 and array.max() <= 1):  # NaN is neither
+    if not (array.min() >= 0 and array.max() <= 1):  # NaN fails both comparisons
         raise ValueError(
             f"float pixels lie in 0..1, and these in {array.min():.4g}..{array.max():.4g}; scale or clip them, "
             "or give uint8 for 0..255"
         )
-    fine = array.astype(np.promote_types(array.dtype, np.float32))  # float16 is too coarse to compute with
+    fine = array.astype(np.promote_types(array.dtype, np.float32))  # float16 is too coarse for the computation
     pixels: npt.NDArray[np.uint8] = np.rint(fine * 255).astype(np.uint8)
     return pixels
 
@@ -210,7 +212,7 @@ def _channels_last(source: Any) -> npt.NDArray[Any]:
     """An array of the shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."""
     array = checked_array(source, "an image")
     first = array.ndim == 3 and array.shape[0] in _CHANNELS
-    if first and hasattr(source, "permute"):  # PyTorch's tensors have them there, NumPy's arrays have not
+    if first and hasattr(source, "permute"):  # PyTorch's tensors have their channels first, NumPy's arrays do not
         return array.transpose(1, 2, 0)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS) or 0 in array.shape:
         hint = "; its channels seem to come first: array.transpose(1, 2, 0) puts them last" if first else ""
@@ -221,7 +223,7 @@ def _channels_last(source: Any) -> npt.NDArray[Any]:
 
 
 def _shown(image: PillowImage) -> PillowImage:
-    """The picture in a mode that PNG holds; of numbers that are no shades of gray, from the least to the greatest."""
+    """The picture in a mode that PNG can hold; numbers that are not shades of gray are scaled to their range."""
     if image.mode in ("I", "F"):
         import numpy as np
 
@@ -233,7 +235,7 @@ def _shown(image: PillowImage) -> PillowImage:
 
 def _encoded(image: PillowImage, name: str) -> bytes:
     modes, mode = PICTURES[name].modes, image.mode
-    if mode not in modes and mode.startswith("I;16") and "I;16" in modes:  # the same numbers, in another order of bytes
+    if mode not in modes and mode.startswith("I;16") and "I;16" in modes:  # the same numbers in another byte order
         import numpy as np
 
         image = pillow().fromarray(np.array(image).astype(np.uint16))

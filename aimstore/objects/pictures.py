@@ -1,4 +1,4 @@
-"""Encoded pictures: which formats there are, how each is told by its first bytes, and decoding one with its own decoder alone."""
+"""Formats of encoded pictures: recognizes them by their first bytes, and decodes each with its own decoder alone."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 MAX_PIXELS: Final = 89_478_485
-"""Pixels of one picture at most, from where on Pillow warns of decompression bombs."""
+"""Maximum number of pixels of one picture; beyond it, Pillow warns of decompression bombs."""
 
 
 class PictureFormat(NamedTuple):
-    """A format of pictures.
+    """A picture format.
 
     Attributes:
-        decoder: Pillow's name of it, the only decoder that is let at it.
-        modes: of Pillow, in which it can be written without a change that nobody asked for; none where nobody writes it.
-        signatures: offset and bytes of each thing that a file may begin with.
+        decoder: Pillow's name of the format, and so of the only decoder that may read the data.
+        modes: modes of Pillow that can be written without an unrequested change; empty if the format is never written.
+        signatures: pairs of offset and bytes; a file of the format begins with one of them.
     """
 
     decoder: str
@@ -28,7 +28,7 @@ class PictureFormat(NamedTuple):
     signatures: tuple[tuple[int, bytes], ...]
 
     def fits(self, data: bytes) -> bool:
-        """Whether `data` begins as a file of this format."""
+        """Whether `data` begins like a file of this format."""
         return any(data[at : at + len(mark)] == mark for at, mark in self.signatures)
 
 
@@ -49,17 +49,17 @@ PICTURES: Final = {
     "jpeg2000": _format("JPEG2000", "", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
     "ppm": _format("PPM", "", *(b"P%d" % kind for kind in range(1, 7))),
 }
-"""All of them are decoded by a library, and none by a program that Pillow starts, as PostScript is."""
+"""A library decodes each of them; none is decoded by a program that Pillow starts, as PostScript would be."""
 
 WRITTEN: Final = tuple(name for name, each in PICTURES.items() if each.modes)
 
 
 class PictureError(ValueError):
-    """Bytes that are no picture that can be decoded."""
+    """Bytes that are not a decodable picture."""
 
 
 def pillow() -> Any:
-    """The module PIL.Image. Raises `UnsupportedError` where it is not installed."""
+    """The module PIL.Image. Raises `UnsupportedError` if it is not installed."""
     try:
         import PIL.Image
     except ImportError as error:
@@ -68,26 +68,26 @@ def pillow() -> Any:
 
 
 def recognized(data: bytes) -> str | None:
-    """The name of the format that `data` begin as; None where there is none."""
+    """The name of the format that `data` begins like, or None."""
     return next((name for name, each in PICTURES.items() if each.fits(data)), None)
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise `ValueError` for a picture of no pixels or too many."""
+    """Raise `ValueError` for a picture without pixels or with too many."""
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
         raise ValueError(f"an image has 1 to {MAX_PIXELS:,} pixels, not {width:,}x{height:,}; scale it down")
 
 
 def decoded(data: bytes, name: str, size: tuple[int, int]) -> PillowImage:
-    """The picture, with its pixels.
+    """The picture, with its pixels decoded.
 
     Args:
-        name: its format, one of `PICTURES`.
+        name: the format, one of `PICTURES`.
         size: width and height.
 
     Raises:
-        PictureError: it is damaged, cut short, of another size, or of another format.
-        ValueError: it has too many pixels.
+        PictureError: the picture is damaged, cut short, of another size, or of another format.
+        ValueError: the picture has too many pixels.
     """
     image = _opened(data, name)
     if image.size != size:
@@ -97,12 +97,12 @@ def decoded(data: bytes, name: str, size: tuple[int, int]) -> PillowImage:
 
 
 def size_of(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height of a picture of which all is there. Errors as `decoded`."""
+    """Width and height of a complete picture. Raises the same errors as `decoded`."""
     image = _opened(data, name)
     size = image.size
     image.draft(
         None, (-(-image.width // 8), -(-image.height // 8))
-    )  # a JPEG is read whole, and not made as large as it is
+    )  # a JPEG is read completely, but not expanded to its full size
     _load(image)
     return size
 
@@ -113,7 +113,7 @@ def _opened(data: bytes, name: str) -> PillowImage:
         image: PillowImage = module.open(BytesIO(data), formats=[PICTURES[name].decoder])
     except (module.DecompressionBombError, module.DecompressionBombWarning) as error:
         raise ValueError(f"an image has at most {MAX_PIXELS:,} pixels: {error}") from error
-    except Exception as error:  # whatever the parser of some format raises
+    except Exception as error:  # a parser may raise any error
         raise PictureError(str(error)) from error
     check_size(*image.size)
     return image
@@ -122,5 +122,5 @@ def _opened(data: bytes, name: str) -> PillowImage:
 def _load(image: PillowImage) -> None:
     try:
         image.load()
-    except Exception as error:  # whatever the parser of some format raises
+    except Exception as error:  # a parser may raise any error
         raise PictureError(str(error) or type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""What the shipped object types share: immutable objects, stored as a value of their fields."""
+"""Code that the object types share: immutable objects, stored as a value of their fields."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class StoredObject:
-    """An object that never changes after it was made; a copy of it is the object itself."""
+    """An object that never changes after its creation; its copy is the object itself."""
 
     def _set(self, **fields: Any) -> None:
-        """Give the fields their values, once, past what freezes the dataclass."""
+        """Set the fields once, bypassing the frozen dataclass."""
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
     @classmethod
     def _restored(cls, fields: dict[str, Any]) -> Self:
-        """An object with these fields, which were stored, maybe by somebody who made them up.
+        """Make an object from stored fields, which may have been forged.
 
         Raises:
             TypeError, ValueError: no object has such fields.
@@ -34,7 +34,7 @@ class StoredObject:
         return made
 
     def _check(self) -> None:
-        """Raise `ValueError` where the fields, which have the right types, are of no object that could have been made."""
+        """Raise `ValueError` if the fields have the right types but cannot belong to any valid object."""
 
     def __copy__(self) -> Self:
         return self
@@ -51,7 +51,7 @@ class FieldsCodec(Generic[_T]):
 
     Args:
         kind: the class.
-        fields: the names of the fields, and the type of each, or several; `object` where the object's class checks it.
+        fields: the names of the fields, each with its type or types; `object` if the class itself checks the field.
     """
 
     def __init__(self, kind: type[_T], **fields: Any) -> None:
@@ -59,14 +59,14 @@ class FieldsCodec(Generic[_T]):
         self._fields = fields
 
     def encode(self, value: _T) -> bytes:
-        """The bytes that are stored of an object."""
+        """Return the stored bytes of an object."""
         return encode_value({name: getattr(value, name) for name in self._fields})
 
     def decode(self, data: bytes) -> _T:
-        """The object that was encoded.
+        """Return the object from its stored bytes.
 
         Raises:
-            CorruptionError: `data` is not what `encode` gave.
+            CorruptionError: `data` is not a result of `encode`.
         """
         fields = decode_value(data)
         if not isinstance(fields, dict) or fields.keys() != self._fields.keys():
@@ -85,11 +85,11 @@ class FieldsCodec(Generic[_T]):
 
 
 def checked_text(value: object, what: str) -> str:
-    """`value` as a plain str.
+    """Return `value` as a plain str.
 
     Raises:
-        TypeError: it is no str.
-        EncodingError: it has a lone surrogate.
+        TypeError: `value` is not a str.
+        EncodingError: `value` has a lone surrogate.
     """
     if not isinstance(value, str):
         raise TypeError(f"{what} is a str, not {value!r:.60} ({type(value).__name__})")
@@ -102,7 +102,7 @@ def checked_text(value: object, what: str) -> str:
 
 
 def encoded_bytes(source: object) -> bytes | None:
-    """What a file (str or path) or bytes-like object holds; None for anything else."""
+    """The content of a file (str or path) or of a bytes-like object; None for anything else."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, (str, os.PathLike)):
@@ -111,10 +111,11 @@ def encoded_bytes(source: object) -> bytes | None:
 
 
 def checked_array(source: Any, what: str) -> npt.NDArray[Any]:
-    """A NumPy array, or anything that gives one through `__array__`, as an array; see `aimstore.encoding.arrays.as_array`.
+    """Return a NumPy array, or an object whose `__array__` returns one, as an array; see
+    `aimstore.encoding.arrays.as_array`.
 
     Raises:
-        EncodingError: it does not convert, or has masked elements.
+        EncodingError: the object cannot be converted, or has masked elements.
     """
     from aimstore.encoding.arrays import as_array
 

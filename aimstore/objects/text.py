@@ -9,14 +9,14 @@ from aimstore.objects.stored import FieldsCodec, StoredObject, checked_text
 
 @dataclass(frozen=True)
 class Text(StoredObject):
-    """A text. A plain str can be tracked as well, and both may stand in one sequence, of kind "text".
+    """A text. A plain str can be tracked as well; one sequence, of kind "text", may hold both.
 
     Attributes:
         text: the str.
 
     Raises:
-        TypeError: `text` is no str.
-        EncodingError: it has a lone surrogate, which UTF-8 cannot hold.
+        TypeError: `text` is not a str.
+        EncodingError: `text` has a lone surrogate, which UTF-8 cannot hold.
     """
 
     text: str

@@ -1,8 +1,10 @@
-"""WAV files: their header, and their samples as arrays. Python's `wave`, which writes them, reads neither floats nor all headers.
+"""WAV files: reads their header, and their samples as arrays. Python's `wave`, which writes them, reads neither floats
+nor all headers.
 
-A file is `RIFF`, u32 size, `WAVE`, then chunks: four letters, u32 size, the bytes, one more where their number is odd. `fmt `
-is u16 format, u16 channels, u32 rate, u32 bytes a second, u16 bytes a frame, u16 bits a sample; where the format is 0xFFFE,
-the real one is the u16 at byte 24. `data` has the frames. The sizes are those of whoever wrote the file, so they are not trusted.
+A file is `RIFF`, u32 size, `WAVE`, then chunks: four letters, u32 size, the bytes, and a padding byte if the size is
+odd. `fmt ` is u16 format, u16 channels, u32 rate, u32 bytes per second, u16 bytes per frame, u16 bits per sample; if
+the format is 0xFFFE, the real format is the u16 at byte 24. `data` holds the frames. The sizes come from the writer of
+the file, so they are not trusted.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _TYPES: Final = {(PCM, 1): "u1", (PCM, 2): "<i2", (PCM, 4): "<i4", (FLOAT, 4): "
 
 
 class Header(NamedTuple):
-    """What a WAV file says of its samples; `code` is `PCM`, `FLOAT`, or that of another format, `width` bytes a sample."""
+    """The format of the samples; `code` is `PCM`, `FLOAT` or another format, `width` is bytes per sample."""
 
     code: int
     channels: int
@@ -34,20 +36,20 @@ class Header(NamedTuple):
 
 
 def fits(data: bytes) -> bool:
-    """Whether `data` begin as a WAV file."""
+    """Whether `data` begins like a WAV file."""
     return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
 
 
 def header(data: bytes) -> Header:
-    """The header. Raises `ValueError` where there is none."""
+    """Read the header. Raises `ValueError` if there is none."""
     return _read(data)[0]
 
 
 def samples(data: bytes) -> npt.NDArray[Any]:
-    """The samples: (n,), or (n, channels), of what is there of a file that was cut short.
+    """The samples as (n,) or (n, channels); of a file that was cut short, the samples that exist.
 
     Raises:
-        ValueError: they are compressed, or there is no header.
+        ValueError: the samples are compressed, or there is no header.
     """
     import numpy as np
 

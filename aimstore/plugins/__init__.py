@@ -1,4 +1,4 @@
-"""Plug-ins: what a package offers to aimstore, and how aimstore finds it.
+"""Plug-ins: how a package extends aimstore, and how aimstore finds the package.
 
 A package has an entry point in the group `aimstore` that names a module; the module implements hooks:
 
@@ -8,7 +8,7 @@ A package has an entry point in the group `aimstore` that names a module; the mo
     def aimstore_backends() -> list[BackendSpec]:
         return [BackendSpec(name="lmdb", summary="…", extra="lmdb", factory="aimstore_lmdb.backend:LmdbBackend")]
 
-Importing this package scans nothing; the first call of `plugins()` does.
+Importing this package does not scan for plug-ins; the first call of `plugins()` does.
 """
 
 from aimstore.plugins.hookspecs import hookimpl

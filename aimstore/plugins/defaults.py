@@ -1,4 +1,4 @@
-"""The plug-in of what aimstore itself brings; loaded like any other."""
+"""The built-in plug-in: everything that aimstore itself offers. It is loaded like any other plug-in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.plugins.specs import (
 )
 
 DEFAULT_BACKEND: Final = "rocksdb"
-"""The storage engine of a repository for which none is named; that of a plug-in, like all that write files."""
+"""The storage engine of a new repository if none is named. It comes from a plug-in, like every engine with files."""
 
 
 @hookimpl
@@ -57,7 +57,7 @@ def aimstore_cli_commands() -> list[CommandSpec]:
     return [
         CommandSpec(
             name="conformance",
-            summary="Test whether a storage engine is right.",
+            summary="Run the conformance tests for a storage engine.",
             extra="testing",
             factory="aimstore.testing.command:conformance",
         )

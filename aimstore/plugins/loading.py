@@ -1,4 +1,4 @@
-"""From `"module:attribute"` to the object, with errors that say what to do."""
+"""Loads the object that a `"module:attribute"` reference names; errors say how to fix the problem."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from aimstore.errors import PluginError, did_you_mean
 from aimstore.plugins.specs import Spec
 
 FAULTS: Final = (Exception, SystemExit)
-"""What the code of a plug-in may raise: anything, and it may take itself for the program. Ctrl-C is nobody's fault."""
+"""Exceptions of a plug-in's code: any error, and `SystemExit` from a module that ends the program. Not Ctrl-C."""
 
 _importing: Final = threading.RLock()
-"""A fork waits for imports: a child would wait for ever for the end of one that goes on in a thread it does not have."""
+"""Held while a plug-in is imported; a fork waits for it. A child would otherwise wait forever for an import in a thread
+that the child does not have.
+"""
 
 os.register_at_fork(before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release)
 
 
 def load_reference(spec: Spec, reference: str) -> Any:
-    """The object that `reference`, a field of `spec`, points to; its module is imported.
+    """Return the object that `reference`, a field of `spec`, names; its module is imported.
 
     Raises:
-        PluginError: it points to nothing, or its module cannot be imported. Where the cause is a library that is not
-            installed, the message is the command that installs it.
+        PluginError: the reference names nothing, or its module cannot be imported. If a library is not installed, the
+            message is the command that installs it.
     """
     module_name, _, attribute = reference.partition(":")
     found: Any = _import(spec, reference, module_name)

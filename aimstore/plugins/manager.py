@@ -1,7 +1,7 @@
-"""The plug-in manager: finds plug-ins, asks each what it offers, loads what is wanted, and tells them of events.
+"""The plug-in manager: finds plug-ins, collects what they offer, loads specs, and notifies plug-ins of events.
 
-Every plug-in is imported, asked and told on its own: one that is broken is recorded and reported, and breaks nothing
-else.
+Every plug-in is imported, called and notified on its own. A broken plug-in is noted and reported, and does not affect
+the others.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ _S = TypeVar("_S", bound=Spec)
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plug-in that could not be used: the name of its entry point, and why."""
+    """A plug-in that could not be used: the name of its entry point, and the reason."""
 
     name: str
     error: str
 
 
 class PluginManager:
-    """The plug-ins of one process; most code takes the shared one from `plugins()`.
+    """The plug-ins of one process; most code uses the shared manager from `plugins()`.
 
     Args:
-        entry_points: look for installed plug-ins; without it only the built-in ones are known.
-        disabled: names of plug-ins that are not loaded; None takes them from the environment variable
+        entry_points: look for installed plug-ins; otherwise only the built-in plug-ins are known.
+        disabled: names of plug-ins that are not loaded; None reads them from the environment variable
             `AIMSTORE_DISABLED_PLUGINS`, separated by commas.
 
     Raises:
-        PluginError: two installed packages have an entry point of one name.
+        PluginError: two installed packages have an entry point of the same name.
     """
 
     def __init__(self, *, entry_points: bool = True, disabled: Iterable[str] | None = None) -> None:
@@ -75,98 +75,99 @@ class PluginManager:
             self._distributions[entry_point.name] = _distribution(entry_point)
             self._load_plugin(entry_point)
 
-    # What there is
+    # Lookups
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The plug-ins that work, in the order of their loading."""
+        """The names of the working plug-ins, in the order in which they were loaded."""
         return tuple(name for name, _ in self._pluggy.list_name_plugin() if name not in self._broken)
 
     @property
     def broken(self) -> tuple[BrokenPlugin, ...]:
-        """The plug-ins found broken so far: while loading, or when asked for what they offer."""
+        """The plug-ins found broken so far, while loading them or calling their hooks."""
         return tuple(self._broken.values())
 
     def backends(self) -> dict[str, BackendSpec]:
-        """The storage engines by name, installed libraries or not; `PluginError` where two plug-ins offer one name."""
+        """The storage engines by name, installed or not. Raises `PluginError` if two plug-ins use one name."""
         return self._specs("aimstore_backends", BackendSpec)
 
     def indexers(self) -> dict[str, IndexerSpec]:
-        """The indexers by name; errors as `backends`."""
+        """The indexers by name; raises the same errors as `backends`."""
         return self._specs("aimstore_indexers", IndexerSpec)
 
     def query_engines(self) -> dict[str, QueryEngineSpec]:
-        """The query languages by name; errors as `backends`."""
+        """The query languages by name; raises the same errors as `backends`."""
         return self._specs("aimstore_query_engines", QueryEngineSpec)
 
     def object_types(self) -> dict[str, ObjectTypeSpec]:
-        """The types of objects by name; errors as `backends`."""
+        """The object types by name; raises the same errors as `backends`."""
         return self._specs("aimstore_object_types", ObjectTypeSpec)
 
     def cli_commands(self) -> dict[str, CommandSpec]:
-        """The added commands by name; errors as `backends`."""
+        """The commands of plug-ins by name; raises the same errors as `backends`."""
         return self._specs("aimstore_cli_commands", CommandSpec)
 
     def bench_workloads(self) -> dict[str, WorkloadSpec]:
-        """The workloads of `aimstore bench` by name; errors as `backends`."""
+        """The workloads of `aimstore bench` by name; raises the same errors as `backends`."""
         return self._specs("aimstore_bench_workloads", WorkloadSpec)
 
     def backend(self, name: str) -> BackendSpec:
-        """The storage engine `name`; `PluginError` with the nearest names where there is none."""
+        """The storage engine `name`. If there is none, raises `PluginError` with the most similar names."""
         return self._named(name, BackendSpec, self.backends())
 
     def indexer(self, name: str) -> IndexerSpec:
-        """The indexer `name`; errors as `backend`."""
+        """The indexer `name`; raises the same errors as `backend`."""
         return self._named(name, IndexerSpec, self.indexers())
 
     def query_engine(self, name: str) -> QueryEngineSpec:
-        """The query language `name`; errors as `backend`."""
+        """The query language `name`; raises the same errors as `backend`."""
         return self._named(name, QueryEngineSpec, self.query_engines())
 
     def object_type(self, name: str) -> ObjectTypeSpec:
-        """The type of objects `name`; errors as `backend`."""
+        """The object type `name`; raises the same errors as `backend`."""
         return self._named(name, ObjectTypeSpec, self.object_types())
 
     def bench_workload(self, name: str) -> WorkloadSpec:
-        """The workload `name`; errors as `backend`."""
+        """The workload `name`; raises the same errors as `backend`."""
         return self._named(name, WorkloadSpec, self.bench_workloads())
 
-    # What is done with it
+    # Loading and notifying
 
     def load(self, spec: Spec) -> Any:
-        """What `spec.factory` points to; `PluginError` with the remedy where that cannot be imported."""
+        """Return the object that `spec.factory` names; raises `PluginError` with the remedy if the import fails."""
         return load_reference(spec, spec.factory)
 
     def make_backend(self, spec: BackendSpec, root: Path, options: Mapping[str, Any]) -> Backend:
-        """What `spec.factory` makes for a repository at `root`.
+        """Make the backend of `spec` for a repository at `root`.
 
         Raises:
-            PluginError: it cannot be loaded, makes nothing of the kind, or raises what is no error of aimstore or the system.
-            AimstoreError, OSError: as the factory raises it: `ConfigError` for options, say.
+            PluginError: the factory cannot be loaded, returns no backend, or raises an error that is neither an
+                `AimstoreError` nor an `OSError`.
+            AimstoreError, OSError: raised by the factory, such as `ConfigError` for invalid options.
         """
         made: Backend = self._make(spec, Backend, root, dict(options))
         return made
 
     def make_indexer(self, spec: IndexerSpec, backend: Backend) -> Indexer:
-        """What `spec.factory` makes for a backend; errors as `make_backend`."""
+        """Make the indexer of `spec` for a backend; raises the same errors as `make_backend`."""
         made: Indexer = self._make(spec, Indexer, backend)
         return made
 
     def make_query_engine(self, spec: QueryEngineSpec) -> Query:
-        """What `spec.factory` makes; errors as `make_backend`."""
+        """Make the query engine of `spec`; raises the same errors as `make_backend`."""
         made: Query = self._make(spec, Query)
         return made
 
     def load_options(self, spec: BackendSpec) -> Any:
-        """The class of a backend's options, None where it has none; errors as `load`. Loads no engine."""
+        """The class of a backend's options, or None; raises the same errors as `load`. Loads no engine."""
         return load_reference(spec, spec.options) if spec.options else None
 
     def load_direct(self, spec: BackendSpec) -> Any:
-        """The loops over a backend's library, for benchmarks; None where it has none; errors as `load`."""
+        """A backend's benchmark loops on its bare library, or None; raises the same errors as `load`."""
         return load_reference(spec, spec.direct) if spec.direct else None
 
     def distribution(self, spec: Spec) -> str:
-        """The installed package that offers a spec, as pip calls it; "" where that was registered by the program itself."""
+        """The installed package that offers a spec, by its pip name; "" if the program registered the spec itself."""
         for offers in self._offers.values():
             plugin, known = offers.get(spec.name, ("", None))
             if known is spec:
@@ -174,9 +175,9 @@ class PluginManager:
         return ""
 
     def notify(self, event: str, **values: object) -> None:
-        """Tell every plug-in of `event`, one of the hooks that return nothing, with exactly its arguments.
+        """Call the hook `event`, which must return nothing, in every plug-in, with exactly its arguments.
 
-        What a plug-in raises is logged, and neither the caller nor other plug-ins see it.
+        Errors of a plug-in are logged; neither the caller nor other plug-ins see them.
         """
         hook = getattr(self._pluggy.hook, event)
         if values.keys() != set(hook.spec.argnames):
@@ -184,14 +185,14 @@ class PluginManager:
         for implementation in hook.get_hookimpls():
             try:
                 implementation.function(*(values[name] for name in implementation.argnames))
-            except FAULTS:  # a plug-in's mistake must not cost the run
+            except FAULTS:  # a plug-in's error must not affect the run
                 _log.exception("plug-in %r failed in %s; the run is not affected", implementation.plugin_name, event)
 
     def register(self, plugin: object, name: str) -> None:
         """Add a module, or an object with hook implementations as methods.
 
         Raises:
-            PluginError: the name is taken, or an implementation fits no hook. Nothing is added.
+            PluginError: the name is taken, or an implementation matches no hook. Nothing is added.
         """
         if self._pluggy.has_plugin(name):
             raise PluginError(f"two plug-ins named {name!r}: {self._pluggy.get_plugin(name)!r} and {plugin!r}")
@@ -206,7 +207,7 @@ class PluginManager:
             raise
         self._offers.clear()
 
-    # How
+    # Internals
 
     def _make(self, spec: Spec, kind: type, *arguments: object) -> Any:
         factory = self.load(spec)
@@ -291,7 +292,7 @@ class PluginManager:
 
 @functools.cache
 def plugins() -> PluginManager:
-    """The manager that the process shares; the first call scans the entry points and imports the plug-ins' modules."""
+    """The shared manager of the process. The first call scans the entry points and imports the plug-ins' modules."""
     return PluginManager()
 
 
@@ -302,7 +303,7 @@ def _checked(offer: object, hook: str, kind: type[Spec]) -> list[Spec]:
 
 
 def _entry_points(installed: bool, disabled: frozenset[str]) -> list[EntryPoint]:
-    from importlib import metadata  # 10 ms that only the first use of a plug-in should cost
+    from importlib import metadata  # takes 10 ms, which only the first use of a plug-in should cost
 
     found = {name: metadata.EntryPoint(name, module, ENTRY_POINT_GROUP) for name, module in BUILTIN.items()}
     for entry_point in metadata.entry_points(group=ENTRY_POINT_GROUP) if installed else ():

@@ -1,4 +1,4 @@
-"""Objects of registered types, on their way to storage and back: `to_object` and `from_object`."""
+"""Converts objects of registered types to their stored form and back: `to_object` and `from_object`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ logger = logging.getLogger("aimstore")
 
 
 def to_object(value: Any) -> Opaque | None:
-    """`value` as it is stored, if it or a class above its own is of a registered type; else None.
+    """Return the stored form of `value` if its class or a base class is a registered object type; else None.
 
     Raises:
-        PluginError: the type's plug-in cannot be loaded.
+        PluginError: the plug-in of the type cannot be loaded.
     """
     spec = _spec_of(type(value))  # type: ignore[arg-type]  # mypy doubts that a class can be hashed
     return None if spec is None else Opaque(spec.name, _codec(spec.name).encode(value))
 
 
 def from_object(stored: Opaque) -> Any:
-    """The object stored. One of a type that is not known here is given as `Opaque`, which can be stored again as it is."""
+    """Return the object for its stored form. An object of unknown type stays an `Opaque`, which can be stored again."""
     codec = _codec_or_none(stored.type_name)
     return stored if codec is None else codec.decode(stored.data)
 
 
 def with_objects(value: Any) -> Any:
-    """`value` with each `Opaque` in it, at any depth, given as the object it stands for."""
+    """Return `value` with each `Opaque` in it, at any depth, replaced by its object."""
     if isinstance(value, Opaque):
         return from_object(value)
     if isinstance(value, dict):
@@ -45,11 +45,13 @@ def with_objects(value: Any) -> Any:
 
 
 def storable(value: Any, path: TreePath, *, strict: bool = True) -> Any:
-    """`value` as it can be stored at a place of a run's tree: with plain forms, see `aimstore.encoding.plain`, and without
-    `strict` with the repr of whatever else cannot be stored.
+    """Return `value` in a form that can be stored at `path` of a run's tree.
+
+    Values are converted to plain forms; see `aimstore.encoding.plain`. Without `strict`, any other value that cannot be
+    stored is replaced by its repr.
 
     Raises:
-        EncodingError: something in it cannot be stored; the message names its path.
+        EncodingError: a part of `value` cannot be stored; the message names its path.
     """
     converted = plain(value, path, to_object, strict=strict)
     try:

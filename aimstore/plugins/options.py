@@ -1,4 +1,4 @@
-"""Typed options of engines: a frozen dataclass whose fields say which values they take.
+"""Typed options of engines: a frozen dataclass whose fields declare the values that they accept.
 
 @dataclass(frozen=True)
 class LMDBOptions(Options, engine="lmdb"):
@@ -21,12 +21,12 @@ _UNITS: Final = {unit.upper(): factor for unit, factor in (_BINARY | _DECIMAL).i
 _SIZE: Final = re.compile(r"(\d+)\s*([A-Za-z]*)")
 
 Check = Callable[[Any], Any]
-"""Gives the value that an option has, or raises `ValueError`."""
+"""Converts a given value to the option's value, or raises `ValueError`."""
 
 
 @dataclass(frozen=True)
 class OptionDescription:
-    """What an option is called, its default, and in words what it takes."""
+    """The name of an option, its default, and a text that describes the accepted values."""
 
     name: str
     default: Any
@@ -35,7 +35,7 @@ class OptionDescription:
 
 @dataclass(frozen=True)
 class Options:
-    """Base of the options of one engine, made by `parse` from what `[storage.options]` says."""
+    """Base of the options of one engine; `parse` makes an instance from the table `[storage.options]`."""
 
     engine: ClassVar[str]
 
@@ -44,10 +44,10 @@ class Options:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
-        """The options given by name, the rest at their defaults.
+        """Make the options from the given values and the defaults.
 
         Raises:
-            ConfigError: an option that does not exist, or a value that it does not take.
+            ConfigError: an option does not exist or does not accept its value.
         """
         checks: dict[str, Check] = {each.name: each.metadata["check"] for each in fields(cls)}
         takes = {each.name: each.takes for each in cls.describe()}
@@ -64,25 +64,25 @@ class Options:
 
     @classmethod
     def describe(cls) -> list[OptionDescription]:
-        """The options that there are. Sizes are given as text with a unit."""
+        """Describe all options. Sizes are shown as text with a unit."""
         return [OptionDescription(each.name, each.metadata["shown"], each.metadata["takes"]) for each in fields(cls)]
 
 
 def option(default: Any, check: Check, takes: str, shown: Any = None) -> Any:
-    """A field with a default and a check of its own.
+    """A field with a default and a check.
 
     Args:
-        default: the value where none is given.
-        check: of those that are.
-        takes: what it takes, in words, for listings and errors.
-        shown: the default as somebody would write it; None is as it is.
+        default: the value if none is given.
+        check: checks a given value.
+        takes: describes the accepted values, for listings and errors.
+        shown: the default as a user would write it; None shows `default`.
     """
     shown = default if shown is None else shown
     return field(default=default, metadata={"check": check, "takes": takes, "shown": shown})
 
 
 def choice(default: str, *others: str) -> Any:
-    """A field that takes one of some words."""
+    """A field that accepts one of several words."""
     allowed = (default, *others)
 
     def check(value: Any) -> str:
@@ -94,7 +94,7 @@ def choice(default: str, *others: str) -> Any:
 
 
 def size(default: int, *, least: int, most: int) -> Any:
-    """A field that takes a number of bytes, or text with a unit, such as "4MiB"."""
+    """A field that accepts a number of bytes, or text with a unit, such as "4MiB"."""
 
     def check(value: Any) -> int:
         found = _bytes(value)

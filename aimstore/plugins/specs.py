@@ -1,7 +1,7 @@
-"""What plug-ins offer, as data: a name, a sentence, and where the thing itself is found.
+"""Specs: what plug-ins offer, as data (a name, a summary, and a reference to the implementation).
 
 A spec names its factory as text, `"module:attribute"`, so that a plug-in can be listed without importing its engine.
-`aimstore.plugins.loading` follows the text.
+`aimstore.plugins.loading` resolves the text.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ _REFERENCE = re.compile(f"{_DOTTED}:{_DOTTED}")
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What all specs share.
+    """The fields that all specs share.
 
     Attributes:
-        name: what configuration and commands call it: lower-case letters, digits, "-" and "_", a letter first.
+        name: the name in the configuration and in commands: lower-case letters, digits, "-" and "_", starting with a
+            letter.
         summary: one sentence for listings.
-        factory: `"module:attribute"`; what the attribute is depends on the kind of spec.
-        extra: the extra of aimstore that installs the library it needs (`pip install 'aimstore[lmdb]'`); "" where it
-            needs none, or where its own distribution depends on the library.
+        factory: `"module:attribute"`; what the attribute must be depends on the kind of spec.
+        extra: the extra of aimstore that installs the required library (`pip install 'aimstore[lmdb]'`); "" if no
+            library is required, or if the plug-in's own distribution depends on the library.
 
     Raises:
-        PluginError: a name or reference that is not of this form.
+        PluginError: the name or a reference is not of this form.
     """
 
     kind: ClassVar[str] = "plug-in"
@@ -57,13 +58,13 @@ class BackendSpec(Spec):
 
     Attributes:
         factory: `factory(root, options) -> aimstore.abc.Backend`; `root` is the `Path` of the `.aim` directory. An
-            engine that keeps its data elsewhere takes the address from its options. Listings show its attribute
-            `capability`, which a class of backends has.
-        options: `"module:Class"`, the typed options; importing it loads no engine. "" where the engine has none.
-        library: the distribution, as pip calls it, of the engine's library; listings show its version. "" where the plug-in
-            needs none but its own.
-        direct: `"module:attribute"`, an `aimstore.testing.benchmarks.Direct`: the same work without the backend, which tells the
-            kit's benchmarks what the backend costs. "" where there is none.
+            engine that keeps its data elsewhere takes the address from its options. Listings show the factory's
+            attribute `capability`, which a backend class has.
+        options: `"module:Class"`, the typed options; importing them loads no engine. "" if the engine has none.
+        library: the pip name of the distribution of the engine's library; listings show its version. "" if the plug-in
+            needs no library.
+        direct: `"module:attribute"`, an `aimstore.testing.benchmarks.Direct`: the same work without the backend, which
+            shows the conformance kit's benchmarks what the backend costs. "" if there is none.
     """
 
     kind: ClassVar[str] = "backend"
@@ -95,10 +96,13 @@ class QueryEngineSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectTypeSpec(Spec):
-    """A type of objects that can be tracked and stored; `name` is what stored values call it, so it never changes.
+    """An object type: a type of values that can be tracked and stored.
+
+    Stored values contain `name`, so it must never change.
 
     Attributes:
-        type: `"module:Class"`, the Python type; whoever has such an object has imported its module, aimstore need not.
+        type: `"module:Class"`, the Python type. aimstore does not import the module: a program that has such an object
+            has imported it.
         factory: an object with `encode(value) -> bytes` and `decode(data: bytes) -> value`.
     """
 
@@ -113,13 +117,13 @@ class ObjectTypeSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
-    """A command of the `aimstore` program; `factory` is a `click.Command`, loaded when the command is run."""
+    """A command of the `aimstore` program; `factory` is a `click.Command`, loaded when the command runs."""
 
     kind: ClassVar[str] = "command"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadSpec(Spec):
-    """A workload of `aimstore bench`; `factory() -> aimstore.bench.Workload`, called in every process that measures it."""
+    """A workload of `aimstore bench`; `factory() -> aimstore.bench.Workload`, called in every measuring process."""
 
     kind: ClassVar[str] = "workload"

@@ -1,7 +1,7 @@
 """The built-in query language: `PythonQuery`, and the views that it evaluates over.
 
-Owns the expression tree, its compilation to a predicate, its pushdown hints and its budget. Imports the contracts and
-what lies below them; knows nothing of storage, the index or repositories.
+This room owns the expression tree, its compilation to a predicate, its hints and its budget. It imports the contracts
+and the rooms below them; it does not know storage, the index or repositories.
 """
 
 from aimstore.query.descriptions import describe

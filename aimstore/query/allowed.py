@@ -1,4 +1,4 @@
-"""The allow-list: makes the tree of a query of the syntax that a query may contain. All other syntax is refused."""
+"""The allow-list: builds the tree of a query from the syntax that a query may contain. All other syntax is refused."""
 
 from __future__ import annotations
 
@@ -45,17 +45,18 @@ _INSPECTION: Final = frozenset(
         *("gi_code", "gi_frame", "gi_yieldfrom", "tb_frame", "tb_next"),
     }
 )
-"""Attributes of Python's frames, code and generators. No value of a query is any of these."""
+"""Attributes of Python's frames, code and generators. No value in a query is any of these."""
 
 
 def build_tree(syntax: ast.Expression, expression: str, subject: Subject, limits: QueryLimits) -> Node:
-    """The tree of a query, or of an attribute in an order.
+    """Build the tree of a query, or of an attribute in an order.
 
     Args:
-        syntax: what `parse` gives. A date as a string beside `run.created_at` becomes a call of `datetime` in it.
-        expression: the text that faults are shown in.
+        syntax: a result of `parse`. A date given as a string beside `run.created_at` is replaced in it by a call of
+            `datetime`.
+        expression: the source text, shown in errors.
         subject: what the query selects.
-        limits: what the query may cost.
+        limits: limits on the cost of the query.
 
     Raises:
         QuerySyntaxError: the syntax holds something that a query may not contain.
@@ -67,7 +68,7 @@ def check_condition(node: Node, expression: str) -> None:
     """Return if `node` may be a whole query.
 
     Raises:
-        QuerySyntaxError: it is a collection.
+        QuerySyntaxError: `node` is a collection.
     """
     if isinstance(node, (tree.Display, tree.DictDisplay)):
         hint = 'join conditions with "and" or "or"'
@@ -75,7 +76,7 @@ def check_condition(node: Node, expression: str) -> None:
 
 
 class _Builder:
-    """Builds one tree; raises at the first thing that is not allowed."""
+    """Builds one tree; raises at the first syntax that is not allowed."""
 
     def __init__(self, expression: str, subject: Subject, limits: QueryLimits) -> None:
         self._expression = expression
@@ -83,7 +84,7 @@ class _Builder:
         self._subjects = frozenset(SUBJECTS[subject])
         self._limits = limits
         self._variables: list[str] = []
-        self._metrics: list[str] = []  # those of the variables that stand for metrics
+        self._metrics: list[str] = []  # the variables that stand for metrics
 
     def build(self, node: ast.AST) -> Node:
         handler = getattr(self, f"_build_{type(node).__name__.lower()}", None)
@@ -219,7 +220,7 @@ class _Builder:
         return self._linked(node, owner, tree.Index(self.build(node.slice)))
 
     def _linked(self, node: ast.expr, owner: Node, link: tree.Link) -> Node:
-        """What `link` leads to from `owner`."""
+        """The node for following `link` from `owner`."""
         if isinstance(owner, tree.Path):
             return tree.Path(mark_of(node), owner.subject, (*owner.links, link))
         if isinstance(owner, tree.Access):
@@ -233,7 +234,7 @@ class _Builder:
         return tree.Slice(mark_of(node), (lower, upper, step))
 
     def _owner(self, node: ast.expr) -> Node:
-        """What stands before a dot or bracket; only here may a subject stand by itself."""
+        """The node before a dot or bracket; only here may a subject stand alone."""
         if isinstance(node, ast.Name) and node.id in self._subjects:
             return tree.Path(mark_of(node), cast(Subject, node.id), ())
         return self.build(node)
@@ -334,7 +335,7 @@ def _read_with_index(name: str) -> str:
 
 
 def _with_dates(written: ast.expr, built: Node) -> tuple[ast.expr, Node]:
-    """A date as a string, or a collection of these, as `datetime` makes of it; other operands as they are."""
+    """Convert a date given as a string, or a collection of them, to `datetime`; leave other operands unchanged."""
     if isinstance(built, tree.Display) and isinstance(written, (ast.List, ast.Tuple, ast.Set)):
         pairs = [_as_date(*pair) for pair in zip(written.elts, built.elements, strict=True)]
         written.elts = [element for element, _ in pairs]

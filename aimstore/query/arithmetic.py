@@ -1,6 +1,6 @@
 """Arithmetic of a query: numbers, dates and durations, and joining strings, with results of bounded size.
 
-Every function takes the evaluation's budget first. An operand that is missing, or an array, makes the result missing.
+Every function takes the evaluation's budget first. If an operand is missing, or is an array, the result is missing.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def _impossible(symbol: str, left: Any, right: Any) -> TypeError:
 
 
 def absent(value: Any) -> bool:
-    """Whether computing with `value` gives `MISSING`."""
+    """Whether a computation with `value` returns `MISSING`."""
     return value is MISSING or isinstance(value, OpaqueView)
 
 
 def _check_bits(budget: Budget, symbol: str, left: int, right: int) -> None:
-    """Refuse an integer result of more bits than a query may make, before it is computed."""
+    """Refuse an integer result with more bits than a query may produce, before it is computed."""
     bits = max(left.bit_length(), right.bit_length())
     if symbol == "*":
         bits = left.bit_length() + right.bit_length()

@@ -1,4 +1,4 @@
-"""Comparisons of a query: what is missing compares with nothing, unlike types are unequal and unordered.
+"""Comparisons of a query: a missing value compares with nothing; values of different types are unequal and unordered.
 
 Every function takes the evaluation's budget first and returns a bool. `None` is a value; a missing attribute equals it.
 """
@@ -39,7 +39,7 @@ def equal(budget: Budget, left: Any, right: Any) -> bool:
 
 
 def _equal_unless_nested(budget: Budget, left: Any, right: Any) -> bool | None:
-    """Whether two values are equal; None where both are lists or both are dicts, so that their elements decide."""
+    """Whether two values are equal; None if both are lists or both are dicts, so that their elements decide."""
     a, b = type(left), type(right)
     if a in _NUMBERS and b in _NUMBERS:
         if a is int:
@@ -60,7 +60,7 @@ def _equal_unless_nested(budget: Budget, left: Any, right: Any) -> bool | None:
 
 
 def _equal_elements(budget: Budget, left: Any, right: Any) -> bool:
-    """Whether two lists or two dicts are equal, however deep they are."""
+    """Whether two lists or two dicts are equal, at any depth."""
     levels = [iter(((left, right),))]
     while levels:
         for x, y in levels[-1]:
@@ -79,21 +79,21 @@ def _equal_elements(budget: Budget, left: Any, right: Any) -> bool:
 
 
 def _same_shape(budget: Budget, left: Any, right: Any) -> bool:
-    """Whether two lists have as many elements, or two dicts the same keys."""
+    """Whether two lists have the same number of elements, or two dicts the same keys."""
     if size(left) != size(right):
         return False
     return not isinstance(left, _DICTS) or all(has_key(budget, right, key) for key in _elements(budget, left))
 
 
 def _pairs(budget: Budget, left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
-    """What is to be compared of two collections of the same shape."""
+    """The pairs to compare of two collections of the same shape."""
     if not isinstance(left, _DICTS):
         return zip(_elements(budget, left), _elements(budget, right), strict=True)
     return ((get_key(budget, left, key), get_key(budget, right, key)) for key in _elements(budget, left))
 
 
 def unequal(budget: Budget, left: Any, right: Any) -> bool:
-    """`left != right`; false where either is missing, or is an array (except `array != None`)."""
+    """`left != right`; false if either is missing or an array (except `array != None`)."""
     if left is MISSING or right is MISSING:
         return False
     if isinstance(left, OpaqueView) or isinstance(right, OpaqueView):
@@ -123,7 +123,7 @@ def _ordered(compare: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any],
 
 
 def _first_difference(budget: Budget, left: Any, right: Any) -> tuple[Any, Any]:
-    """What orders two lists, however deep they are: the first elements that differ, or else their sizes."""
+    """The pair that decides the order of two lists, at any depth: the first elements that differ, or else the sizes."""
     levels = [_Level(budget, left, right)]
     while levels:
         level = levels[-1]
@@ -141,7 +141,7 @@ def _first_difference(budget: Budget, left: Any, right: Any) -> tuple[Any, Any]:
 
 
 class _Level:
-    """Two lists of which elements are being compared."""
+    """Two lists whose elements are being compared."""
 
     def __init__(self, budget: Budget, left: Any, right: Any) -> None:
         budget.charge(COLLECTION)
@@ -156,7 +156,7 @@ greater_equal = _ordered(operator.ge)
 
 
 def contains(budget: Budget, item: Any, container: Any) -> bool:
-    """`item in container`; false where either is missing or an array, and where the container is none."""
+    """`item in container`; false if either is missing or an array, or if `container` is not a container."""
     kind = type(container)
     if item is MISSING or isinstance(item, OpaqueView):
         return False
@@ -173,29 +173,29 @@ def contains(budget: Budget, item: Any, container: Any) -> bool:
 
 
 def not_contains(budget: Budget, item: Any, container: Any) -> bool:
-    """`item not in container`; false where either is missing or an array."""
+    """`item not in container`; false if either is missing or an array."""
     if item is MISSING or container is MISSING or isinstance(item, OpaqueView) or isinstance(container, OpaqueView):
         return False
     return not contains(budget, item, container)
 
 
 def same(budget: Budget, left: Any, right: Any) -> bool:
-    """`left is right`, where one of them is None, True or False; what is missing is None."""
+    """`left is right`, if one of them is None, True or False; a missing value is None."""
     return (None if left is MISSING else left) is (None if right is MISSING else right)
 
 
 def not_same(budget: Budget, left: Any, right: Any) -> bool:
-    """`left is not right`; `missing is not True` is false, as any comparison with what is missing."""
+    """`left is not right`; `missing is not True` is false, like any comparison with a missing value."""
     if left is MISSING or right is MISSING:
         return False
     return left is not right
 
 
 def size(value: Any) -> int:
-    """Number of elements.
+    """Return the number of elements.
 
     Raises:
-        TypeError: it is not a collection.
+        TypeError: `value` is not a collection.
     """
     if isinstance(value, BaseView):
         return value.size()
@@ -205,10 +205,10 @@ def size(value: Any) -> int:
 
 
 def elements(value: Any) -> Iterable[Any]:
-    """What a loop over `value` yields.
+    """Return the elements that a loop over `value` yields.
 
     Raises:
-        TypeError: it is not a collection.
+        TypeError: `value` is not a collection.
     """
     if isinstance(value, BaseView):
         return value.elements()
@@ -244,5 +244,5 @@ def _elements(budget: Budget, value: Any) -> Iterator[Any]:
 
 
 def aware(moment: datetime) -> datetime:
-    """`moment`, in UTC where it names no time zone."""
+    """Return `moment`, in UTC if it has no time zone."""
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

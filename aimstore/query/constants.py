@@ -1,4 +1,4 @@
-"""The parts of a query that have the same value for every run, computed beforehand."""
+"""The parts of a query that have the same value for every run, computed in advance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aimstore.query.tree import Arithmetic, Call, Constant, DictDisplay, Display
 from aimstore.query.values import MISSING
 
 _FOLDED: Final = frozenset({"datetime", "timedelta"})
-"""Functions whose calls with constants are constants."""
+"""Functions whose result is constant if their arguments are constant."""
 
 
 class NotLiteralError(ValueError):
-    """A part of a query that is not written out, but computed.
+    """A part of a query that is not a literal, but computed.
 
     Attributes:
         node: the part.
@@ -33,7 +33,7 @@ def constant(node: Node, budget: Budget) -> Any:
     """The value of an expression that reads no attribute, or `MISSING`."""
     try:
         return _computed(node, budget)
-    except Exception:  # it will raise for every run just so, and is no constant
+    except Exception:  # it raises the same error for every run, so it is not a constant
         return MISSING
 
 
@@ -52,7 +52,7 @@ def _computed(node: Node, budget: Budget) -> Any:
 
 
 def comparand(node: Node, budget: Budget) -> Any:
-    """The constant as the `value` of a `Term`, or `MISSING` where an index does not compare with it."""
+    """The constant as the `value` of a `Term`, or `MISSING` if an index does not compare with it."""
     value = constant(node, budget)
     match value:
         case str() if not is_storable(value):
@@ -64,7 +64,7 @@ def comparand(node: Node, budget: Budget) -> Any:
         case datetime():
             try:
                 return aware(value).astimezone(UTC)
-            except OverflowError:  # within a day of the first or last moment that there is
+            except OverflowError:  # within a day of the first or last possible time
                 return MISSING
     return MISSING
 
@@ -79,7 +79,7 @@ def is_storable(text: str) -> bool:
 
 
 def is_written_number_or_text(node: Node) -> bool:
-    """Whether `node` is one constant as it was written, maybe with a minus before it."""
+    """Whether `node` is a single literal, perhaps with a minus sign."""
     match node:
         case Constant() | Signed(sign="-", value=Constant(value=int() | float())):
             return True
@@ -87,10 +87,10 @@ def is_written_number_or_text(node: Node) -> bool:
 
 
 def literal(node: Node) -> Any:
-    """The value of a constant, or of a collection of constants.
+    """The value of a literal, or of a collection of literals.
 
     Raises:
-        NotLiteralError: it is anything else, or no value, as a set of lists.
+        NotLiteralError: `node` is anything else, or cannot be a value, such as a set of lists.
     """
     match node:
         case Constant(value=value):
@@ -105,6 +105,6 @@ def literal(node: Node) -> Any:
             pairs = [(literal(key), literal(value)) for key, value in items]
             try:
                 return dict(pairs)
-            except TypeError:  # a list as a key
+            except TypeError:  # a list as a dict key
                 raise NotLiteralError(node) from None
     raise NotLiteralError(node)

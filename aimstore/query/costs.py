@@ -1,11 +1,11 @@
 """The cost of each function, method and operator of a query, as a function of its operands.
 
-`COSTS` is the one table. An operation charges its cost to the budget before it begins, so that an evaluation ends before it
-does too much. A cost has steps of time, each about a microsecond at worst, and bytes of memory: all that the operation
-allocates, for its result and on the way to it.
+`COSTS` is the only table. An operation charges its cost to the budget before it begins, so that an evaluation ends
+before it does too much work. A cost has steps of time, each about a microsecond at worst, and bytes of memory: all that
+the operation allocates, for its result and for intermediate values.
 
-The elements of lists and dicts are charged as they are visited, each as `ELEMENT`. So a comparison that ends at the first of
-a million elements is cheap.
+The elements of lists and dicts are charged as they are visited, each as `ELEMENT`. So a comparison that ends at the
+first of a million elements is cheap.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _CHARACTERS_PER_STEP: Final = 64
 """Characters copied, compared or classified in one step."""
 
 _PAIRS_PER_STEP: Final = 1024
-"""Characters compared with one another in one step, where a search may compare each with each."""
+"""Character pairs compared in one step, for a search that may compare every character with every other."""
 
 _BITS_PER_STEP: Final = 512
 _SMALL_INT_BITS: Final = 64
 
 SMALL_INT: Final = 1 << _SMALL_INT_BITS
-"""Smaller ints are free."""
+"""Ints below this limit are free."""
 
 _OBJECT_BYTES: Final = 80
-"""A short string, a view or a number, with its slot in a list."""
+"""Bytes of a short string, a view or a number, with its slot in a list."""
 
 _ENTRY_BYTES: Final = 200
-"""A key and a value with their views, in a tuple."""
+"""Bytes of a key and a value with their views, in a tuple."""
 
 _SLOT_BYTES: Final = 10
-"""A slot of a list, which has some to spare."""
+"""Bytes of a slot of a list, which reserves some spare slots."""
 
 _ASCII_BLANKS: Final = " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 _BLANKS: Final = (
@@ -42,18 +42,18 @@ _BLANKS: Final = (
 
 
 class Cost(NamedTuple):
-    """An upper bound of what an operation uses."""
+    """An upper bound of the time and memory of an operation."""
 
     steps: int
     bytes: int = 0
 
 
 FREE: Final = Cost(0)
-"""For operations of constant cost: the size of an expression is limited, and a round of a loop is charged for its parts."""
+"""For operations of constant cost: the size of an expression is limited, and each round of a loop is charged."""
 
 ELEMENT: Final = Cost(1)
 COLLECTION: Final = Cost(6, 400)
-"""Of beginning to compare two collections, besides their elements."""
+"""Cost of beginning to compare two collections, without their elements."""
 
 
 def _free(*operands: Any) -> Cost:
@@ -68,7 +68,7 @@ def _int_bits(*operands: Any) -> int:
 
 
 def _of_ints(*operands: Any) -> Cost:
-    """Of an operation in proportion to the size of its greatest int."""
+    """Cost of an operation that is proportional to the size of its greatest int."""
     bits = _int_bits(*operands)
     return FREE if bits <= _SMALL_INT_BITS else Cost(bits // _BITS_PER_STEP + 1, bits)
 
@@ -95,7 +95,7 @@ def _power(left: Any, right: Any) -> Cost:
 
 
 def _rounding(value: Any, digits: Any = None) -> Cost:
-    """Of a division by a power of 10."""
+    """Cost of a division by a power of 10."""
     bits = _int_bits(value)
     return FREE if bits <= _SMALL_INT_BITS else Cost(bits // 8 + 1, 4 * bits)
 
@@ -108,45 +108,45 @@ def _steps(characters: int) -> int:
 
 
 def _scan(text: Any, *operands: Any) -> Cost:
-    """Of a look at every character."""
+    """Cost of visiting every character."""
     return Cost(_steps(len(text)))
 
 
 def _recase(text: str) -> Cost:
-    """Of `upper()` and its like: what is not ASCII is spread out, and a character may become three."""
+    """Cost of `upper()` and similar methods: text that is not ASCII is widened, and a character may become three."""
     return Cost(_steps(len(text)), sys.getsizeof(text) if text.isascii() else 24 * len(text) + 100)
 
 
 def _search(text: Any, part: Any, *bounds: Any) -> Cost:
-    """Of finding `part` in `text`: CPython compares it at each place of a short text, and at the last places of a long one."""
+    """Cost of finding `part` in `text`: CPython compares at each position of a short text, at few of a long text."""
     if type(part) is not type(text):
         return FREE
     length = len(part)
     places = max(min(len(text) - length + 1, 30_000 if length < 100 else 2_500), 0)
-    return Cost(_steps(len(text)) + places * length // _PAIRS_PER_STEP, 4 * length)  # it may be made as wide as `text`
+    return Cost(_steps(len(text)) + places * length // _PAIRS_PER_STEP, 4 * length)  # `part` may be widened like `text`
 
 
 def _strip(text: str, characters: Any = None, *operands: Any) -> Cost:
-    """Of looking up each character of `text` among `characters`."""
+    """Cost of looking up each character of `text` among `characters`."""
     pairs = len(text) * len(characters) if type(characters) is str else 0
     return Cost(_steps(len(text)) + pairs // _PAIRS_PER_STEP, sys.getsizeof(text))
 
 
 def _affix(text: str, affix: Any, *operands: Any) -> Cost:
-    """Of comparing one or several beginnings or ends, and of cutting one off."""
+    """Cost of comparing one or several prefixes or suffixes, and of cutting one off."""
     affixes = affix if type(affix) is tuple else (affix,)
     compared = sum(_steps(min(len(text), len(each))) for each in affixes if type(each) is str)
     return Cost(len(affixes) + compared, sys.getsizeof(text))
 
 
 def _count_pieces(text: str, separator: Any = None, *limit: Any) -> Cost:
-    """Of finding out how many pieces a text has, which `_split` does."""
+    """Cost of counting the pieces of a text, which `_split` does."""
     scan = Cost(_steps(len(text))) if separator is None else _search(text, separator)
     return Cost(2 * scan.steps, 2 * scan.bytes)
 
 
 def _split(text: str, separator: Any = None, limit: Any = -1, *operands: Any) -> Cost:
-    """Of the pieces of a text; counting them has been charged for."""
+    """Cost of the pieces of a text; counting them has been charged already."""
     if type(separator) is str and separator:
         pieces = text.count(separator) + 1
     else:
@@ -157,19 +157,19 @@ def _split(text: str, separator: Any = None, limit: Any = -1, *operands: Any) ->
 
 
 def _encode(text: str, *operands: Any) -> Cost:
-    """Of the bytes of a text in UTF-8, made of room for the longest."""
+    """Cost of the bytes of a text in UTF-8, in a buffer for the longest result."""
     return Cost(_steps(len(text)), 4 * len(text) + 100)
 
 
 def _parse(value: Any, *operands: Any) -> Cost:
-    """Of reading a number or a moment from a text; an error repeats the text, with escapes."""
+    """Cost of parsing a number or a date from a text; an error repeats the text, with escapes."""
     if type(value) in (str, bytes):
         return Cost(len(value) // 8 + 1, 60 * len(value) + 1_000)
     return _of_ints(value)
 
 
 def _write(value: Any) -> Cost:
-    """Of the text of a value; that of an int takes time with the square of its digits."""
+    """Cost of the text of a value; for an int, the time grows with the square of its digits."""
     if type(value) is bytes:
         return Cost(_steps(4 * len(value)), 8 * len(value) + 100)
     bits = _int_bits(value)
@@ -180,7 +180,7 @@ def _write(value: Any) -> Cost:
 
 
 def _equality(left: Any, right: Any) -> Cost:
-    """Of two plain values; texts of unlike length are unequal at once."""
+    """Cost of comparing two plain values; texts of different lengths are unequal at once."""
     kind = type(left)
     if kind is not type(right):
         return FREE
@@ -196,7 +196,7 @@ def _order(left: Any, right: Any) -> Cost:
     kind = type(left)
     if kind is not type(right):
         return FREE
-    if kind is tuple or kind is list:  # as the expression displays them, so with few levels
+    if kind is tuple or kind is list:  # literal collections of the expression, so with few levels
         return Cost(len(left) + sum(_order(*pair).steps for pair in zip(left, right, strict=False)))
     if kind is str or kind is bytes:
         return Cost(_steps(min(len(left), len(right))))
@@ -204,14 +204,14 @@ def _order(left: Any, right: Any) -> Cost:
 
 
 def _membership(item: Any, container: Any) -> Cost:
-    """Of looking into a text, or of looking a key up; elements of lists are compared one by one."""
+    """Cost of searching a text, or of looking a key up; elements of lists are compared one by one."""
     if type(container) in (str, bytes):
         return _search(container, item)
     return _key(item)
 
 
 def _key(key: Any, *operands: Any) -> Cost:
-    """Of looking a key up in a dict or set: its hash, and a comparison with the one found."""
+    """Cost of looking a key up in a dict or set: its hash, and a comparison with the key found."""
     if type(key) in (str, bytes):
         return Cost(_steps(len(key))) if len(key) > _CHARACTERS_PER_STEP else FREE
     if type(key) is tuple:
@@ -223,7 +223,7 @@ def _key(key: Any, *operands: Any) -> Cost:
 
 
 def _slice(value: Any, key: Any) -> Cost:
-    """Of `value[key]`, where `value` is a text, a list or a view of one."""
+    """Cost of `value[key]`, where `value` is a text, a list or a view of one."""
     if type(key) is not slice:
         return _key(key)
     length = len(range(*key.indices(len(value) if isinstance(value, (str, list, tuple)) else value.size())))
@@ -233,32 +233,32 @@ def _slice(value: Any, key: Any) -> Cost:
 
 
 def _list_of(count: int) -> Cost:
-    """Of a list of the elements of a collection."""
+    """Cost of a list of the elements of a collection."""
     return Cost(count, count * (_OBJECT_BYTES + _SLOT_BYTES))
 
 
 def _entries_of(count: int) -> Cost:
-    """Of a list of the keys and values of a dict."""
+    """Cost of a list of the keys and values of a dict."""
     return Cost(2 * count, count * _ENTRY_BYTES)
 
 
 def _index_of(count: int) -> Cost:
-    """Of a dict of lists, which finds sequences by name."""
+    """Cost of a dict of lists, which finds sequences by name."""
     return Cost(count, 250 * count)
 
 
 def _pattern_search(encoded_bytes: int, instructions: int) -> Cost:
-    """Of RE2, whose worst case is each byte times each instruction; at worst 1.3 µs a step."""
+    """Cost of RE2, whose worst case is each byte times each instruction; at worst 1.3 µs a step."""
     return Cost(encoded_bytes * instructions // 256 + 1)
 
 
 def _pattern_compilation(pattern: str) -> Cost:
-    """Of looking a pattern up. Compiling it is bounded by the limits of patterns, and charged by its instructions."""
+    """Cost of looking a pattern up. Limits bound its compilation, which is charged by its instructions."""
     return Cost(_steps(len(pattern)))
 
 
 COSTS: Final[dict[str, Callable[..., Cost]]] = {
-    # comparisons, of operands that are plain values
+    # comparisons of plain values
     **dict.fromkeys(("==", "!="), _equality),
     **dict.fromkeys(("<", "<=", ">", ">="), _order),
     **dict.fromkeys(("in", "not in"), _membership),
@@ -269,24 +269,24 @@ COSTS: Final[dict[str, Callable[..., Cost]]] = {
     "**": _power,
     "unary +": _of_ints,
     "unary -": _of_ints,
-    # what stands after a value
+    # indexes and slices
     "attribute": _free,
     "index": _slice,
     # functions
     "abs": _of_ints,
-    "all": _free,  # and ELEMENT for each
-    "any": _free,  # and ELEMENT for each
+    "all": _free,  # plus ELEMENT for each
+    "any": _free,  # plus ELEMENT for each
     "bool": _free,
     "datetime": _parse,
     "float": _parse,
     "int": _parse,
     "is_defined": _free,
     "len": _free,
-    "max": _order,  # of each two
-    "min": _order,  # of each two
+    "max": _order,  # for each pair
+    "min": _order,  # for each pair
     "round": _rounding,
     "str": _write,
-    "sum": _arithmetic,  # of each two
+    "sum": _arithmetic,  # for each pair
     "timedelta": _of_ints,
     # methods of strings
     **dict.fromkeys(("str.casefold", "str.lower", "str.upper"), _recase),
@@ -298,16 +298,16 @@ COSTS: Final[dict[str, Callable[..., Cost]]] = {
     "str.matches": _encode,
     # methods of dicts
     "dict.get": _key,
-    **dict.fromkeys(("dict.items", "dict.values"), _entries_of),  # of the size
-    "dict.keys": _list_of,  # of the size
+    **dict.fromkeys(("dict.items", "dict.values"), _entries_of),  # the argument is the size
+    "dict.keys": _list_of,  # the argument is the size
     # methods of moments and durations
     **dict.fromkeys(("datetime.date", "datetime.isoformat", "datetime.timestamp", "datetime.weekday"), _free),
     **dict.fromkeys(("date.isoformat", "date.weekday", "timedelta.total_seconds"), _free),
-    # parts of these
+    # parts of the operations above
     "count pieces": _count_pieces,
-    "list": _list_of,  # of the size
-    "index of sequences": _index_of,  # of the size
+    "list": _list_of,  # the argument is the size
+    "index of sequences": _index_of,  # the argument is the size
     "compile a pattern": _pattern_compilation,
     "search with a pattern": _pattern_search,
 }
-"""By operator, function, or type and method."""
+"""Costs by operator, by function, or by type and method."""

@@ -1,4 +1,4 @@
-"""Hints in words."""
+"""Describes hints in words."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _short.maxstring = _short.maxother = _short.maxlong = _MAX_VALUE_CHARACTERS
 
 
 def describe(hint: Hint) -> str:
-    """A hint in the words of a query, shortened: `hparams.lr < 0.01 and (experiment == 'a' or tags has 'b')`.
+    """Describe a hint in the words of a query, shortened: `hparams.lr < 0.01 and (experiment == 'a' or tags has 'b')`.
 
-    Of a sequence called `loss` it says `sequences['loss']`, of some sequence `any sequence`.
+    A sequence called `loss` becomes `sequences['loss']`; a sequence of any name becomes `any sequence`.
     """
     match hint:
         case AllOf(hints):

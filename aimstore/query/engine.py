@@ -23,7 +23,7 @@ class PythonQuery(Query):
     """Python expressions, checked by an allow-list of syntax.
 
     Args:
-        limits: what queries may cost.
+        limits: limits on the cost of queries.
     """
 
     def __init__(self, limits: QueryLimits = DEFAULT_LIMITS) -> None:
@@ -47,7 +47,7 @@ class PythonQuery(Query):
 
 
 def _checked(expression: str, subject: Subject, limits: QueryLimits) -> tuple[ast.Expression, Node]:
-    """Python's syntax of a query, and the tree that the allow-list makes of it."""
+    """Python's syntax of a query, and the tree that the allow-list builds from it."""
     syntax = parse(expression, limits)
     node = build_tree(syntax, expression, subject, limits)
     check_condition(node, expression)
@@ -69,7 +69,7 @@ class _Everything(CompiledQuery):
 
 
 class _PythonCompiledQuery(CompiledQuery):
-    """A predicate, compiled when it is needed; each evaluation has a budget of its own."""
+    """A predicate, compiled on first use; each evaluation has a budget of its own."""
 
     def __init__(
         self,
@@ -89,10 +89,10 @@ class _PythonCompiledQuery(CompiledQuery):
         self._predicate: Callable[..., Any] | None = None
 
     def prepare(self, syntax: ast.Expression) -> Callable[..., Any]:
-        """Compile the predicate from the checked syntax of the expression, which is used up.
+        """Compile the predicate from the checked syntax of the expression, which is modified.
 
         Raises:
-            QuerySyntaxError: RestrictedPython refuses something.
+            QuerySyntaxError: RestrictedPython refuses a part of the expression.
         """
         from aimstore.query.restricted import compile_predicate  # RestrictedPython is slow to import
 
@@ -101,10 +101,10 @@ class _PythonCompiledQuery(CompiledQuery):
 
     def matches(self, view: View) -> bool:
         try:
-            # two threads at once may both compile it, each from a tree of its own, and either result will do
+            # two threads may compile it at the same time, each from a tree of its own; both results are valid
             predicate = self._predicate or self.prepare(_checked(self.expression, self._subject, self._limits)[0])
             names = view.names()
             return bool(predicate(*[names[name] for name in self._names], Budget(self._limits)))
-        except Exception as error:  # whatever a user's expression does to a user's data
+        except Exception as error:  # a user's expression may raise any error on a user's data
             cause = f"{type(error).__name__}: {error}"
             raise QueryRuntimeError(f"the query {self.expression!r:.200} failed: {cause}") from error

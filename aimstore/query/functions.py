@@ -1,6 +1,6 @@
 """The functions and methods that a query may call. Each takes the evaluation's budget first.
 
-They are never values in a query: the syntax check lets their names stand only where they are called.
+They are never values in a query: the syntax check allows their names only in calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEPT_ELEMENT: Final = COSTS["list"](1)
 
 
 def iterate(budget: Budget, value: Any, cost: Cost = ELEMENT) -> Iterator[Any]:
-    """The elements of `value`, each of which costs `cost`."""
+    """The elements of `value`; each costs `cost`."""
     # a generator expression charges for its own rounds
     for element in value if type(value) is GeneratorType else elements(value):
         budget.charge(cost)
@@ -30,7 +30,7 @@ def iterate(budget: Budget, value: Any, cost: Cost = ELEMENT) -> Iterator[Any]:
 
 
 def iterate_weighed(budget: Budget, value: Any, round_steps: int, round_bytes: int) -> Iterator[Any]:
-    """The elements of `value`, for a loop whose rounds cost that many steps and bytes each."""
+    """The elements of `value`, for a loop whose rounds cost `round_steps` and `round_bytes` each."""
     return iterate(budget, value, Cost(round_steps, round_bytes))
 
 
@@ -116,7 +116,7 @@ def _convert(to: type) -> Callable[[Budget, Any], Any]:
 
 
 def _check_length(budget: Budget, name: str, text: Any) -> None:
-    """Refuse to read a number or moment from a text that is too long: the error would repeat all of it."""
+    """Refuse to parse a number or date from a text that is too long: the error would repeat all of it."""
     most = budget.limits.text_characters
     if type(text) in (str, bytes) and len(text) > most:
         raise QueryLimitError(f"{name}() reads at most {most:,} characters")
@@ -127,7 +127,7 @@ def _bool(budget: Budget, value: Any) -> bool:
 
 
 def _datetime(budget: Budget, *parts: Any) -> Any:
-    """`datetime(2024, 5, 1, 12, 30)` or `datetime("2024-05-01T12:30")`, in UTC unless the text says otherwise."""
+    """`datetime(2024, 5, 1, 12, 30)` or `datetime("2024-05-01T12:30")`, in UTC unless the text states an offset."""
     if any(absent(part) for part in parts):
         return MISSING
     if len(parts) == 1 and type(parts[0]) is str:
@@ -164,7 +164,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "sum": _sum,
     "timedelta": _timedelta,
 }
-"""What may be called by name."""
+"""Functions that can be called by name."""
 
 CONSUMERS: Final = frozenset({"all", "any", "max", "min", "sum"})
 """Functions that take a generator expression."""
@@ -173,7 +173,7 @@ KEYWORDS: Final = {
     "timedelta": frozenset({"days", "hours", "microseconds", "milliseconds", "minutes", "seconds", "weeks"}),
     "round": frozenset({"ndigits"}),
 }
-"""Keyword arguments that functions take."""
+"""Keyword arguments of the functions."""
 
 
 def _text_method(name: str) -> Callable[..., Any]:
@@ -194,7 +194,7 @@ def _split(budget: Budget, text: str, *arguments: Any) -> Any:
 
 
 def _as_tuple(budget: Budget, argument: Any) -> Any:
-    """`startswith` takes several prefixes as a tuple only."""
+    """Convert a list of prefixes to a tuple, which `startswith` requires."""
     if not isinstance(argument, (list, ListView)):
         return argument
     budget.charge(COSTS["list"](size(argument)))
@@ -242,11 +242,11 @@ METHODS_BY_TYPE: Final[dict[type, dict[str, Callable[..., Any]]]] = {
     timedelta: {"total_seconds": lambda budget, duration: duration.total_seconds()},
 }
 METHODS: Final = frozenset(name for methods in METHODS_BY_TYPE.values() for name in methods)
-"""What may be called after a dot."""
+"""Names of methods that can be called after a dot."""
 
 
 def call_method(budget: Budget, value: Any, name: str, *arguments: Any) -> Any:
-    """`value.name(*arguments)`; missing where `value` has no such method, or an argument is missing."""
+    """`value.name(*arguments)`; missing if `value` has no such method or an argument is missing."""
     method = METHODS_BY_TYPE.get(type(value), {}).get(name)
     if method is None or any(absent(argument) for argument in arguments):
         return MISSING

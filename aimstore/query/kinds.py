@@ -1,4 +1,4 @@
-"""What is known of values before a query is asked: which paths are dates, tags or metrics, and what never compares with them."""
+"""Facts known before evaluation: which paths are dates, tags or metrics, and what never compares with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_DATE_CHARACTERS: Final = 64
 
 
 def kind_of(node: Node) -> Kind | None:
-    """The kind of the values of a path of a run; None where it is not known, or has no remedy here."""
+    """The kind of the values of a path of a run; None if it is unknown, or has no remedy here."""
     match node:
         case Path(subject="run", links=(Field("created_at" | "finalized_at"),)):
             return "moment"
@@ -30,7 +30,7 @@ def kind_of(node: Node) -> Kind | None:
 
 
 def is_date(text: str) -> bool:
-    """Whether `datetime(text)` is one."""
+    """Whether `datetime(text)` is valid."""
     if len(text) > _MAX_DATE_CHARACTERS:
         return False
     try:
@@ -41,7 +41,7 @@ def is_date(text: str) -> bool:
 
 
 def misfit(kind: Kind, operator: Comparison, other: Node) -> Remedy | None:
-    """Why a path of some kind never compares with `other`; None where it may."""
+    """Why a path of this kind never compares with `other`, and the remedy; None if it may compare."""
     value = other.value if isinstance(other, Constant) else None
     if kind == "moment" and isinstance(value, str):
         hint = "write '2026-01-31', '2026-01-31T12:30' or datetime(2026, 1, 31)"

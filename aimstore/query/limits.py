@@ -1,4 +1,4 @@
-"""The limits of queries, and the budget of one evaluation, whatever the expression or the data."""
+"""The limits of queries and the budget of one evaluation; they hold for any expression and any data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aimstore.query.costs import Cost
 
 @dataclass(frozen=True)
 class QueryLimits:
-    """What a query may cost. The defaults are safe for queries of strangers.
+    """Limits on the cost of a query. The defaults are safe for queries of untrusted users.
 
     Attributes:
         expression_characters: length of an expression.
@@ -20,18 +20,18 @@ class QueryLimits:
         chained_comparisons: comparisons in all chains of an expression: each becomes a function, and takes 10 kB to
             compile.
         order_attributes: attributes of an order, as in `run.a, run.b desc`.
-        hint_constants: elements of a list after `in` that an index is asked for.
-        hint_lookups: hints on structured properties or on sequences of any name, each of which is a statement to the
-            database or a search by name.
+        hint_constants: elements of a list after `in` for which an index is asked.
+        hint_lookups: hints on structured properties or on sequences of any name; each is an SQL statement or a search
+            by name.
         evaluation_steps: time of one evaluation, in the steps of `aimstore.query.costs`; a million take about a second.
-        evaluation_bytes: memory that one evaluation allocates, all in all.
-        integer_bits: size of an integer that an expression holds or arithmetic makes.
-        text_characters: length of a string that `+` and `*` make, or that `int`, `float` and `datetime` read.
-        round_digits: digits that `round` takes: `round(5, -10**9)` computes 10 to that power, and floats have at most
+        evaluation_bytes: total memory that one evaluation allocates.
+        integer_bits: size of an integer in an expression, or of a result of arithmetic.
+        text_characters: length of a string that `+` and `*` make, or that `int`, `float` and `datetime` parse.
+        round_digits: digits that `round` accepts: `round(5, -10**9)` computes 10 to that power, and floats have at most
             324 decimal places.
         pattern_characters: length of a regular expression.
-        pattern_instructions: instructions that RE2 makes of a regular expression.
-        pattern_bytes: memory that RE2 may use for one regular expression. The `re2` module keeps 128 of them.
+        pattern_instructions: number of RE2 instructions of a compiled regular expression.
+        pattern_bytes: memory that RE2 may use for one regular expression. The `re2` module caches 128 of them.
     """
 
     expression_characters: int = 400_000
@@ -56,11 +56,11 @@ DEFAULT_LIMITS: Final = QueryLimits()
 
 
 class QueryLimitError(RuntimeError):
-    """An evaluation that went past one of the limits; the cause of a `QueryRuntimeError`."""
+    """An evaluation exceeded a limit; the cause of a `QueryRuntimeError`."""
 
 
 class Budget:
-    """The steps and bytes left to one evaluation. Made anew for each; not shared between threads."""
+    """The remaining steps and bytes of one evaluation. Each evaluation has its own; threads do not share it."""
 
     __slots__ = ("bytes", "limits", "steps")
 
@@ -70,10 +70,10 @@ class Budget:
         self.bytes = limits.evaluation_bytes
 
     def charge(self, cost: Cost) -> None:
-        """Use up what is about to be spent.
+        """Subtract a cost from the budget, before the operation.
 
         Raises:
-            QueryLimitError: less is left.
+            QueryLimitError: the cost exceeds the budget.
         """
         self.steps -= cost.steps
         self.bytes -= cost.bytes

@@ -1,4 +1,4 @@
-"""What the rewritten syntax of a query calls: all names that a running query can reach besides its subjects."""
+"""The functions that the rewritten syntax calls: all names that a query can reach besides its subjects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIELDS: Final[dict[type, frozenset[str]]] = {
     timedelta: frozenset({"days", "microseconds", "seconds"}),
     complex: frozenset({"imag", "real"}),
 }
-"""Attributes of plain values; those of views are the views' own affair."""
+"""Attributes of plain values; views define their own attributes."""
 
 
 _item_cost: Final = COSTS["index"]
@@ -52,7 +52,7 @@ def get_item(budget: Budget, value: Any, key: Any) -> Any:
 
 
 def compare_chain(budget: Budget, comparisons: tuple[Callable[..., Any], ...], *operands: Callable[[], Any]) -> bool:
-    """`a < b < c` as Python has it: each operand evaluated once, in order, none after the first false comparison."""
+    """`a < b < c` as in Python: each operand is evaluated once, in order, none after the first false comparison."""
     left = operands[0]()
     for comparison, operand in zip(comparisons, operands[1:], strict=True):
         right = operand()
@@ -87,7 +87,7 @@ SIGNS: Final[dict[Sign, Callable[..., Any]]] = {"-": arithmetic.negative, "+": a
 
 
 def guard_name(node: type[ast.AST]) -> str:
-    """The name under which the rewritten syntax calls the function of an operator; no user may write such a name."""
+    """The name under which the rewritten syntax calls the function of an operator; users cannot write such names."""
     return f"_{node.__name__}_"
 
 

@@ -1,4 +1,4 @@
-"""What results are ordered by: attribute paths, parsed and read as those of a query.
+"""Orders of results: attribute paths, parsed and read like those of a query.
 
 run.created_at desc
 run.metrics["loss"].last, run.hparams["batch size"] desc
@@ -29,11 +29,11 @@ _HINT: Final = 'write attributes with "asc" or "desc" after them: "run.metrics[\
 
 
 def parse_order(text: str, subject: Subject, limits: QueryLimits) -> Order:
-    """The order that `text` stands for.
+    """Parse the order `text`.
 
     Raises:
-        TypeError: it is not a string.
-        QuerySyntaxError: it is not one attribute path, or several with commas between them; with the place of the fault.
+        TypeError: `text` is not a string.
+        QuerySyntaxError: `text` is not one attribute path, or several separated by commas; the error has its position.
     """
     if not isinstance(text, str):
         raise TypeError(f"an order is a string such as 'run.created_at desc', not {type(text).__name__}")
@@ -60,11 +60,11 @@ class _OrderKey:
     """One attribute path.
 
     Attributes:
-        text: as it was written.
-        subject: what the path begins with.
-        links: what is read one after another from it: a field, or the value of an index.
+        text: the path as it was written.
+        subject: the first name of the path.
+        links: the steps from the subject, in order: fields, or values of indices.
         descending: the greatest comes first.
-        attributes: what it reads, as far as its tree tells.
+        attributes: the attributes that it reads, as far as the tree shows.
     """
 
     text: str
@@ -100,13 +100,13 @@ class _AttributeOrder(Order):
         budget = Budget(self._limits)
         try:
             return [key.value(view, budget) for key in self._keys]
-        except Exception as error:  # such as a metric's name that is not enough to tell which
+        except Exception as error:  # such as an ambiguous name of a metric
             cause = f"{type(error).__name__}: {error}"
             raise QueryRuntimeError(f"the order {self.text!r:.200} failed: {cause}") from error
 
 
 def _parts(text: str) -> Iterator[tuple[int, int]]:
-    """Beginning and end of what stands between the commas that are neither in brackets nor in strings."""
+    """Begin and end of each text between commas; commas in brackets or strings do not count."""
     start = depth = 0
     for i, character in enumerate(without_strings(text)):
         if character in "([{":
@@ -120,7 +120,7 @@ def _parts(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _order_key(text: str, start: int, stop: int, subject: Subject, limits: QueryLimits) -> _OrderKey:
-    """The attribute between two commas, parsed by itself; positions of faults are those in `text`."""
+    """Parse the attribute between two commas on its own; positions of errors refer to `text`."""
     path = text[start:stop]
     found = _DIRECTION.search(path)
     if found:

@@ -1,4 +1,4 @@
-"""Regular expressions of a query, by RE2, whose time is linear in the text whatever the pattern.
+"""Regular expressions of a query, by RE2: its time is linear in the text, whatever the pattern.
 
 The only module that imports `re2`, when the first pattern is used. Syntax: https://github.com/google/re2/wiki/Syntax
 """
@@ -17,14 +17,14 @@ _BACKSPACE: Final = "\b"
 
 
 class PatternError(ValueError):
-    """A pattern that is none, or too large."""
+    """A pattern that is invalid or too large."""
 
 
 def check_pattern(pattern: str, limits: QueryLimits) -> None:
-    """Return if `pattern` is one that `search` takes.
+    """Return if `search` accepts `pattern`.
 
     Raises:
-        PatternError: it is not, in RE2's words.
+        PatternError: it does not; the message is RE2's.
     """
     _compiled(pattern, limits.pattern_characters, limits.pattern_instructions, limits.pattern_bytes)
 
@@ -34,7 +34,7 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
 
     Raises:
         TypeError: `pattern` is not a string.
-        PatternError: it is not a regular expression.
+        PatternError: `pattern` is not a regular expression.
     """
     if type(pattern) is not str:
         raise TypeError(f"matches() takes a pattern as a string, not {type(pattern).__name__}")
@@ -47,7 +47,7 @@ def search(budget: Budget, text: str, pattern: Any) -> bool:
     if _compiled.cache_info().misses != known:
         budget.charge(Cost(instructions))
     budget.charge(COSTS["str.matches"](text))
-    encoded = text.encode("utf-8", "replace")  # what cannot be encoded is a lone surrogate
+    encoded = text.encode("utf-8", "replace")  # only a lone surrogate cannot be encoded
     budget.charge(COSTS["search with a pattern"](len(encoded), instructions))
     return regex.search(encoded) is not None
 

@@ -1,4 +1,4 @@
-"""From the tree of a query to what an index can be asked: hints, and whether they say all that the query says."""
+"""From the tree of a query to hints for an index, and whether the hints are equivalent to the query."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMPARISONS: Final[dict[Comparison, tuple[Operator, Operator]]] = {
     ">": (">", "<"),
     ">=": (">=", "<="),
 }
-"""The operator of a hint, and that with the constant on the left."""
+"""The operator of a hint, and its mirror image for a constant on the left."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,10 @@ class Plan:
     """How an index helps with a condition.
 
     Attributes:
-        hints: what holds of every run for which the condition is true; None where nothing is known.
-        hints_suffice: the condition is true of every run of which the hints hold, and raises for none. The one thing
-            left out is a value so large, of megabytes, that comparing with it takes an evaluation's budget.
+        hints: true for every run for which the condition is true; None if nothing is known.
+        hints_suffice: the condition is true for every run for which the hints are true, and raises for none. One
+            exception is ignored: a value so large, megabytes, that comparing with it exhausts the budget of an
+                evaluation.
     """
 
     hints: Hint | None = None
@@ -45,18 +46,18 @@ _NOTHING: Final = Plan()
 def plan(node: Node, subject: Subject, limits: QueryLimits) -> Plan:
     """The plan for a query.
 
-    Hints are about runs, so those of a query for metrics or sequences never suffice.
+    Hints are about runs, so the hints of a query for metrics or sequences never suffice.
     """
     found = _without_many_lookups(_Planner(limits).condition(node, None), limits.hint_lookups)
     return Plan(found.hints, found.hints_suffice and subject == "run")
 
 
 class _Planner:
-    """Plans one query. `sequence` is the name that its metric or sequence must have where a condition is asked."""
+    """Plans one query. `sequence` is the name that its metric or sequence must have, if it is known."""
 
     def __init__(self, limits: QueryLimits) -> None:
         self._limits = limits
-        self._budget = Budget(limits)  # for all constants together
+        self._budget = Budget(limits)  # shared by all constants
 
     def condition(self, node: Node, sequence: str | None) -> Plan:
         match node:
@@ -81,7 +82,7 @@ class _Planner:
         return comparand(node, self._budget)
 
     def _joined(self, conditions: Iterable[Node], sequence: str | None) -> Plan:
-        """The plan where all of `conditions` are true; names within them were looked for."""
+        """The plan for the case that all of `conditions` are true; names in them were found before."""
         plans = []
         for condition in conditions:
             match condition:
@@ -92,7 +93,7 @@ class _Planner:
         return _all_of(plans)
 
     def _names(self, conditions: Iterable[Node]) -> Iterator[str]:
-        """Names that `metric.name` equals where all of `conditions` are true."""
+        """Names that `metric.name` equals if all of `conditions` are true."""
         for condition in conditions:
             match condition:
                 case Junction(word="and", conditions=inner):
@@ -104,7 +105,7 @@ class _Planner:
                             yield from self._names_equal(right, left)
 
     def _names_equal(self, node: Node, other: Node) -> Iterator[str]:
-        """The constant `other` where `node` is `metric.name`."""
+        """The constant `other` if `node` is `metric.name`."""
         reference = self._resolve(node, None)
         if reference is not None and reference.attribute == ("any", "name"):
             name = self._comparand(other)
@@ -132,7 +133,7 @@ class _Planner:
             return _NOTHING
         values = tuple(map(self._comparand, elements))
         found = _ask(reference, "in", values)
-        # literals are looked up in one step; of others, a set compares by hash, and a list may take the whole budget
+        # a literal collection is looked up in one step; a computed set compares by hash, and a list may exhaust the budget
         return found if all(map(is_written_number_or_text, elements)) else Plan(found.hints)
 
     def _startswith(self, reference: AttributeRef | None, prefix: Node) -> Plan:
@@ -150,7 +151,7 @@ class _Planner:
 
 
 def _ask(reference: AttributeRef | None, operator: Operator, value: Any = None) -> Plan:
-    """The plan for one fact, if an index can be asked it."""
+    """The plan for one fact, if an index can answer it."""
     if reference is None or not _is_askable(reference, operator, value):
         return _NOTHING
     kind = reference.attribute[0]
@@ -176,13 +177,13 @@ def _ask_attribute(reference: AttributeRef, operator: Operator, value: Any) -> P
 
 
 def _ask_property(reference: AttributeRef, operator: Operator, value: Any) -> Plan:
-    # databases differ in what is like a text
+    # databases differ in which texts are alike
     return Plan(Term(reference.attribute, operator, value), hints_suffice=operator != "startswith")
 
 
 def _ask_hash(reference: AttributeRef, operator: Operator, value: Any) -> Plan:
     hashes = value if operator == "in" else (value,)
-    return Plan(Among(frozenset(filter(is_run_hash, hashes))), hints_suffice=True)  # no run has any other
+    return Plan(Among(frozenset(filter(is_run_hash, hashes))), hints_suffice=True)  # no run has any other hash
 
 
 def _ask_sequence(reference: AttributeRef, operator: Operator, value: Any) -> Plan:
@@ -208,7 +209,7 @@ _ASKED: Final[dict[str | int, Callable[[AttributeRef, Operator, Any], Plan]]] = 
     "seqs": _ask_sequence,
     "any": _ask_any_sequence,
 }
-"""By the kind of attribute."""
+"""Functions by the kind of attribute."""
 
 
 # Several facts
@@ -238,7 +239,7 @@ def _any_of(plans: Sequence[Plan]) -> Plan:
 
 
 def _without_many_lookups(found: Plan, most: int) -> Plan:
-    """The plan, without the hints that need lookups where there are too many of these."""
+    """The plan without the hints that need lookups, if there are too many of these."""
     hints = found.hints
     if hints is None or _lookups(hints) <= most:
         return found

@@ -1,4 +1,4 @@
-"""The order of values: numbers, moments, strings, durations, other values, and at last what is missing."""
+"""The order of values: numbers, times, strings, durations, other values, and finally missing values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aimstore.query.compare import aware
 from aimstore.query.values import MISSING
 
 LAST_RANK: Final = (math.inf,)
-"""The rank of what is missing, None or NaN: no other rank is greater."""
+"""The rank of a missing value, None or NaN: no other rank is greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -20,10 +20,10 @@ _NUMBER, _MOMENT, _TEXT, _DURATION, _OTHER = range(5)
 
 
 def rank(value: Any, *, descending: bool = False) -> tuple[Any, ...]:
-    """Something that compares with `<` as `value` is ordered; ranks of one direction compare with each other.
+    """Return a rank that compares with `<` in the order of `value`; ranks of one direction compare with each other.
 
-    Numbers come before dates and datetimes, then strings, durations, and all else, which is equal to each other.
-    `descending` turns that round. What is missing, None and NaN come last either way.
+    Numbers come first, then dates and datetimes, strings, durations, and all other values, which are equal to each
+    other. `descending` reverses that. Missing values, None and NaN come last in both directions.
     """
     kind = type(value)
     if kind is float or kind is int or kind is bool:
@@ -45,7 +45,7 @@ def rank(value: Any, *, descending: bool = False) -> tuple[Any, ...]:
 
 @total_ordering
 class _Descending:
-    """A string that comes before those that are less."""
+    """A string that comes before lesser strings."""
 
     __slots__ = ("text",)
     __hash__ = None  # type: ignore[assignment]  # it is only compared

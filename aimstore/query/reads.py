@@ -1,4 +1,4 @@
-"""Which attributes a query reads, as far as its tree tells."""
+"""The attributes that a query reads, as far as its tree shows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from aimstore.types import TreePath
 
 _ARCHIVED: Final = "archived"
 _ANYTHING: Final = frozenset({("run",), *(("run", name) for name in RUN_PROPERTIES - {_ARCHIVED})})
-"""What may be read of a run that is a value, unless its `archived` is written somewhere."""
+"""The attributes that may be read of a run that is a value, unless `archived` occurs in the query."""
 
 
 def attributes_read(node: Node) -> frozenset[TreePath]:
-    """Paths that start with a name that the query has; all that it reads lies at or below one of them.
+    """Paths that start with a name of the query; everything that it reads is at or below one of them.
 
-    `("run", p)` with a structured property `p` is always that property, never the user's attribute of the same name:
-    where the user's one is read (`run["name"]`), or the first key is computed, the path is `("run",)`, which stands for
-    all of the user's tree. A run may be reached through a value, too, as in `any(m.run.archived for m in run.metrics)`
+    `("run", p)` with a structured property `p` is always that property, never the user's attribute of the same name: if
+    the user's attribute is read (`run["name"]`), or the first key is computed, the path is `("run",)`, which stands for
+    the whole user's tree. A run may also be reached through a value, as in `any(m.run.archived for m in run.metrics)`
     and `[metric.run][0].archived`: such a query reads `("run", "archived")`.
     """
     reader = _Reader()
@@ -49,7 +49,7 @@ class _Reader:
             self.paths.add(_tree_path(path.subject, path.links))
 
     def _read_run(self, links: tuple[Link, ...]) -> None:
-        """What `links` lead to from a run."""
+        """Add the attributes that `links` reach from a run."""
         if not links:
             self.paths |= _ANYTHING
         elif _may_stay(links[0]):
@@ -60,7 +60,7 @@ class _Reader:
             self._read_value(links)
 
     def _read_value(self, links: tuple[Link, ...]) -> None:
-        """What `links` lead to from a value that may be a metric, or hold metrics."""
+        """Add the attributes that `links` reach from a value that may be a metric, or hold metrics."""
         for number, link in enumerate(links):
             if link == Field("run"):
                 self._read_run(links[number + 1 :])
@@ -68,17 +68,17 @@ class _Reader:
 
     def _read_access(self, access: Access) -> None:
         self._read_value(access.links)
-        if Field(_ARCHIVED) in access.links:  # maybe of a run
+        if Field(_ARCHIVED) in access.links:  # perhaps of a run
             self.paths.add(("run", _ARCHIVED))
 
 
 def _may_stay(link: Link) -> bool:
-    """Whether an index may be `[()]`, which gives the run itself."""
+    """Whether an index may be `[()]`, which returns the run itself."""
     return isinstance(link, Index) and _may_be_empty(link.key)
 
 
 def _may_be_empty(key: Node) -> bool:
-    """Whether a key may be a tuple without keys; what is read of a run is none."""
+    """Whether a key may be an empty tuple; a value read of a run never is."""
     if isinstance(key, Display):
         return key.kind == "tuple" and all(map(_may_be_empty, key.elements))
     return not isinstance(key, (Constant, Path, Slice))
@@ -89,7 +89,7 @@ def _tree_path(subject: str, links: tuple[Link, ...]) -> TreePath:
 
 
 def _names(subject: str, links: tuple[Link, ...]) -> Iterator[str | int]:
-    """The names that links lead along, as far as they are known."""
+    """The names along `links`, as far as they are known."""
     for number, link in enumerate(links):
         of_run = subject == "run" and number == 0
         if isinstance(link, Field):
@@ -104,7 +104,7 @@ def _names(subject: str, links: tuple[Link, ...]) -> Iterator[str | int]:
 
 
 def _constant_keys(node: Node) -> list[str | int] | None:
-    """The keys of an index, or None where they are computed."""
+    """The keys of an index, or None if they are computed."""
     keys: list[str | int] = []
     for part in node.elements if isinstance(node, Display) and node.kind == "tuple" else [node]:
         if not isinstance(part, Constant) or not isinstance(part.value, (str, int)):

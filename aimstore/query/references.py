@@ -1,4 +1,4 @@
-"""What a path of a query refers to, as an index knows it: a stored attribute, a property, or a figure of a sequence."""
+"""The referent of a query's path in an index: a stored attribute, a property, or a figure of a sequence."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from aimstore.query.views import RUN_PROPERTIES
 from aimstore.types import TreePath
 
 ARRAY_FACTS: Final = frozenset({"dtype", "ndim", "shape", "size"})
-"""Attributes that a query reads of an array."""
+"""Attributes of an array that a query can read."""
 
 _NOT_ONLY_KEYS: Final = ARRAY_FACTS.union(*FIELDS.values())
-"""Names that after a dot may be read of a value, as in `run.when.year`, so that an index of leaves would miss runs."""
+"""Names that after a dot may be read of a value, as in `run.when.year`; an index of leaves would miss such runs."""
 
 _MAX_KEY_BITS: Final = 64
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What an index can be asked of an attribute: these operators, with constants that `takes` accepts."""
+    """The terms that an index can answer for an attribute: these operators, with constants that `takes` accepts."""
 
     operators: frozenset[Operator]
     takes: Callable[[Any], bool]
@@ -38,7 +38,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_column_text(value: Any) -> bool:
-    return type(value) is str and "\x00" not in value  # databases end a text there, or refuse it
+    return type(value) is str and "\x00" not in value  # databases end a text at this character, or refuse it
 
 
 def _is_number(value: Any) -> bool:
@@ -49,7 +49,7 @@ _EQUAL: Final[frozenset[Operator]] = frozenset({"==", "in"})
 _ORDER: Final[frozenset[Operator]] = _EQUAL | {"<", "<=", ">", ">="}
 
 ANYTHING: Final = Domain(_ORDER | {"startswith", "true", "defined"}, lambda value: True)
-TEXT: Final = Domain(_EQUAL | {"startswith", "true"}, _is_column_text)  # without order: that of a database is another
+TEXT: Final = Domain(_EQUAL | {"startswith", "true"}, _is_column_text)  # no order: that of a database differs
 LABEL: Final = Domain(_EQUAL | {"startswith"}, _is_text)
 IDENTITY: Final = Domain(_EQUAL, _is_text)
 LABELS: Final = Domain(frozenset({"has", "true"}), _is_column_text)
@@ -68,7 +68,7 @@ PROPERTIES: Final = {
     "created_at": MOMENT,
     "finalized_at": MOMENT,
 }
-"""Structured properties that are stored; `active` and `duration` depend on the moment of asking."""
+"""Structured properties that are stored; `active` and `duration` depend on the time of the query."""
 
 _NUMBERS: Final = dict.fromkeys(("last", "min", "max", "count", "first_step", "last_step"), NUMBER)
 
@@ -79,8 +79,8 @@ class AttributeRef:
 
     Attributes:
         attribute: as in `Term`; `("hash",)` is the run's hash, and `("seqs",)` all of its metrics.
-        domain: what can be asked of it.
-        implied: what else holds of a run that has it.
+        domain: the questions that an index can answer about it.
+        implied: further terms that are true for a run that has the attribute.
     """
 
     attribute: TreePath
@@ -89,11 +89,11 @@ class AttributeRef:
 
 
 def resolve(node: Node, sequence: str | None, budget: Budget) -> AttributeRef | None:
-    """What `run.x`, `metric.x` and so on refer to; None where an index cannot tell, or might be wrong.
+    """The referent of `run.x`, `metric.x` and so on; None if an index cannot tell, or might be wrong.
 
     Args:
         node: any expression.
-        sequence: the name that the metric or sequence must have, where that is known.
+        sequence: the name that the metric or sequence must have, if it is known.
         budget: for computing keys.
     """
     match node:
@@ -123,7 +123,7 @@ def _of_run(links: tuple[Link, ...], budget: Budget) -> AttributeRef | None:
 
 
 def _of_metric(key: Node, below: tuple[Link, ...], budget: Budget) -> AttributeRef | None:
-    """`run.metrics["loss"]`, `run.metrics["loss", {"subset": "val"}]`, and what these have."""
+    """`run.metrics["loss"]`, `run.metrics["loss", {"subset": "val"}]`, and their attributes."""
     context: Node | None = None
     match key:
         case Display(kind="tuple", elements=(key, context)):
@@ -137,13 +137,13 @@ def _of_metric(key: Node, below: tuple[Link, ...], budget: Budget) -> AttributeR
 
 
 def _of_context(name: str, context: Node | None, budget: Budget) -> tuple[Term, ...]:
-    """What holds of a sequence whose context equals this dict."""
+    """The terms that are true for a sequence whose context equals this dict."""
     if not isinstance(context, DictDisplay):
         return ()
-    values: dict[Any, Any] = {}  # as Python makes it: of equal keys the last one holds
+    values: dict[Any, Any] = {}  # as Python does: of equal keys the last one counts
     for written, value in context.items:
         key = constant(written, budget)
-        if key is MISSING:  # it may equal any other one
+        if key is MISSING:  # it may equal any other key
             return ()
         values[key] = comparand(value, budget)
     return tuple(
@@ -167,9 +167,9 @@ def _of_sequence(sequence: TreePath, links: tuple[Link, ...], budget: Budget) ->
 
 
 def _keys(links: tuple[Link, ...], budget: Budget) -> TreePath | None:
-    """The keys of nested dicts that links lead along; None where they may lead elsewhere, or are computed for each run.
+    """The keys of nested dicts along `links`; None if they may lead elsewhere, or are computed for each run.
 
-    The first one is always looked up in a dict. Below it, an int may be an index of a list.
+    The first key is always looked up in a dict. Below it, an int may be an index of a list.
     """
     keys: list[str | int] = []
     for link in links:
@@ -195,7 +195,7 @@ def _parts(key: Node) -> tuple[Node, ...]:
 
 
 def _is_key(value: Any) -> bool:
-    """Whether it is a part of a path; negative ints are keys too, but are more often meant for lists."""
+    """Whether `value` can be a part of a path; negative ints can too, but are usually meant for lists."""
     if type(value) is int:
         return value >= 0 and value.bit_length() <= _MAX_KEY_BITS
     return type(value) is str and is_storable(value)

@@ -1,4 +1,4 @@
-"""What to write instead of a name that a query may not contain, or that is not known."""
+"""Remedies for a name that a query may not contain, or that is unknown."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PATTERNS: Final = """for regular expressions use matches(), as in run.name.matc
 _INSTEAD: Final = {"contains": 'use "in", as in "exp" in run.name'} | dict.fromkeys(
     ("re", "re2", "regex", "match", "search", "fullmatch", "findall", "rlike", "ilike"), _PATTERNS
 )
-"""What to write for names of other libraries and languages."""
+"""Remedies for names of other libraries and languages."""
 
 _OTHER_PROPERTIES: Final = {"creation_time": "created_at", "end_time": "finalized_at"}
-"""Properties of a run under names of other trackers."""
+"""Properties of a run under the names of other trackers."""
 
 
 def unknown_name(name: str, subject: Subject, variables: Iterable[str]) -> tuple[str, str]:
     """The reason and the hint for a name that no query for `subject` has.
 
     Args:
-        name: as it was written.
+        name: the name as it was written.
         subject: what the query selects.
-        variables: names that loops bind where it stands.
+        variables: names that loops bind at this point.
     """
     reason = f"unknown name {name!r}"
     if name in CLOSED:
@@ -49,7 +49,7 @@ def unknown_name(name: str, subject: Subject, variables: Iterable[str]) -> tuple
 
 
 def _instead_of_subject(other: str, subject: Subject) -> str:
-    """What to write where a query names a subject that is not its own."""
+    """The remedy for a query that names a subject other than its own."""
     if subject != "run":
         return f"did you mean {subject}?"
     return f"use query_{other}s" + (", or run.metrics['name'].last" if other == "metric" else "")
@@ -71,9 +71,9 @@ def unknown_attribute(name: str, owner: str, written: str) -> tuple[str, str]:
     """The reason and the hint for an attribute that metrics or sequences do not have.
 
     Args:
-        name: as it was written.
+        name: the name as it was written.
         owner: `metric` or `sequence`.
-        written: what stands before the dot.
+        written: the text before the dot.
     """
     near = nearest(name, CLOSED[owner])
     hint = f"did you mean {written}.{near[0]}?" if near else f"it has {', '.join(sorted(CLOSED[owner]))}"
@@ -81,7 +81,7 @@ def unknown_attribute(name: str, owner: str, written: str) -> tuple[str, str]:
 
 
 def unknown_link(links: tuple[Link, ...], name: str) -> tuple[str, str] | None:
-    """The reason and the hint for `.name` after a path of a run that does not have it; None where it may."""
+    """The reason and the hint for `.name` after a path of a run that does not have it; None if it may have it."""
     match links:
         case () if name in _OTHER_PROPERTIES:
             hint = f"did you mean run.{_OTHER_PROPERTIES[name]}? A parameter of that name is read with an index: [{name!r}]"
@@ -94,7 +94,7 @@ def unknown_link(links: tuple[Link, ...], name: str) -> tuple[str, str] | None:
 
 
 def no_methods(owner: Node) -> tuple[str, str] | None:
-    """The reason and the hint for a method of a subject, or of all metrics of a run; None where it may have one."""
+    """The reason and the hint for a method of a subject, or of all metrics of a run; None if it may have one."""
     match owner:
         case Path(links=(), subject=subject):
             return f"{subject} has no methods", f"read an attribute: {subject}.name, or run['name'] for a parameter"

@@ -1,7 +1,7 @@
 """From the checked syntax of a query to a function: comparisons, arithmetic, calls and loops go through guards.
 
-RestrictedPython's transformer runs before ours, as a second wall behind the allow-list: nothing that the allow-list
-passes is known to need it. The only module that imports RestrictedPython, when the first query is compiled.
+RestrictedPython's transformer runs before ours, as a second wall behind the allow-list: no syntax that the allow-list
+accepts is known to need it. The only module that imports RestrictedPython, when the first query is compiled.
 """
 
 # ruff: noqa: N802  # methods are named after syntax nodes, as in ast.NodeVisitor
@@ -31,15 +31,15 @@ _OBJECTS: Final[dict[type[ast.AST], int]] = {
     ast.ListComp: 24,
     ast.GeneratorExp: 24,
 }
-"""Nodes that the objects made by a display count for: one for each 10 bytes, or so."""
+"""The number of nodes that an expression counts for if it makes objects: about one for each 10 bytes."""
 
 
 def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -> Callable[..., Any]:
-    """A function of the names in `SUBJECTS[subject]` and a budget, which evaluates a checked tree; the tree is used up.
+    """Compile a checked tree to a function of the names in `SUBJECTS[subject]` and a budget; the tree is modified.
 
     Raises:
-        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, or Python's compiler refuses
-            something.
+        QuerySyntaxError: RestrictedPython, whose list of unsafe names grows with its releases, or Python's compiler
+            refuses a part of the tree.
     """
     try:
         result = compile_restricted_eval(tree, "<query>", policy=_POLICIES[subject])
@@ -47,9 +47,9 @@ def compile_predicate(tree: ast.Expression, expression: str, subject: Subject) -
         raise fault(refused.reason, expression, mark_of(refused.node)) from None
     except (RecursionError, MemoryError):
         raise QuerySyntaxError("the query is nested too deeply", expression, hint="split it up") from None
-    except (SyntaxError, ValueError) as error:  # what Python's parser passes, and its compiler does not
+    except (SyntaxError, ValueError) as error:  # Python's parser accepts it, but its compiler does not
         raise QuerySyntaxError(f"not a query: {error}", expression) from None
-    # the code is one function expression; what it can reach are its arguments and the guards
+    # the code is one function expression; it can reach only its arguments and the guards
     return eval(result.code, make_globals())  # type: ignore[arg-type, no-any-return]  # noqa: S307
 
 
@@ -60,7 +60,7 @@ class _RefusedError(Exception):
 
 
 class _Policy(RestrictingNodeTransformer):
-    """Rewrites what RestrictedPython has passed. Generated names start with "_", which no query may write."""
+    """Rewrites the syntax after RestrictedPython. Generated names start with "_", which no query may write."""
 
     subject: Subject
 
@@ -92,12 +92,12 @@ class _Policy(RestrictingNodeTransformer):
         return ast.copy_location(_guarded(node.op, operand), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        super().visit_Subscript(node)  # its result is `_getitem_(value, key)`; ours takes the budget too
+        super().visit_Subscript(node)  # the result is `_getitem_(value, key)`; ours takes the budget too
         return ast.copy_location(_call("_getitem_", _load(_BUDGET), node.value, node.slice), node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         super().visit_Call(node)
-        if isinstance(node.func, ast.Call):  # RestrictedPython has made `_getattr_(value, "name")` of a method
+        if isinstance(node.func, ast.Call):  # RestrictedPython has turned the method into `_getattr_(value, "name")`
             node.args[:0] = node.func.args
             node.func = _load("_method_")
         node.args.insert(0, _load(_BUDGET))
@@ -118,12 +118,12 @@ class _Policy(RestrictingNodeTransformer):
         return self._sizes[loop] - _OBJECTS[type(loop)]
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.comprehension:
-        # not the guard of RestrictedPython, which knows no budget; `_weighed` puts ours round every iterator
+        # not RestrictedPython's guard, which knows no budget; `_weighed` wraps every iterator in ours
         return self.node_contents_visit(node)
 
 
 def _sizes(tree: ast.AST) -> dict[ast.AST, int]:
-    """The number of nodes of each subtree that is an expression; those that make an object count for more."""
+    """The number of nodes of each subtree that is an expression; nodes that make an object count as more."""
     sizes: dict[ast.AST, int] = {}
 
     def count(node: ast.AST) -> int:
@@ -161,7 +161,7 @@ _POLICIES: Final[dict[Subject, type[_Policy]]] = {
 
 
 def _chain(left: ast.expr, operators: list[ast.cmpop], comparators: list[ast.expr]) -> ast.expr:
-    """A comparison, or a chain of them, whose operands become functions that `_chain_` calls as far as it needs them."""
+    """A comparison, or a chain whose operands become functions that `_chain_` calls as far as needed."""
     if len(operators) == 1:
         return _guarded(operators[0], left, _looked_up(operators[0], comparators[0]))
     guards = ast.Tuple([_load(guard_name(type(operator))) for operator in operators], ast.Load())
@@ -170,7 +170,7 @@ def _chain(left: ast.expr, operators: list[ast.cmpop], comparators: list[ast.exp
 
 
 def _looked_up(operator: ast.cmpop, right: ast.expr) -> ast.expr:
-    """The right operand of a comparison; constants after `in` become a set, looked up in one step."""
+    """The right operand of a comparison; constants after `in` become a set, searched in one step."""
     if isinstance(operator, (ast.In, ast.NotIn)) and isinstance(right, (ast.List, ast.Tuple, ast.Set)):
         constants = [element.value for element in right.elts if isinstance(element, ast.Constant)]
         if len(constants) == len(right.elts):

@@ -1,4 +1,4 @@
-"""From the text of a query to Python's syntax tree, and from a mark in it to line, column and a hint."""
+"""From the text of a query to Python's syntax tree, and from a mark in the tree to line, column and a hint."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SIGNS: Final[dict[type[ast.unaryop], Sign]] = {ast.UAdd: "+", ast.USub: "-"}
 """The symbols of operators, by Python's node."""
 
 _STRING: Final = re.compile(r"""("{3}|'{3}).*?(?:\1|\Z)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?""", re.DOTALL)
-"""Also without its end: looking for that from each quote anew would take time with the square of the length."""
+"""Matches unterminated strings too: searching for an end from each quote again would take quadratic time."""
 
 _FOREIGN: Final = (
     (re.compile(r"&&"), 'use "and" instead of "&&"'),
@@ -50,13 +50,13 @@ _FOREIGN: Final = (
     (re.compile(r"=~|!~|\b(?i:rlike|regexp)\b"), 'use matches() for regular expressions: run.name.matches("pattern")'),
     (re.compile(r":="), "a query cannot assign; did you mean ==?"),
 )
-"""What people write in the manner of other languages, and what to write here; looked for where Python cannot parse."""
+"""Notations of other languages, and the remedy for each; searched if Python cannot parse the text."""
 
 _one_at_a_time: Final = threading.Lock()
-"""Filters of warnings are the process's, not the thread's."""
+"""Held while warnings are filtered, because the filters belong to the process, not to the thread."""
 
 _WARNS: Final = re.compile(r"\\|[0-9a-fA-FjJ_.](?:and|else|for|if|in|is|not|or)")
-"""Where Python's parser may warn: `'\\d'`, and `1or 2`."""
+"""Text for which Python's parser may warn: `'\\d'`, and `1or 2`."""
 
 _ASSIGNMENT: Final = re.compile(r"(?<![=!<>:])=(?!=)")
 
@@ -65,13 +65,13 @@ def parse(expression: str, limits: QueryLimits) -> ast.Expression:
     """The syntax tree, with positions as in `expression` (but see `fault`).
 
     Raises:
-        QuerySyntaxError: it is not one Python expression, or is too long or too deep.
+        QuerySyntaxError: `expression` is not a single Python expression, is too long, or is too deep.
     """
     most = limits.expression_characters
     if len(expression) > most:
         raise QuerySyntaxError(f"a query may have {most:,} characters, not {len(expression):,}", expression[:80])
     try:
-        # brackets let an expression run over several lines; two kinds, so that an unbalanced one is found out
+        # brackets let an expression run over several lines; two kinds, so that an unbalanced bracket is detected
         _ast_of(f"[\n{expression}\n]")
         tree = _ast_of(f"(\n{expression}\n)")
     except SyntaxError:
@@ -88,30 +88,30 @@ def _ast_of(text: str) -> ast.Expression:
     if not _WARNS.search(text):
         return ast.parse(text, "<query>", "eval")
     with _one_at_a_time, warnings.catch_warnings():
-        # `'\d'` is the pattern that it looks like; Python warns of it, in the name of the program that asks
+        # `'\d'` is meant as a pattern; Python would show the user's program a warning about it
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", SyntaxWarning)
         return ast.parse(text, "<query>", "eval")
 
 
 def mark_of(node: ast.AST) -> Mark:
-    """Where a fault in `node` is shown."""
+    """The position shown for an error in `node`."""
     line, byte = getattr(node, "lineno", 2), getattr(node, "col_offset", 0)
-    if isinstance(node, ast.Attribute):  # its name, not what stands before the dot
+    if isinstance(node, ast.Attribute):  # its name, not the text before the dot
         line, byte = node.end_lineno or line, (node.end_col_offset or 0) - len(node.attr.encode())
     return Mark(line, byte)
 
 
 def fault(reason: str, expression: str, at: Mark, hint: str = "") -> QuerySyntaxError:
     """The error for a part of `expression`."""
-    line = max(at.line - 1, 1)  # the bracket that `parse` adds stands on a line of its own
+    line = max(at.line - 1, 1)  # the bracket that `parse` adds is on a line of its own
     return QuerySyntaxError(reason, expression, line, column(expression, line, max(at.byte, 0)), hint)
 
 
 def fault_between(
     reason: str, expression: str, left: ast.expr, right: ast.expr, symbol: str, hint: str = ""
 ) -> QuerySyntaxError:
-    """The error for an operator that stands between two nodes."""
+    """The error for an operator between two nodes."""
     line = (left.end_lineno or 2) - 1
     start = column(expression, line, left.end_col_offset or 0)
     found = expression.splitlines()[line - 1].find(symbol, start - 1)
@@ -136,13 +136,13 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
         _ast_of(expression.strip())
     except SyntaxError as error:
         reason, line, start = error.msg, error.lineno or 1, error.offset or 0
-    else:  # Python reads it alone but not in brackets
+    else:  # Python parses it alone but not in brackets
         reason, line, start = "a query is one expression", 1, 1
     assignment = _ASSIGNMENT.search(masked)
     if assignment and ("==" in reason or reason == "invalid syntax"):
         hint = "did you mean ==?"
         return QuerySyntaxError("a query cannot assign", expression, *position(expression, assignment.start()), hint)
-    if start < 1:  # so Python says that it wanted more
+    if start < 1:  # Python expected more text
         return QuerySyntaxError("the query ends too early", expression, *position(expression, len(expression.rstrip())))
     if line == 1:
         start += len(expression) - len(expression.lstrip())
@@ -152,12 +152,12 @@ def _parse_fault(expression: str) -> QuerySyntaxError:
 
 
 def without_strings(expression: str) -> str:
-    """The expression with blanks in the place of its strings."""
+    """The expression with its strings replaced by blanks."""
     return _STRING.sub(lambda match: blank(match.group()), expression)
 
 
 def blank(text: str) -> str:
-    """As much room as `text` takes, in lines and columns."""
+    """Blanks that take as many lines and columns as `text`."""
     return re.sub(r"[^\n]", " ", text)
 
 
@@ -168,7 +168,7 @@ def position(expression: str, index: int) -> tuple[int, int]:
 
 
 def _check_size(tree: ast.Expression, expression: str, limits: QueryLimits) -> None:
-    """Refuse a tree too large or deep for the recursive steps that follow."""
+    """Refuse a tree that is too large or too deep for the recursive steps that follow."""
     whole = mark_of(tree.body)
     count, level = 0, [tree.body]
     for _ in range(limits.nesting_levels):

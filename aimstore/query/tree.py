@@ -1,7 +1,7 @@
-"""The tree of a query: a small language of our own, which the allow-list makes of Python's syntax.
+"""The tree of a query: a small language of our own, which the allow-list builds from Python's syntax.
 
-Planner, `attributes_read` and orders visit this tree; none of them sees a node of Python's. A chain of attributes and
-indices is flattened once, here: `run.hparams["lr"]` is one `Path` with two links.
+The planner, `attributes_read` and orders visit this tree; none of them sees a Python node. A chain of attributes and
+indices is flattened here, once: `run.hparams["lr"]` is one `Path` with two links.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Sign: TypeAlias = Literal["+", "-"]
 
 
 class Mark(NamedTuple):
-    """A position as Python's parser counts it; `aimstore.query.syntax` turns it into line and column of the text."""
+    """A position as Python's parser counts it; `aimstore.query.syntax` converts it to a line and column of the text."""
 
     line: int
     byte: int
@@ -30,7 +30,7 @@ class Node:
     """A part of a query.
 
     Attributes:
-        at: where a fault in this part is shown: at the last name of a chain, else at the beginning of the part.
+        at: the position shown for an error in this part: the last name of a chain, else the beginning of the part.
     """
 
     at: Mark
@@ -73,9 +73,9 @@ Link: TypeAlias = Field | Index
 
 @dataclass(frozen=True, slots=True)
 class Path(Node):
-    """What a subject has: `run.hparams["lr"]`, `metric.last`.
+    """An attribute of a subject: `run.hparams["lr"]`, `metric.last`.
 
-    Without links it is the subject itself, as in `metric.run`: what follows `metric.run` or `sequence.run` is a path
+    Without links it is the subject itself, as in `metric.run`: anything after `metric.run` or `sequence.run` is a path
     of `run`.
     """
 
@@ -88,7 +88,7 @@ class Path(Node):
 
 @dataclass(frozen=True, slots=True)
 class Access(Node):
-    """What a computed value has: `x.name`, `(run.a if run.b else run.c)[0]`."""
+    """An attribute or item of a computed value: `x.name`, `(run.a if run.b else run.c)[0]`."""
 
     value: Node
     links: tuple[Link, ...]
@@ -109,7 +109,7 @@ class Slice(Node):
 
 @dataclass(frozen=True, slots=True)
 class Junction(Node):
-    """Conditions with `and` or `or` between them."""
+    """Conditions joined by `and` or `or`."""
 
     word: Literal["and", "or"]
     conditions: tuple[Node, ...]
@@ -145,7 +145,7 @@ class Compare(Node):
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic(Node):
-    """`left + right`, and the other operators."""
+    """`left + right`, and the same with other operators."""
 
     operation: Operation
     left: Node
@@ -204,7 +204,7 @@ class DictDisplay(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function, called by its name."""
+    """A call of a function by its name."""
 
     function: str
     arguments: tuple[Node, ...]

@@ -1,7 +1,7 @@
-"""The read-only values that a query handles: stored dicts and lists in views, NumPy scalars as numbers, `MISSING`.
+"""The read-only values of a query: stored dicts and lists in views, NumPy scalars as numbers, `MISSING`.
 
-A query reaches a value only through the functions of `namespace.py`, which call `attribute`, `item`, `has`, `elements`
-and `size` of a view. No view hands out what it wraps. `item` and `has` take the evaluation's budget first.
+A query accesses a value only through the functions of `namespace.py`, which call `attribute`, `item`, `has`, `elements`
+and `size` of a view. No view exposes the object that it wraps. `item` and `has` take the evaluation's budget first.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from aimstore.query.limits import Budget
 
 
 class Loadable(ABC):
-    """A large leaf, read when a query asks for it. `load` runs at each read, so it should remember its result.
+    """A large leaf that is read on request. `load` runs at each access, so it should cache its result.
 
-    A leaf's class inherits from this one or is announced by `Loadable.register`. Having a method `load` is not enough,
-    since a user's object may have one too, and a query runs no code of such objects.
+    The class of a leaf inherits from this class or is registered with `Loadable.register`. A method `load` is not
+    enough, because a user's object may have one too, and a query runs no code of such objects.
     """
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class Loadable(ABC):
 
 
 class BaseView:
-    """What every view answers; by default it has no attributes, items or elements."""
+    """The interface of every view; by default it has no attributes, items or elements."""
 
     __slots__ = ()
 
@@ -48,10 +48,10 @@ class BaseView:
         return False
 
     def elements(self) -> Iterator[Any]:
-        """What a loop over the view yields.
+        """The elements that a loop over the view yields.
 
         Raises:
-            TypeError: it is not a collection.
+            TypeError: the view is not a collection.
         """
         raise TypeError(f"cannot loop over {self.kind()}")
 
@@ -59,17 +59,17 @@ class BaseView:
         """`len(self)`.
 
         Raises:
-            TypeError: it is not a collection.
+            TypeError: the view is not a collection.
         """
         raise TypeError(f"{self.kind()} has no length")
 
     def kind(self) -> str:
-        """What to call it in messages."""
+        """The name of the view's type in messages."""
         return f"a {type(self).__name__.removesuffix('View').lower()}"
 
 
 class MissingValue(BaseView):
-    """What is not there: false, without elements; its attributes and items are missing too. Use the one `MISSING`."""
+    """A missing value: false, without elements; its attributes and items are missing too. Use `MISSING`."""
 
     __slots__ = ()
 
@@ -90,9 +90,9 @@ MISSING: Final = MissingValue()
 
 
 class OpaqueView(BaseView):
-    """An array or custom object: it is there, and true, but compares with nothing.
+    """An array or custom object: it exists and is true, but compares with nothing.
 
-    Arrays tell `shape`, `ndim`, `size` and `dtype`.
+    Arrays have `shape`, `ndim`, `size` and `dtype`.
     """
 
     __slots__ = ("_facts", "_kind")
@@ -109,7 +109,7 @@ class OpaqueView(BaseView):
 
 
 class DictView(BaseView):
-    """A read-only dict; keys are reached by dot or index, and a tuple of keys goes down several levels."""
+    """A read-only dict; keys are accessed by dot or index, and a tuple of keys goes down several levels."""
 
     __slots__ = ("_mapping",)
     __hash__ = None  # type: ignore[assignment]  # as dicts
@@ -139,7 +139,7 @@ class DictView(BaseView):
 
 
 class ListView(BaseView):
-    """A read-only list or tuple. An index past its end is missing."""
+    """A read-only list or tuple. An item past its end is missing."""
 
     __slots__ = ("_items",)
     __hash__ = None  # type: ignore[assignment]  # as lists
@@ -178,11 +178,11 @@ def descend(budget: Budget, view: BaseView, keys: tuple[Any, ...]) -> Any:
 
 
 PLAIN: Final = frozenset({bool, int, float, complex, str, bytes, type(None), datetime, date, timedelta, MissingValue})
-"""Types that a query handles as they are: immutable, and compared by value."""
+"""Types that a query handles directly: immutable, and compared by value."""
 
 
 def wrap(value: Any) -> Any:
-    """`value` as a query may see it: plain, or a view."""
+    """Return `value` in a form that is safe for a query: plain, or a view."""
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -196,7 +196,7 @@ def wrap(value: Any) -> Any:
 def _wrap_other(value: Any) -> Any:
     if isinstance(value, BaseView):
         return value
-    numpy = cast(Any, sys.modules.get("numpy"))  # nothing is a NumPy value where NumPy was never imported
+    numpy = cast(Any, sys.modules.get("numpy"))  # if NumPy was never imported, no value is a NumPy value
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
             facts = {"shape": value.shape, "ndim": value.ndim, "size": value.size, "dtype": str(value.dtype)}
@@ -204,7 +204,7 @@ def _wrap_other(value: Any) -> Any:
         if isinstance(value, numpy.generic):
             plain = python_scalar(value)
             return plain if type(plain) in PLAIN else OpaqueView(type(value).__name__)
-    # a subclass may override anything, so the plain value is taken out of it
+    # a subclass may override anything, so the plain value is extracted from it
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""What `run`, `metric` and `sequence` are in a query: read-only views over an entry that the caller supplies."""
+"""`run`, `metric` and `sequence` in a query: read-only views over an entry that the caller supplies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STORED_PROPERTIES: Final = frozenset(
         "duration",
     }
 )
-"""Structured properties of a run that `RunSource.properties` gives."""
+"""Structured properties of a run that `RunSource.properties` contains."""
 
 RUN_PROPERTIES: Final = STORED_PROPERTIES | {"hash", "metrics"}
 """Names that `run.<name>` resolves before the user's attributes; `run["<name>"]` is always the user's attribute."""
@@ -33,27 +33,27 @@ RUN_PROPERTIES: Final = STORED_PROPERTIES | {"hash", "metrics"}
 METRIC_PROPERTIES: Final = frozenset(
     {"name", "context", "count", "first_step", "last_step", "last", "min", "max", "run"}
 )
-"""All names that `metric.<name>` has."""
+"""All names that `metric.<name>` can have."""
 
 SEQUENCE_PROPERTIES: Final = METRIC_PROPERTIES | {"kind"}
-"""All names that `sequence.<name>` has."""
+"""All names that `sequence.<name>` can have."""
 
 SUBJECTS: Final[dict[Subject, tuple[str, ...]]] = {
     "run": ("run",),
     "metric": ("run", "metric"),
     "sequence": ("run", "sequence"),
 }
-"""The names that the predicate of a query for each subject takes, in order."""
+"""The names that the predicate of a query takes, in order, by subject."""
 
 CLOSED: Final = {"metric": METRIC_PROPERTIES, "sequence": SEQUENCE_PROPERTIES}
-"""Names whose attributes are all known beforehand; a run has whatever was stored."""
+"""Subjects whose attributes are all known in advance; a run has any stored attribute."""
 
 
 _index_cost: Final = COSTS["index of sequences"]
 
 
 class MetricSource(Protocol):
-    """The summary of one sequence. `last`, `min` and `max` are None where the sequence holds no numbers."""
+    """The summary of one sequence. `last`, `min` and `max` are None if the sequence does not hold numbers."""
 
     @property
     def name(self) -> str: ...
@@ -86,8 +86,8 @@ class RunSource(Protocol):
     Attributes:
         hash: 24 hexadecimal digits.
         properties: `name`, `experiment`, `description` (str or None), `tags` (tuple of str), `archived`, `active`
-            (bool), `created_at`, `finalized_at` (aware datetime in UTC, or None), `duration` (seconds, or None). One
-            left out is None. Read only when the query asks, so it may compute.
+            (bool), `created_at`, `finalized_at` (aware datetime in UTC, or None), `duration` (seconds, or None). A
+            missing property is None. Properties are read only on request, so they may be computed.
         attributes: the user's tree as nested dicts; leaves may be `Loadable`.
         metrics: one summary per sequence.
     """
@@ -103,7 +103,7 @@ class RunSource(Protocol):
 
 
 class RunView(BaseView):
-    """`run` in a query. Reads nothing of its source until asked."""
+    """`run` in a query. Reads its source only on request."""
 
     __slots__ = ("_metrics", "_source")
 
@@ -135,7 +135,7 @@ class RunView(BaseView):
 
 
 class MetricsView(BaseView):
-    """`run.metrics`: looked up by name, or by name and context; a loop over it yields metrics."""
+    """`run.metrics`: metrics by name, or by name and context; a loop over it yields metrics."""
 
     __slots__ = ("_by_name", "_run", "_sources")
 
@@ -150,10 +150,10 @@ class MetricsView(BaseView):
     def item(self, budget: Budget, key: Any) -> Any:
         """The metric of a name, or of a name and context, or `MISSING`.
 
-        A name alone means the metric without context, or else the only one of that name.
+        A name alone means the metric without context, or else the only metric of that name.
 
         Raises:
-            LookupError: a name alone, of several metrics that all have contexts.
+            LookupError: a name alone is ambiguous: several metrics have the name, all with contexts.
         """
         name, context = key if type(key) is tuple and len(key) == 2 else (key, None)
         named = self._named(budget, name)
@@ -210,7 +210,7 @@ class MetricView(BaseView):
 
 
 class SequenceView(MetricView):
-    """`sequence` in a query: a metric's view, which also tells the kind."""
+    """`sequence` in a query: the view of a metric that also has `kind`."""
 
     __slots__ = ()
 

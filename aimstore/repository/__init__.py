@@ -1,8 +1,9 @@
-"""One repository, opened: everything that `Repo`, `Run`, queries, the command line and the benchmarks stand on.
+"""One opened repository: the foundation of `Repo`, `Run`, queries, the command line and the benchmarks.
 
-Owns the order of steps that makes crashes and concurrency harmless. The modules are strict layers, lowest first:
+This room owns the order of steps that makes crashes and concurrency harmless. Its modules are strict layers, lowest
+first:
 
-    limits, location     limits and waits; where a repository is and what its settings say
+    limits, location     limits and waits; where a repository is, and its settings
     context              the opened parts: backend, indexer, query engine, metadata database
     properties, runs     structured properties and their mirror; runs as containers, locks and markers
     deletion, recovery, checksums, catalog
@@ -10,7 +11,7 @@ Owns the order of steps that makes crashes and concurrency harmless. The modules
     selection, transfer, background
     conversion
 
-May import every floor below; knows nothing of `Repo`, `Run` and results.
+It may import every room below; it does not know `Repo`, `Run` and results.
 """
 
 from aimstore.repository.catalog import Catalog

@@ -22,15 +22,16 @@ logger = logging.getLogger("aimstore")
 
 @dataclass(frozen=True)
 class IndexerTiming:
-    """When the background indexer looks for stalled runs and how long it waits; all values but `idle_factor` in seconds.
+    """When the background indexer looks for stalled runs, and how long it waits. All values but `idle_factor` are in
+    seconds.
 
     Attributes:
-        interval: between two looks at the progress markers.
-        idle_factor: number of intervals to which the time between two looks grows while there is nothing to do.
-        longest_retry: after which a run that could not be indexed is tried again at the latest.
-        stop_wait: that `stop` waits for the run that is being indexed.
-        courtesy: for which runs that are being finalized at the moment go first.
-        courtesy_poll: between two looks whether they are done.
+        interval: time between two checks of the progress markers.
+        idle_factor: maximum number of intervals between two checks while there is nothing to do.
+        longest_retry: maximum time before a run that could not be indexed is tried again.
+        stop_wait: time that `stop` waits for the run that is being indexed.
+        courtesy: time for which the indexer gives way to runs that are being finalized.
+        courtesy_poll: time between two checks whether those runs are finalized.
     """
 
     interval: float = 10.0
@@ -47,21 +48,21 @@ class IndexerTiming:
 
 @dataclass(frozen=True)
 class _Retry:
-    """When a run that failed is tried again, on the monotonic clock, and after how many seconds."""
+    """When to retry a run that failed, on the monotonic clock, and the delay in seconds."""
 
     due: float
     delay: float
 
 
 Tell: TypeAlias = Callable[[ReindexReport], None]
-"""Called in the indexer's thread with what was done for one run."""
+"""Called in the indexer's thread with the report for one run."""
 
 
 class BackgroundIndexer(Closing):
-    """Indexes stalled runs (those with a progress marker whose lock nobody holds) in a thread. See `Repo.start_indexer`.
+    """Indexes stalled runs (runs with a progress marker and no lock holder) in a thread. See `Repo.start_indexer`.
 
-    While there is nothing to do, the thread lists the markers now and then, and nothing else. The process may be killed
-    at any moment. The thread ends with its process and does not exist in a forked child.
+    While there is nothing to do, the thread only lists the markers from time to time. The process may be killed at any
+    moment. The thread ends with its process and does not exist in a forked child.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class BackgroundIndexer(Closing):
     ) -> None:
         """
         Args:
-            context: of the repository.
+            context: the opened parts of the repository.
             timing: intervals and waits.
-            tell: called for each run that was indexed or removed, or failed for the first time.
+            tell: called for each run that was indexed, was removed, or failed for the first time.
         """
         self._context = context
         self._timing = timing or IndexerTiming()
@@ -90,12 +91,12 @@ class BackgroundIndexer(Closing):
 
     @property
     def running(self) -> bool:
-        """Whether the thread runs."""
+        """Whether the thread is running."""
         thread = self._thread
         return thread is not None and thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread, unless it runs already."""
+        """Start the thread, unless it is already running."""
         with shield, self._mutex:
             if self.running:
                 return
@@ -107,10 +108,10 @@ class BackgroundIndexer(Closing):
                 target=self._run, args=(self._stopping,), name="aimstore-indexer", daemon=True
             )
             self._thread.start()
-            watch(self)  # the thread must not be in the middle of something when the interpreter goes
+            watch(self)  # the thread must not be in the middle of a run when the interpreter ends
 
     def stop(self) -> None:
-        """Return when the thread has ended. It finishes the run that it has begun with. A second call does nothing."""
+        """Stop the thread: it finishes its current run; return when it has ended. A second call does nothing."""
         with shield, self._mutex:
             thread, self._thread = self._thread, None
             self._stopping.set()
@@ -121,11 +122,11 @@ class BackgroundIndexer(Closing):
                 logger.warning("the background indexer is still busy; it ends after the run that it is indexing")
 
     def close(self) -> None:
-        """Stop, because the process seems to end."""
+        """Stop the thread, because the process is about to end."""
         self.stop()
 
     def reopen(self) -> None:
-        """Go on, because the process did not end."""
+        """Start the thread again, because the process did not end."""
         self.start()
 
     # The thread
@@ -142,14 +143,14 @@ class BackgroundIndexer(Closing):
                         return
                     begun = time.monotonic()
                     self._index(run)
-                    stopping.wait(time.monotonic() - begun)  # half of the time the program has for itself
-            except Exception as error:  # nobody else can report it, and the next look may succeed
+                    stopping.wait(time.monotonic() - begun)  # leave half of the time to the program
+            except Exception as error:  # report it here: there is no caller; the next check may succeed
                 self._say_once(f"the background indexer continues after {type(error).__name__}: {error}")
             pause = self._timing.interval if found else min(2 * pause, self._timing.idle_factor * self._timing.interval)
             stopping.wait(pause)
 
     def _stalled(self) -> Iterator[str]:
-        """Marked runs that nobody holds now, without runs that failed and are not due for another try."""
+        """Marked runs whose lock is free, without failed runs whose retry is not due."""
         backend = self._context.backend
         marked = marked_runs(backend)
         for gone in self._retries.keys() - set(marked):

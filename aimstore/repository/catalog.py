@@ -1,4 +1,4 @@
-"""`Catalog`: what is known of the runs of a repository, from the index, the metadata database and the runs' own containers."""
+"""`Catalog`: reads the runs of a repository from the index, the metadata database and the runs' own containers."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aimstore")
 
 _FACADE: Final = "aimstore.repo:repo_over"
-"""The public class over a catalog. Named as text, like the factories of plug-ins, because no import goes upward."""
+"""The public class over a catalog. It is a text reference, as in specs, because imports never go upward."""
 
 UNREADABLE: Final = "the index cannot be read, so every run is read instead; `aimstore reindex --rebuild` mends it: %s"
 
 
 class CatalogHolder:
-    """The base of public classes over a catalog, so that the layers below can take one without importing it."""
+    """The base of public classes over a catalog. It lets the layers below accept them without importing them."""
 
     _catalog: Catalog
 
 
 class Catalog:
-    """Reads what a repository holds, and keeps what it read for the next time.
+    """Reads the content of a repository, and caches it.
 
-    May be used from several threads, and in a forked child, where it reads everything anew.
+    Several threads may use a catalog. A forked child may use it too, and reads everything again.
 
     Attributes:
-        context: of the repository.
+        context: the opened parts of the repository.
     """
 
     def __init__(self, context: RepositoryContext) -> None:
@@ -63,12 +63,12 @@ class Catalog:
     _after_fork_in_child = _forget_handles
 
     def facade(self) -> Repo:
-        """The `Repo` over this catalog: the same object for as long as somebody holds it."""
+        """The `Repo` over this catalog: the same object for as long as a reference to it exists."""
         repo = None if self._facade is None else self._facade()
         return resolve_name(_FACADE)(self) if repo is None else repo
 
     def attach(self, facade: Repo) -> None:
-        """Make `facade` the object that `facade` returns."""
+        """Register `facade` as the object that the method `facade` returns."""
         self._facade = ref(facade)
 
     def list_runs(self) -> list[str]:
@@ -76,7 +76,7 @@ class Catalog:
         return runs.list_runs(self.context.backend)
 
     def check_exists(self, run_hash: str) -> None:
-        """Return if there is such a run; raises `RunNotFoundError`."""
+        """Return if the run exists; else raise `RunNotFoundError`."""
         if not self.context.backend.exists(meta_path(run_hash)):
             raise RunNotFoundError(f"no run {run_hash} in {self.context.path}; `aimstore runs ls` lists the runs")
 
@@ -85,7 +85,7 @@ class Catalog:
         return runs.writer_of(self.context.backend, run_hash) is not None
 
     def properties(self, run_hash: str) -> RunProperties:
-        """The structured properties of a run; the defaults where the database has no row."""
+        """The structured properties of a run; the defaults if the database has no row for it."""
         with shield:
             return self.context.database.get_run(run_hash) or default_properties(run_hash)
 
@@ -95,7 +95,7 @@ class Catalog:
             return self.context.database.runs(runs)
 
     def indexed(self, runs: Iterable[str] | None) -> Iterator[tuple[str, IndexEntry | None]]:
-        """What the index says of `runs`, or of all it has; None for an entry that is damaged.
+        """The index entries of `runs`, or of all indexed runs; None for a damaged entry.
 
         Raises:
             StorageError: the index cannot be read.
@@ -104,7 +104,7 @@ class Catalog:
             yield run, None if tree is None else self._entry_of(run, tree)
 
     def index_is_whole(self) -> bool:
-        """Whether the index is there and can be read; it then shows what is committed now."""
+        """Whether the index exists and can be read. This call also makes the latest commits visible."""
         indexer = self.context.indexer
         try:
             indexer.refresh()
@@ -115,12 +115,12 @@ class Catalog:
         return self.context.backend.exists(INDEX_PATH)
 
     def shadowing_entry(self, run_hash: str) -> IndexEntry | None:
-        """The entry of a run from its own container; where that is gone or cannot be read, from the index."""
+        """The entry of a run from its own container, or from the index if the container is gone or unreadable."""
         try:
             return self.entry(run_hash)
         except RunNotFoundError:
             if self.context.backend.exists(meta_path(run_hash)):
-                return None  # it is being deleted
+                return None  # the run is being deleted
         except StorageError as error:
             logger.warning(
                 "run %s cannot be read; what the index says of it is shown, if anything: %s", run_hash, error
@@ -132,11 +132,11 @@ class Catalog:
         return None if tree is None else self._entry_of(run_hash, tree)
 
     def entry(self, run_hash: str) -> IndexEntry:
-        """What is known of a run, from its own meta container; decoded anew only when that has changed.
+        """The entry of a run from its own meta container; it is decoded again only if the container has changed.
 
         Raises:
-            RunNotFoundError: there is no such run, or it is being deleted.
-            StorageError: it cannot be read.
+            RunNotFoundError: the run does not exist, or it is being deleted.
+            StorageError: the container cannot be read.
         """
         version = self.context.backend.version(meta_path(run_hash))
         known = self._records.get(run_hash)
@@ -144,7 +144,7 @@ class Catalog:
             return known[1]
         with self.reading_meta(run_hash) as meta:
             tree = pack(meta)
-        if not tree["props"]:  # written before anything else of a run
+        if not tree["props"]:  # the properties are the first thing written of a run
             raise RunNotFoundError(f"run {run_hash} in {self.context.path} has not begun")
         entry = self._entry_of(run_hash, tree)
         if version is not None:
@@ -158,11 +158,11 @@ class Catalog:
 
     def _load_leaf(self, run_hash: str, path: TreePath) -> Any:
         with self.reading_meta(run_hash) as meta:
-            return Tree(meta, (ATTRS,))[path]  # objects stay as they are stored, as in the entry
+            return Tree(meta, (ATTRS,))[path]  # objects keep their stored form, as in the entry
 
     @contextmanager
     def reading_meta(self, run_hash: str) -> Iterator[Container]:
-        """Lend the meta container of a run; raises `RunNotFoundError` where there is none, or it is being deleted."""
+        """Lend the meta container of a run. Raises `RunNotFoundError` if the run does not exist or is being deleted."""
         try:
             with self.reading(meta_path(run_hash)) as meta:
                 if meta.exists(DELETED_KEY):
@@ -172,7 +172,7 @@ class Catalog:
             raise RunNotFoundError(f"no run {run_hash} in {self.context.path}") from error
 
     def reading(self, path: str) -> AbstractContextManager[Container]:
-        """Lend a container, open for reading, for the time of a `with` block."""
+        """Lend a container, open for reading, during a `with` block."""
         return (self._pool or self._make_pool()).reading(path)
 
     def _make_pool(self) -> ReaderPool:
@@ -182,7 +182,7 @@ class Catalog:
             return self._pool
 
     def close(self) -> None:
-        """Release what is open for reading; it is opened again when it is needed."""
+        """Release everything open for reading; it is opened again when needed."""
         if self._pool is not None:
             self._pool.close()
         self._forget_handles()

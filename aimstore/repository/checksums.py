@@ -1,4 +1,4 @@
-"""Checksums of a run's containers, which tell whether two copies of the run are the same."""
+"""Checksums of a run's containers. They show whether two copies of a run are identical."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _DIGEST_BYTES: Final = 16
 
 @dataclass(frozen=True)
 class Checksums:
-    """Checksums that are equal if two copies of a run are the same to the last byte.
+    """Checksums that are equal if two copies of a run are byte-for-byte identical.
 
-    BLAKE2b, 128 bits in hexadecimal, over all items of a container in the order of their keys: for each item the lengths
-    of key and value (uint32 and uint64, little-endian), the key, the value. A missing container counts as empty.
+    BLAKE2b, 128 bits in hexadecimal, over all items of a container in key order: for each item the lengths of key and
+    value (uint32 and uint64, little-endian), the key, the value. A missing container counts as empty.
 
     Attributes:
-        meta, seqs: of the two containers.
+        meta, seqs: the checksums of the two containers.
     """
 
     meta: str
@@ -33,19 +33,19 @@ class Checksums:
 
 
 class Checksum:
-    """The checksum of one container, fed item by item in the order of the keys."""
+    """The checksum of one container; items are added in key order."""
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=_DIGEST_BYTES)
 
     def add(self, key: bytes, value: bytes) -> None:
-        """Take one item in."""
+        """Add one item."""
         self._hash.update(_LENGTHS.pack(len(key), len(value)))
         self._hash.update(key)
         self._hash.update(value)
 
     def hexdigest(self) -> str:
-        """The checksum of all items so far."""
+        """The checksum of all items added so far."""
         return self._hash.hexdigest()
 
 
@@ -65,7 +65,7 @@ def verify(backend: Backend, run_hash: str, expected: Checksums) -> None:
 
 
 def checksums(backend: Backend, run_hash: str) -> Checksums:
-    """The checksums of a run's containers as they are on the disk."""
+    """The checksums of a run's containers, read from storage."""
     return Checksums(_checksum(backend, meta_path(run_hash)), _checksum(backend, seqs_path(run_hash)))
 
 
@@ -74,6 +74,6 @@ def _checksum(backend: Backend, path: str) -> str:
     if backend.exists(path):
         with backend.open(path) as container, closing(container.items()) as items:
             for key, value in items:
-                if key != DELETED_KEY:  # hides a copy until it is complete
+                if key != DELETED_KEY:  # this key hides a copy until it is complete
                     checksum.add(key, value)
     return checksum.hexdigest()

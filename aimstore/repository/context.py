@@ -1,4 +1,4 @@
-"""`RepositoryContext`: the opened parts of one repository, for everything that works on it."""
+"""`RepositoryContext`: the opened parts of one repository, shared by all code that works on it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class _Engines(NamedTuple):
 class RepositoryContext:
     """Owns the backend, the indexer, the query engine and the metadata database of a repository, and its limits.
 
-    Each part is opened on first use. May be used from several threads, and in a forked child, where every part is
-    opened anew.
+    Each part is opened on first use. Several threads may use a context. A forked child may use it too, and opens every
+    part again.
 
     Attributes:
-        path: the `.aim` directory, shown in messages and given to plug-ins.
-        directory: the same as a `Path`.
-        config: what `config.toml` said when the repository was opened.
+        path: the `.aim` directory, shown in messages and passed to plug-ins.
+        directory: the same path as a `Path`.
+        config: the content of `config.toml` when the repository was opened.
         limits: limits and waits.
     """
 
@@ -57,12 +57,12 @@ class RepositoryContext:
 
     @property
     def backend(self) -> Backend:
-        """The storage engine that the configuration names."""
+        """The storage engine named in the configuration."""
         return (self._engines or self._open_engines()).backend
 
     @property
     def indexer(self) -> Indexer:
-        """The indexer that the configuration names."""
+        """The indexer named in the configuration."""
         return (self._engines or self._open_engines()).indexer
 
     @property
@@ -72,7 +72,7 @@ class RepositoryContext:
 
     @cached_property
     def query_engine(self) -> Query:
-        """The query language that the configuration names."""
+        """The query language named in the configuration."""
         manager = plugins()
         return manager.make_query_engine(manager.query_engine(self.config.query))
 
@@ -94,7 +94,7 @@ class RepositoryContext:
             return self._database
 
     def close(self) -> None:
-        """Release what is open for reading. A part that is needed later is opened again."""
+        """Release everything open for reading. A part that is needed later is opened again."""
         with self._mutex:
             if self._database is not None:
                 self._database.close()

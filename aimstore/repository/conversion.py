@@ -1,11 +1,11 @@
-"""Copying a whole repository to another engine, in any number of attempts.
+"""Copies a whole repository to another engine, in any number of attempts.
 
-The progress is kept in a container of the destination, `CONVERSION`, until the copy is complete::
+Until the copy is complete, a container of the destination, `CONVERSION`, holds the progress::
 
     ("source",)         path of the repository that is converted
     ("runs", hash)      [checksum of meta, of seqs, version of meta in the source, of seqs], once the run is copied
 
-A run without such an entry, or that has changed in the source since then, is copied from the beginning.
+A run is copied from the beginning if it has no such key, or has changed in the source since it was copied.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 CONVERSION: Final = "meta/conversion"
 
 Progress: TypeAlias = Callable[[str], AbstractContextManager[Advance]]
-"""Called with the name of the next step, for the time it takes; yields a function for the runs done and all runs."""
+"""Called with the name of each step, for its duration; yields a function that takes the runs done and all runs."""
 
 _SOURCE: Final = encode_path(("source",))
 _RUNS: Final = encode_path(("runs",))
@@ -43,16 +43,16 @@ _RUNS: Final = encode_path(("runs",))
 
 @dataclass
 class ConversionReport:
-    """What a conversion did.
+    """The result of a conversion.
 
     Attributes:
         path: the new `.aim` directory.
-        copied: runs that were copied now.
-        present: runs that an earlier attempt had copied.
-        stalled: those of both whose process died; they are stalled in the copy, and `reindex` there finalizes them.
-        skipped: runs left out, because some process writes them.
-        failed: runs that could not be copied, or whose copy differs, and why. They are not in the copy; the next attempt tries
-            them again.
+        copied: runs that this attempt copied.
+        present: runs that an earlier attempt copied.
+        stalled: runs among both whose process died. They are stalled in the copy too; `reindex` there finalizes them.
+        skipped: runs left out because a process is writing them.
+        failed: runs that could not be copied, or whose copy differs, with the reason. They are not in the copy; the
+            next attempt tries them again.
     """
 
     path: str
@@ -65,7 +65,7 @@ class ConversionReport:
 
 @contextmanager
 def without_progress(step: str) -> Iterator[Advance]:
-    """Tells nobody how far the conversion is."""
+    """A `Progress` that reports nothing."""
     yield lambda done, total: None
 
 
@@ -79,21 +79,21 @@ def convert(
     skip_active: bool = False,
     progress: Progress = without_progress,
 ) -> ConversionReport:
-    """Copy all runs of a repository into a new one with another engine. See `Repo.convert`.
+    """Copy all runs of a repository into a new repository with another engine. See `Repo.convert`.
 
     Args:
-        source: the repository to copy; nothing in it is changed.
-        path: the folder that is to hold the new `.aim`.
-        backend, options, metadata_url: of the new repository; as for `Repo.init`.
-        skip_active: leave out runs that a process writes.
-        progress: told how far the conversion is.
+        source: the repository to copy; it is not changed.
+        path: the folder for the new `.aim`.
+        backend, options, metadata_url: settings of the new repository; as for `Repo.init`.
+        skip_active: leave out runs that a process is writing.
+        progress: receives the progress of the conversion.
 
     Raises:
-        LockedError: a process writes runs, and `skip_active` is false; or another conversion into `path` is running.
+        LockedError: a process is writing runs and `skip_active` is false, or another conversion into `path` is running.
             Nothing was written.
         RepositoryError: `path` is in `source`, or holds a repository that is not an interrupted conversion of `source`.
-        ConfigError: settings that are not valid, or not those of the interrupted conversion.
-        StorageError: the destination could not be written. What was copied stays, for the next attempt.
+        ConfigError: the settings are invalid, or differ from those of the interrupted conversion.
+        StorageError: the destination could not be written. The runs copied so far stay for the next attempt.
     """
     _check_paths(source, path, metadata_url)
     active = _locked_runs(source.backend)
@@ -160,7 +160,7 @@ def _destination(
 
 
 def _check_destination(source: RepositoryContext, destination: RepositoryContext) -> None:
-    """Return if the destination holds nothing, or an interrupted conversion of `source`."""
+    """Return if the destination is empty or holds an interrupted conversion of `source`."""
     backend = destination.backend
     if backend.exists(CONVERSION):
         with backend.open(CONVERSION) as state:
@@ -186,7 +186,7 @@ def _convert(
 ) -> None:
     backend = destination.backend
     with backend.lock(INDEX_PATH, timeout=destination.limits.waits.index):
-        backend.mark(INDEX_PATH)  # until the end queries look into every run's own container
+        backend.mark(INDEX_PATH)  # until the end, queries read every run's own container
     with shield:
         copy_labels(
             source,
@@ -247,7 +247,7 @@ def _copy_one(
     except LockedError as error:
         if skip_active and source.backend.lock_owner(meta_path(run_hash)) is not None:
             report.skipped.append(run_hash)
-            if known is not None:  # it was resumed after an earlier attempt
+            if known is not None:  # the run was resumed after an earlier attempt
                 _drop(destination, state, run_hash)
         else:
             report.failed[run_hash] = str(error)
@@ -256,7 +256,7 @@ def _copy_one(
 
 
 def _drop(destination: RepositoryContext, state: Container, run_hash: str) -> None:
-    """Remove a run from the copy, with the entry that it is there."""
+    """Remove a run from the copy, and its key from the progress."""
     with shield, destination.backend.lock(meta_path(run_hash)) as lock:
         state.delete(encode_path(("runs", run_hash)))
         delete_run(destination, run_hash, lock)

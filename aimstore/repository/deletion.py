@@ -1,4 +1,4 @@
-"""Removing a run, in steps that a crash may interrupt: the run is marked, declared deleted, and then removed."""
+"""Deletes a run in steps that a crash may interrupt: mark the run, declare it deleted, remove it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aimstore.types import meta_path, seqs_path
 
 
 def delete_run(context: RepositoryContext, run_hash: str, lock: Lock) -> None:
-    """Remove a run whose `lock` the caller holds. After a crash in the middle nobody sees the run, and a reindex removes it."""
+    """Delete a run whose `lock` the caller holds. After a crash, the run is invisible, and a reindex removes it."""
     backend, path = context.backend, meta_path(run_hash)
     backend.mark(path)
     with suppress(CorruptionError), backend.open(path, Mode.WRITE, lock=lock) as meta:
@@ -23,7 +23,7 @@ def delete_run(context: RepositoryContext, run_hash: str, lock: Lock) -> None:
 
 
 def remove_remains(context: RepositoryContext, run_hash: str) -> None:
-    """Remove the row, the containers and the markers of a run that the index no longer has. The caller holds its lock."""
+    """Remove the row, containers and markers of a run that the index does not have. The caller holds its lock."""
     backend = context.backend
     context.database.delete_run(run_hash)
     with backend.lock(seqs_path(run_hash)):

@@ -22,13 +22,13 @@ class LockWaits:
 
 @dataclass(frozen=True)
 class ReindexLimits:
-    """How many finished runs go into one commit of the index.
+    """Limits of one index commit during a reindex.
 
     Attributes:
-        batch_runs: at most this many. A commit takes about as many milliseconds on a disk; between two commits other
-            processes get the index.
-        batch_seconds: after this long no further run is added to the batch.
-        contended_batch_seconds: the same while another process waits for a run of the batch.
+        batch_runs: maximum number of runs. A commit takes about as many milliseconds on a disk; between two commits
+            other processes get access to the index.
+        batch_seconds: after this time no further run is added to the batch.
+        contended_batch_seconds: the same limit while another process waits for a run of the batch.
     """
 
     batch_runs: int = 16
@@ -38,12 +38,13 @@ class ReindexLimits:
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """What queries read at a time and keep.
+    """Limits on what queries read at a time and cache.
 
     Attributes:
-        cached_entries: decoded entries of pending runs that are kept for the next query.
-        first_batch_runs: runs whose entries and properties are read first, so that the first result comes soon.
-        batch_runs: runs whose entries and properties are read together after that.
+        cached_entries: number of decoded entries of pending runs that are cached for the next query.
+        first_batch_runs: number of runs whose entries and properties are read first; few, to return the first result
+            soon.
+        batch_runs: number of runs whose entries and properties are read together after that.
         full_scan_runs: number of candidates from which reading the whole index costs less than looking up each run.
     """
 
@@ -55,7 +56,7 @@ class ReadLimits:
 
 @dataclass(frozen=True)
 class RepositoryLimits:
-    """All limits and waits of one repository, handed down by its context."""
+    """All limits and waits of one repository; its context passes them down."""
 
     waits: LockWaits = field(default_factory=LockWaits)
     reindex: ReindexLimits = field(default_factory=ReindexLimits)

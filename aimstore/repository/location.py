@@ -1,4 +1,4 @@
-"""Where a repository is, and how its directory comes into being at one stroke."""
+"""Where a repository is, and how its directory is created atomically."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from aimstore.errors import ConfigError, RepositoryError, RepositoryNotFoundErro
 DIRECTORY: Final = ".aim"
 CONFIG: Final = "config.toml"
 BACKEND: Final = "backend"
-"""Name of the engine that made what is stored, beside the configuration, which somebody may edit."""
+"""File that names the engine of the stored data. It is separate from the configuration, which users may edit."""
 
 _LAYOUT: Final = tuple(f"{area}/{kind}" for area in ("meta", "seqs") for kind in ("chunks", "progress", "locks"))
 
 
 def directory_of(path: str | os.PathLike[str]) -> Path:
-    """The `.aim` directory that `path` means: `path` itself, or the one in it. It need not exist."""
+    """The `.aim` directory for `path`: `path` itself, or the `.aim` in it. It need not exist."""
     absolute = Path(path).expanduser().absolute()
     return absolute if absolute.name == DIRECTORY else absolute / DIRECTORY
 
 
 def find(path: str | os.PathLike[str] | None) -> Path:
-    """The `.aim` directory in the folder `path`; for None the nearest one from the working directory upward.
+    """The `.aim` directory in the folder `path`; for None, the nearest one from the working directory upward.
 
     Raises:
         RepositoryNotFoundError: there is none.
@@ -45,12 +45,12 @@ def find(path: str | os.PathLike[str] | None) -> Path:
 
 
 def is_empty(directory: Path) -> bool:
-    """Whether a repository may be made at `directory`: nothing is there, or nothing is in it."""
+    """Whether a repository may be created at `directory`: it does not exist, or it is empty."""
     return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
 
 
 def create(directory: Path, config: RepoConfig) -> None:
-    """Make a repository. Others who do so at the same moment find this one, or this one finds theirs; nobody sees half of one.
+    """Create a repository atomically. If several processes do so at once, all use the repository of the first.
 
     Raises:
         StorageError: the operating system refused.
@@ -65,16 +65,16 @@ def create(directory: Path, config: RepoConfig) -> None:
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if not is_empty(directory):
-            return  # somebody else was faster
+            return  # another process was faster
         raise StorageError(f"cannot make a repository at {directory}: {error.strerror or error}") from error
 
 
 def read_own_config(directory: Path) -> RepoConfig:
-    """The configuration of the repository at `directory`.
+    """Read the configuration of the repository at `directory`.
 
     Raises:
-        RepositoryError: it is not a repository of aimstore.
-        ConfigError: its configuration is broken, or names another engine than the one that its runs are stored by.
+        RepositoryError: the directory is not a repository of aimstore.
+        ConfigError: the configuration is broken, or names an engine other than the engine of the stored runs.
     """
     if (directory / CONFIG).exists():
         config = read_config(directory / CONFIG)
@@ -89,12 +89,12 @@ def read_own_config(directory: Path) -> RepoConfig:
 
 
 def note_backend(directory: Path, backend: str) -> None:
-    """Note which engine makes what is stored in the repository at `directory`."""
+    """Store the name of the engine of the repository at `directory`."""
     (directory / BACKEND).write_text(f"{backend}\n")
 
 
 def noted_backend(directory: Path) -> str | None:
-    """The engine that was noted; None where there is no note."""
+    """The engine stored by `note_backend`, or None."""
     try:
         return (directory / BACKEND).read_text().strip()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Opening and making repositories: from a path to a `Catalog`, with the settings checked first."""
+"""Opens and creates repositories: from a path to a `Catalog`, with the settings checked first."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _shared_lock = threading.Lock()
 
 
 def open_repository(path: str | os.PathLike[str] | None = None, *, limits: RepositoryLimits | None = None) -> Catalog:
-    """Open the repository in the folder `path`; None is the nearest one from the working directory upward.
+    """Open the repository in the folder `path`; for None, the nearest one from the working directory upward.
 
-    Reads the configuration and nothing else.
+    Reads only the configuration.
 
     Raises:
         RepositoryNotFoundError: there is no repository.
@@ -50,10 +50,10 @@ def init_repository(
     options: Mapping[str, Any] | None = None,
     metadata_url: str | None = None,
 ) -> Catalog:
-    """Make a repository in the folder `path`, or open the repository that is there. See `Repo.init`.
+    """Create a repository in the folder `path`, or open the existing repository. See `Repo.init`.
 
     Raises:
-        ConfigError: there is a repository with other settings than those given, or the settings are not valid.
+        ConfigError: the existing repository has other settings than those given, or the settings are invalid.
         RepositoryError: as for `open_repository`.
     """
     if options is not None and not isinstance(options, Mapping):
@@ -81,11 +81,11 @@ def init_repository(
 
 
 def shared_repository(path: str | os.PathLike[str] | None, *, create: bool = True) -> Catalog:
-    """Open a repository, shared with all others in this process who asked for it this way.
+    """Open a repository, and share it with all other callers of this function in the process.
 
     Args:
         path: as for `open_repository`.
-        create: make the repository where there is none; for None, in the working directory.
+        create: create the repository if there is none; if `path` is None, in the working directory.
     """
     try:
         directory = find(path)
@@ -112,7 +112,7 @@ def context_of(repo: CatalogHolder) -> RepositoryContext:
 
 
 def check_settings(config: RepoConfig) -> None:
-    """Return if the plug-ins exist, the engine's library is installed, and the engine takes the options.
+    """Return if the plug-ins exist, the engine's library is installed, and the engine accepts the options.
 
     Raises:
         ConfigError, PluginError: otherwise.
@@ -128,7 +128,7 @@ def check_settings(config: RepoConfig) -> None:
 
 
 def _identity(directory: Path) -> _Identity | None:
-    """Tells a repository from another one made later in the same folder."""
+    """Distinguishes a repository from another one created later in the same folder."""
     try:
         stat = (directory / CONFIG).stat()
     except FileNotFoundError:

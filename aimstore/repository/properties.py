@@ -1,7 +1,7 @@
-"""Structured properties of a run: their mirror in the run's own container, and what is derived from them.
+"""Structured properties of a run: their mirror in the run's meta container, and the properties derived from them.
 
-The metadata database is the first home of the properties. The mirror lets it be rebuilt. Every derived property is
-defined here once, for queries, the SDK, data frames and the command line.
+The metadata database is the primary store of the properties; it can be rebuilt from the mirror. Every derived property
+is defined here once, for queries, the SDK, data frames and the command line.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from aimstore.types import meta_path
 
 @dataclass(frozen=True)
 class RunNote:
-    """Free text about a run.
+    """A free-text note about a run.
 
     Attributes:
         id: identifies the note; no other note ever has the same id.
-        text: of the note.
+        text: the text of the note.
         created_at, updated_at: when the note was added, and when its text was last changed, in UTC.
     """
 
@@ -41,16 +41,16 @@ class RunNote:
 
     @classmethod
     def of(cls, note: Note) -> RunNote:
-        """A note as the metadata database stores it."""
+        """Make a `RunNote` from a note of the metadata database."""
         return cls(note.id, note.text, moment(note.created_at), moment(note.updated_at))
 
 
 MIRRORED: Final = ("name", "experiment", "description", "archived", "tags", "created_at", "finalized_at")
-"""Properties that the meta container repeats."""
+"""Properties that the meta container mirrors."""
 
 
 def mirrored_properties(run_hash: str, mirrored: Mapping[str, Any]) -> RunProperties:
-    """The properties as the run's own container repeats them; `mirrored` is what `read_properties` returned."""
+    """The properties from the mirror in the run's meta container; `mirrored` is the result of `read_properties`."""
     known = {name: value for name, value in mirrored.items() if name in MIRRORED}
     return RunProperties(run_hash, **{**known, "tags": tuple(known.get("tags", ()))})
 
@@ -66,7 +66,7 @@ def put_properties(batch: WriteBatch, properties: RunProperties) -> None:
 
 
 def mirror(context: RepositoryContext, properties: RunProperties) -> None:
-    """Repeat the properties in the run's meta container, unless a writer has the run open, who does so at its end."""
+    """Mirror the properties in the run's meta container, unless a writer has the run open: it does so at the end."""
     run_hash = properties.hash
     with (
         suppress(LockedError),
@@ -80,14 +80,14 @@ def mirror(context: RepositoryContext, properties: RunProperties) -> None:
 
 
 def end_of(properties: RunProperties, *, active: bool) -> datetime | None:
-    """When the run was last finalized, in UTC; None while a process writes the run, and for a stalled run."""
+    """When the run was last finalized, in UTC; None for a stalled run, and while a process is writing the run."""
     return None if active else from_microseconds(properties.finalized_at)
 
 
 def duration_of(properties: RunProperties, *, active: bool) -> float | None:
-    """Seconds from the creation of the run to its end, or to now while a process writes the run; never negative.
+    """Seconds from the creation of the run to its end, or to now while a process is writing the run; never negative.
 
-    None for a stalled run, whose end is not known, and where the creation time is not known.
+    None for a stalled run, whose end is unknown, and if the creation time is unknown.
     """
     created = from_microseconds(properties.created_at)
     end = datetime.now(UTC) if active else end_of(properties, active=False)

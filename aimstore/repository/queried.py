@@ -1,4 +1,4 @@
-"""`QueriedRun`: a run as a query sees it, read as far as the query asks."""
+"""`QueriedRun`: a run as a query sees it; it reads only what the query needs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from aimstore.storage.layout import NUMBER, SequenceInfo
 
 
 class RunBatch:
-    """Runs that are given together: what one of them is asked for is read for all."""
+    """Runs that are read together: data requested of one run is read for all."""
 
     def __init__(
         self, catalog: Catalog, runs: Collection[str], rows: Mapping[str, RunProperties] | None = None
     ) -> None:
-        """`rows`: the structured properties by hash, where they are known already."""
+        """`rows`: the structured properties by run hash, if they are already known."""
         self._catalog = catalog
         self._runs = runs
         if rows is not None:
@@ -37,7 +37,7 @@ class RunBatch:
         return {run: entry for run, entry in self._catalog.indexed(self._runs) if entry is not None}
 
     def entry(self, run_hash: str) -> IndexEntry:
-        """What the index says of a run; where it says nothing, what the run's own container says."""
+        """The index entry of a run, or its entry from its own meta container if it is not indexed."""
         return self._entries.get(run_hash) or self._catalog.entry(run_hash)
 
 
@@ -45,8 +45,8 @@ class QueriedRun:
     """A finalized run as a query sees it.
 
     Attributes:
-        hash: of the run.
-        is_match: the index has answered the whole query: the run matches.
+        hash: the run hash.
+        is_match: the index has answered the whole query, and the run matches.
     """
 
     def __init__(self, run_hash: str, batch: RunBatch, entry: IndexEntry | None = None) -> None:
@@ -57,29 +57,29 @@ class QueriedRun:
 
     @property
     def is_final(self) -> bool:
-        """Whether what is known of the run stays true: nobody writes it, and it is indexed."""
+        """Whether the data of the run can no longer change: no process is writing it, and it is indexed."""
         return True
 
     @property
     def active(self) -> bool:
-        """Whether a process writes the run."""
+        """Whether a process is writing the run."""
         return False
 
     @property
     def entry(self) -> IndexEntry:
-        """What the index or the run's meta container says."""
+        """The run's entry, from the index or from its meta container."""
         if self._entry is None:
             self._entry = self._batch.entry(self.hash)
         return self._entry
 
     @property
     def row(self) -> RunProperties:
-        """What the metadata database says."""
+        """The run's structured properties from the metadata database."""
         return self._batch.rows.get(self.hash) or default_properties(self.hash)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """The tree of parameters."""
+        """The run's tree of parameters."""
         return self.entry.attributes  # type: ignore[no-any-return]
 
     @cached_property
@@ -89,12 +89,12 @@ class QueriedRun:
 
     @cached_property
     def properties(self) -> Mapping[str, Any]:
-        """The structured properties by the names of the query language, each computed when it is asked for."""
+        """The structured properties by their names in the query language, each computed on access."""
         return _Properties(self)
 
 
 class PendingRun(QueriedRun):
-    """A run that has a progress marker, or that the index does not have: it is read from its own container."""
+    """A run that has a progress marker or is missing from the index: it is read from its own container."""
 
     def __init__(self, run_hash: str, batch: RunBatch, entry: IndexEntry, is_active: Callable[[str], bool]) -> None:
         super().__init__(run_hash, batch, entry)

@@ -1,4 +1,4 @@
-"""Finalizing a run whose process died: the summaries of its sequences are computed anew from what was written."""
+"""Finalizes a run whose process died: recomputes the summaries of its sequences from the stored points."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from aimstore.storage.layout import NUMBER, encode_summary, read_sequences, summ
 
 
 def recover(meta: Container, seqs: Container, properties: RunProperties) -> None:
-    """Write the summaries of everything that was tracked, and the end of the run, in one batch. All of it is synced.
+    """Write the summaries of all sequences, and the end of the run, in one synced batch.
 
     Args:
         meta, seqs: the run's containers, open for writing.
-        properties: of the run, with the time of its end.
+        properties: the run's properties, with the time of its end.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
@@ -29,6 +29,6 @@ def recover(meta: Container, seqs: Container, properties: RunProperties) -> None
         elif summary != info.summary:
             batch.put(summary_key(info.id), encode_summary(summary))
     put_properties(batch, properties)
-    seqs.flush(sync=True)  # before the end is noted, because whoever reads the end trusts the summaries
+    seqs.flush(sync=True)  # before the end is stored, because readers of the end trust the summaries
     meta.write(batch)
     meta.flush(sync=True)

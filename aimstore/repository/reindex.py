@@ -1,4 +1,4 @@
-"""Reindexing: stalled runs are finalized and indexed, remains of runs are removed, and the index is rebuilt."""
+"""Reindexing: finalizes and indexes stalled runs, removes the remains of runs, and rebuilds the index."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Advance: TypeAlias = Callable[[int, int], None]
 
 @dataclass
 class ReindexReport:
-    """What a reindex did.
+    """The result of a reindex.
 
     Attributes:
         indexed: runs whose entry is now in the index.
-        active: runs left alone, because a process writes them.
+        active: runs left alone because a process is writing them.
         removed: remains of runs that never began, or whose deletion was interrupted.
         failed: runs that could not be indexed, with the reason; their progress markers stay.
     """
@@ -74,15 +74,15 @@ def index_runs(
     report: ReindexReport,
     advance: Advance | None = None,
 ) -> None:
-    """Index runs, batch by batch. Stalled runs are finalized first.
+    """Index runs in batches. Stalled runs are finalized first.
 
     Args:
-        context: of the repository.
-        runs: hashes of the runs.
+        context: the opened parts of the repository.
+        runs: run hashes.
         marked: the runs that had a progress marker. If the marker is gone by now, another process has indexed the run,
-            and it is left out.
-        report: takes what was done.
-        advance: told after each batch how far the work is.
+            and it is skipped.
+        report: receives the results.
+        advance: called after each batch with the progress.
     """
     most = context.limits.reindex.batch_runs
     done, size = 0, most
@@ -94,7 +94,7 @@ def index_runs(
 
 
 def _begin_rebuild(context: RepositoryContext) -> None:
-    """Mark the index itself, so that queries read every run's own container until the end."""
+    """Mark the index itself, so that queries read every run's own container until the rebuild ends."""
     with context.backend.lock(INDEX_PATH, timeout=context.limits.waits.index):
         context.backend.mark(INDEX_PATH)
     try:
@@ -122,7 +122,7 @@ def _end_rebuild(context: RepositoryContext, report: ReindexReport) -> None:
     if lost:
         context.database.upsert_runs(lost)
     try:
-        for run in existing.intersection(report.failed):  # queries read only these runs' own containers
+        for run in existing.intersection(report.failed):  # queries read the own containers of only these runs
             with lock_run(context, run, maintenance=True):
                 context.backend.mark(meta_path(run))
     except LockedError:
@@ -139,11 +139,11 @@ class _Batch:
         self.report = report
         self.locks: dict[str, Lock] = {}
         self.marked: set[str] = set()
-        self.ended: dict[str, int] = {}  # what the metadata database does not know yet
+        self.ended: dict[str, int] = {}  # ends of runs that the metadata database does not have yet
         self.lost: list[RunProperties] = []
 
     def take(self, runs: Sequence[str], expected: Collection[str]) -> int:
-        """Index the first of `runs`, as many as the limits allow; returns how many runs are dealt with."""
+        """Index the first of `runs`, as many as the limits allow; return how many runs are done."""
         refused: dict[str, Exception] = {}
         with shield, ExitStack() as held:
             for run in runs:
@@ -167,7 +167,7 @@ class _Batch:
         done = len(runs)
         pending: dict[str, bool] = {}
         try:
-            # alone it is committed at once, and keeps no thread that ends a run of its own from the index meanwhile
+            # a single run is committed at once, so it does not block a thread that finalizes its own run
             with nullcontext() if len(self.locks) == 1 else self.context.indexer.batch():
                 for run in self.locks:
                     if pending and self._is_enough(time.monotonic() - begun):
@@ -177,7 +177,7 @@ class _Batch:
                         pending[run] = self._index_one(run)
                     except (AimstoreError, OSError) as error:
                         self.report.failed[run] = str(error)
-        except (AimstoreError, OSError) as error:  # the index stayed busy, or cannot be written
+        except (AimstoreError, OSError) as error:  # the index stayed locked, or cannot be written
             self.report.failed.update(dict.fromkeys(pending, str(error)))
             return done
         known = self._tell_database()
@@ -192,12 +192,12 @@ class _Batch:
         )
 
     def _index_one(self, run_hash: str) -> bool:
-        """Hand the entry of a run to the indexer; whether the run is to be removed instead."""
+        """Pass the entry of a run to the indexer. Returns whether the run must be removed instead."""
         context, path = self.context, meta_path(run_hash)
         if not context.backend.exists(path):
             if run_hash not in self.marked:
                 raise RunNotFoundError(f"no run {run_hash} in {context.path}")
-            return True  # its process died before it had made its containers
+            return True  # its process died before it created the containers
         if not self._seems_stalled(run_hash):
             with context.backend.open(path) as meta:
                 if (removed := self._index_ended(run_hash, meta)) is not None:
@@ -216,7 +216,7 @@ class _Batch:
         return False
 
     def _index_ended(self, run_hash: str, meta: Container) -> bool | None:
-        """As `_index_one` for a run that has ended, of which only the index may lack something, and the database; else None."""
+        """`_index_one` for a run that has ended, of which only the index and the database may lack data; else None."""
         if is_remains(meta):
             self.context.indexer.remove(run_hash)
             return True
@@ -228,7 +228,7 @@ class _Batch:
         return False
 
     def _seems_stalled(self, run_hash: str) -> bool:
-        """A guess, which spares opening the run twice."""
+        """Guess whether the run is stalled, to avoid opening it twice."""
         return run_hash in self.marked and (row := self._row(run_hash)) is not None and row.finalized_at is None
 
     def _row(self, run_hash: str) -> RunProperties | None:
@@ -236,7 +236,7 @@ class _Batch:
 
     @cached_property
     def rows(self) -> dict[str, RunProperties] | None:
-        """What the metadata database says of the runs; None where it cannot be read."""
+        """The rows of the runs in the metadata database; None if it cannot be read."""
         try:
             return self.context.database.runs(self.locks)
         except AimstoreError as error:
@@ -244,7 +244,7 @@ class _Batch:
             return None
 
     def _compare(self, properties: RunProperties) -> None:
-        """Note what of a run that has ended the database is to be told."""
+        """Collect what the database must be told about a run that has ended."""
         if self.rows is None or properties.finalized_at is None:
             return
         row = self.rows.get(properties.hash)

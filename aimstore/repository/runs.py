@@ -1,4 +1,4 @@
-"""The runs of a repository as containers, locks and progress markers: which there are, and who may change one.
+"""The runs of a repository as containers, locks and progress markers: which runs exist, and who may change them.
 
 A run is *active* while a process holds its lock for writing, *stalled* if that process died and left the progress
 marker behind, and *finalized* otherwise.
@@ -17,7 +17,7 @@ from aimstore.types import INDEX_PATH, META_PREFIX, meta_path, seqs_path
 
 
 def list_runs(backend: Backend) -> list[str]:
-    """Hashes of the runs that have a meta container, sorted; remains of deletions too."""
+    """Hashes of the runs that have a meta container, sorted; includes remains of deletions."""
     return _hashes(backend.list(META_PREFIX))
 
 
@@ -27,7 +27,7 @@ def marked_runs(backend: Backend) -> list[str]:
 
 
 def marked_runs_and_index(backend: Backend) -> tuple[list[str], bool]:
-    """`marked_runs`, and whether the index is marked, which is then not complete; all as of one moment."""
+    """`marked_runs`, and whether the index is marked and thus incomplete; both as of one moment."""
     paths = backend.marked("meta/")
     return _hashes([path for path in paths if path.startswith(META_PREFIX)]), INDEX_PATH in paths
 
@@ -43,13 +43,13 @@ def mark(backend: Backend, run_hash: str) -> None:
 
 
 def unmark(backend: Backend, run_hash: str) -> None:
-    """Remove the progress markers of a run; its meta container goes last, because its marker decides what queries see."""
+    """Remove the progress markers of a run; the meta container's last, because it decides what queries see."""
     backend.unmark(seqs_path(run_hash))
     backend.unmark(meta_path(run_hash))
 
 
 def writer_of(backend: Backend, run_hash: str) -> LockOwner | None:
-    """The process that has the run open for writing; None where nobody has, or the run is held for maintenance only."""
+    """The process that has the run open for writing; None if there is none, or the run is held for maintenance only."""
     owner = backend.lock_owner(meta_path(run_hash))
     return None if owner is None or owner.maintenance else owner
 
@@ -60,10 +60,10 @@ def lock_run(
     """Take the lock of a run.
 
     Args:
-        context: of the repository.
+        context: the opened parts of the repository.
         run_hash: the run.
         maintenance: the lock is held for maintenance only and released soon, so that a writer waits for it.
-        timeout: seconds to wait while another process holds the run for maintenance; None is the wait of the context.
+        timeout: seconds to wait while another process holds the run for maintenance; None uses the wait of the context.
 
     Raises:
         LockedError: a process has the run open for writing (raised at once), or maintenance took longer than `timeout`.
@@ -82,12 +82,12 @@ def lock_run(
 
 
 def is_remains(meta: Container) -> bool:
-    """Whether a meta container belongs to a run that is being deleted, or of which nothing was written yet."""
+    """Whether a meta container belongs to a run that is being deleted, or to a run that has no data yet."""
     return meta.exists(DELETED_KEY) or meta.first() is None
 
 
 def is_run(backend: Backend, run_hash: str) -> bool:
-    """Whether there is such a run, and not only the remains of a deletion or a copy."""
+    """Whether the run exists: not only the remains of a deletion or a copy."""
     if not backend.exists(meta_path(run_hash)):
         return False
     with backend.open(meta_path(run_hash)) as meta:
@@ -95,6 +95,6 @@ def is_run(backend: Backend, run_hash: str) -> bool:
 
 
 def check_is_run(context: RepositoryContext, run_hash: str) -> None:
-    """Return if `is_run`; raises `RunNotFoundError`."""
+    """Return if `is_run`; else raise `RunNotFoundError`."""
     if not is_run(context.backend, run_hash):
         raise RunNotFoundError(f"no run {run_hash} in {context.path}; `aimstore runs ls` lists the runs")

@@ -1,6 +1,6 @@
-"""`Selection`: which runs a query is asked of.
+"""`Selection`: the runs that a query must consider.
 
-These are the candidates that the index gives, and the pending runs, whose own containers may be newer than the index.
+These are the candidates from the index, and the pending runs, whose own containers may be newer than the index.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _EVERY_RUN: Final = AllOf(())
 
 @dataclass(frozen=True)
 class Pushdown:
-    """What the index and the metadata database can answer of a query.
+    """The part of a query that the index and the metadata database can answer.
 
     Attributes:
-        hints: what holds of every match; None where nothing is known, or every run is to be evaluated.
-        exact: the hints say as much as the query itself.
-        archived: archived runs may match, too.
+        hints: a condition that every match meets; None if none is known, or if every run must be evaluated.
+        exact: the hints are equivalent to the query.
+        archived: archived runs may match too.
         properties: load the structured properties of every run that is evaluated.
-        all_properties: load the structured properties of every match, too.
+        all_properties: load the structured properties of every match too.
     """
 
     hints: Hint | None = None
@@ -52,12 +52,12 @@ class Pushdown:
 
 
 class Selection:
-    """The runs that a query is asked of: each once, in no particular order, which stays the same while nothing changes.
+    """The runs that a query must consider: each once, in no particular order, but stable while nothing changes.
 
     Attributes:
-        candidates: of the index; None where the index left no run out, or is not complete.
+        candidates: runs from the index; None if the index excluded no run or is incomplete.
         exact: the candidates match and need no evaluation.
-        pending: runs whose own containers are read.
+        pending: runs read from their own containers.
         archived: runs that are left out.
     """
 
@@ -65,7 +65,7 @@ class Selection:
         process_drainer.drain_all()
         self._catalog = catalog
         self._limits = catalog.context.limits.reads
-        # the markers first, then the index: a run that is finalized in between is seen by both
+        # read the markers before the index: both then show a run that is finalized in between
         marked, index_marked = marked_runs_and_index(catalog.context.backend)
         self.pending = set(marked)
         self._whole = catalog.index_is_whole() and not index_marked
@@ -121,7 +121,7 @@ class Selection:
         yield from self._pending(sorted((self.pending | damaged) - given - self.archived))
 
     def count_exact(self) -> int:
-        """The number of matches among the indexed runs; only where `exact`."""
+        """The number of matches among the indexed runs; valid only if `exact`."""
         assert self.candidates is not None
         runs = self.candidates.runs
         return len(runs) - sum(1 for run in self.pending | self.archived if run in runs)
@@ -131,7 +131,7 @@ class Selection:
         return self._pending(sorted(self.pending - self.archived))
 
     def reread(self, runs: Iterable[str]) -> Iterator[QueriedRun]:
-        """Indexed runs by their hashes, in this order; only the hash needs to be kept between two reads."""
+        """Indexed runs by their hashes, in this order; callers need to keep only the hash between two reads."""
         for part in self._batched(iter(runs)):
             batch = RunBatch(self._catalog, part, self._rows_of_matches)
             for run in part:
@@ -178,14 +178,14 @@ class Selection:
 
 
 class _Resolver:
-    """Replaces terms on structured properties by the runs that SQL finds for them."""
+    """Replaces terms on structured properties with the runs that SQL finds for them."""
 
     def __init__(self, catalog: Catalog, snapshot: Snapshot) -> None:
         self._catalog = catalog
         self._snapshot = snapshot
 
     def resolve(self, hint: Hint) -> tuple[Hint | None, bool]:
-        """The hint that is left for the index (None where nothing is), and whether it says as much as `hint`."""
+        """The rest of the hint for the index (None if nothing is left), and whether it is equivalent to `hint`."""
         if isinstance(hint, AllOf | AnyOf):
             pairs = [self.resolve(each) for each in hint.hints]
             known = tuple(each for each, _ in pairs if each is not None)

@@ -1,8 +1,8 @@
 """`RunSession`: a run held for writing, and the order of the steps by which it begins and ends.
 
 Begin: lock → markers → row in the metadata database → containers → drain.
-End: flush → end noted → index → containers closed → markers removed → unlock.
-After a crash at any step, the markers and a lock that nobody holds show what is left to do.
+End: flush → end stored → index → containers closed → markers removed → unlock.
+After a crash at any step, the markers and the free lock show what is left to do.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _RESUME: Final = "open it again with Run(run_hash=…) to go on"
 class RunSession:
     """Holds a run's lock, its containers and the writer of its sequences, from `begin` to `close`.
 
-    A process that ends closes its sessions first. In a forked child the state of a session becomes `State.FORKED`, and
-    what the session held stays the parent's.
+    A process that ends closes its sessions first. In a forked child the state of a session becomes `State.FORKED`; the
+    parent keeps everything that the session holds.
 
     Attributes:
-        context: of the repository.
+        context: the opened parts of the repository.
         run_hash: the run.
         state: `OPEN` between `begin` and `close`.
-        lock, meta, seqs, writer: what an open session holds.
+        lock, meta, seqs, writer: the resources of an open session.
     """
 
     lock: Lock
@@ -58,7 +58,7 @@ class RunSession:
         track_forks(self)
 
     def check(self) -> None:
-        """Return if the session is open; raises `ClosedError`."""
+        """Return if the session is open; else raise `ClosedError`."""
         if self.state is not OPEN:
             raise self.state.error(f"run {self.run_hash}", _RESUME if self.state is State.CLOSED else "")
 
@@ -68,14 +68,14 @@ class RunSession:
         """Open the run for writing.
 
         Args:
-            created: the properties of a new run; None resumes a run that exists.
+            created: the properties of a new run; None resumes an existing run.
 
         Raises:
-            LockedError: another process or thread writes the run.
-            RunNotFoundError: there is no such run.
+            LockedError: another process or thread is writing the run.
+            RunNotFoundError: the run does not exist.
         """
         with shield, ExitStack() as undo:
-            watch(self)  # before the first step, so that a signal leaves nothing half begun
+            watch(self)  # before the first step, so that a signal leaves no step half done
             undo.callback(unwatch, self)
             self._take(created, undo)
             self._open(created, undo)
@@ -104,7 +104,7 @@ class RunSession:
             )
 
     def _open(self, created: RunProperties | None, undo: ExitStack) -> None:
-        """Open the containers, note in them that the run is being written, and make the writer."""
+        """Open the containers, mark the run in them as being written, and create the writer."""
         from aimstore.sequences.writer import SequenceWriter  # loads NumPy
 
         backend = self.context.backend
@@ -113,25 +113,25 @@ class RunSession:
             raise RunNotFoundError(f"run {self.run_hash} in {self.context.path} is being deleted")
         self.seqs = undo.enter_context(backend.open(seqs_path(self.run_hash), Mode.WRITE))
         if created is None:
-            ended = self.meta.exists(property_key("finalized_at"))  # else the last process to write it died
+            ended = self.meta.exists(property_key("finalized_at"))  # otherwise the last process that wrote the run died
             self.meta.delete(property_key("finalized_at"))
-            self.meta.flush(sync=True)  # before any point, so that a crash of the machine cannot bring the end back
+            self.meta.flush(sync=True)  # before any point, so that a machine crash cannot restore the end
         else:
             ended = True
             self.mirror(created)
         self.writer = SequenceWriter(self.run_hash, self.meta, self.seqs, recover=not ended)
 
     def _forget(self) -> None:
-        """Remove what a run that could not begin has left."""
+        """Remove what a run that could not begin has left behind."""
         self.context.backend.delete(seqs_path(self.run_hash))
         self.context.backend.delete(meta_path(self.run_hash))
-        with suppress(AimstoreError):  # the database may be what failed
+        with suppress(AimstoreError):  # the database may be the cause of the failure
             self.context.database.delete_run(self.run_hash)
 
     # While it is open
 
     def mirror(self, properties: RunProperties) -> None:
-        """Repeat `properties` in the meta container."""
+        """Mirror `properties` in the meta container."""
         batch = WriteBatch()
         put_properties(batch, properties)
         self.meta.write(batch)
@@ -144,7 +144,7 @@ class RunSession:
     # End
 
     def close(self) -> None:
-        """Finalize the run. Raises whatever keeps its points from being written; the run is then still open.
+        """Finalize the run. Raises the error that keeps its points from being written; the run then stays open.
 
         An index that stays busy, or a metadata database that cannot be written, loses nothing: the markers stay until
         the index and the database both know of the end, and the next `reindex` does the rest.
@@ -207,10 +207,10 @@ class RunSession:
                 unmark(self.context.backend, self.run_hash)
         finally:
             self.lock.release()
-            unwatch(self)  # after the last step, so that a signal leaves nothing half ended
+            unwatch(self)  # after the last step, so that a signal leaves no step half done
 
     def reopen(self) -> None:
-        """Go on with a run that was closed because its process seemed to end."""
+        """Open the run again after it was closed because its process seemed to end."""
         if self.state is State.CLOSED:  # a run that could not be closed is still open
             self.begin()
 

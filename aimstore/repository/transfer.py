@@ -1,7 +1,8 @@
-"""Copying a run into another repository, whatever the engines of the two: item by item, and compared by checksums.
+"""Copies a run into another repository, whatever their engines: item by item, verified by checksums.
 
-A copy that is not complete is seen by nobody, and removed by the next `reindex`: its sequences come first, while there is no
-meta container; that begins with the key of a run that is being deleted, which is taken out at the very end.
+An incomplete copy is invisible, and the next `reindex` removes it: the sequences are copied first, while the meta
+container does not exist. The meta container begins with the key that marks a run as being deleted; the last step
+removes that key.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from aimstore.types import meta_path, new_run_hash, seqs_path
 logger = logging.getLogger("aimstore")
 
 BATCH_BYTES: Final = 1 << 20
-"""Bytes of keys and values after which a batch is written; a larger value is a batch of its own."""
+"""Bytes of keys and values after which a batch is written; a larger value gets its own batch."""
 
 BATCH_ITEMS: Final = 4096
-"""Items after which it is, likewise."""
+"""Number of items after which a batch is written."""
 
 
 def copy_run(source: RepositoryContext, destination: RepositoryContext, run_hash: str, *, new_hash: bool) -> str:
@@ -82,7 +83,7 @@ def copy_labels(
     experiments: Collection[str | None],
     tags: Collection[str],
 ) -> None:
-    """Make the experiments and tags of these names that the destination lacks; those it has stay as they are."""
+    """Create those of the experiments and tags that the destination lacks; existing ones stay unchanged."""
     known = {each.name for each in destination.database.experiments()}
     for experiment in source.database.experiments():
         if experiment.name in experiments and experiment.name not in known:
@@ -100,19 +101,19 @@ def copy_labels(
 def copy(
     source: RepositoryContext, destination: RepositoryContext, run_hash: str, target: str, *, bulk: bool = False
 ) -> Checksums:
-    """Copy a run, its row in the metadata database and its notes. A stalled run, whose process died, is stalled in the copy.
+    """Copy a run, its row in the metadata database and its notes. The copy of a stalled run is stalled too.
 
     Args:
         source, destination: the repositories. The caller holds the run's lock in `source`.
-        run, target: its hash, and that of the copy.
-        bulk: leave it to the caller to compare and index copies, many at a time.
+        run_hash, target: the hash of the run, and the hash of the copy.
+        bulk: the caller verifies and indexes the copies, many at a time.
 
     Raises:
-        RepositoryError: the destination has a run of that hash.
-        LockedError: somebody writes that.
+        RepositoryError: the destination has a run with the hash `target`.
+        LockedError: a process is writing the run `target`.
         UnsupportedError: a key is too long for the destination's engine; the message names it.
-        CorruptionError: the source cannot be read, or what the destination reads back is not what was written.
-        StorageError: the destination could not be written. Whatever is raised, nothing of the copy stays.
+        CorruptionError: the source cannot be read, or the destination reads back other data than was written.
+        StorageError: the destination could not be written. After any error, nothing of the copy stays.
     """
     backend = destination.backend
     stalled = run_hash in marked_runs(source.backend)
@@ -190,11 +191,11 @@ def _copy_sequences(source: Backend, destination: Backend, run_hash: str, target
 
 
 def _copy_items(source: Container, destination: Container, run_hash: str) -> str:
-    """Copy all items, from one snapshot; their checksum."""
+    """Copy all items from one snapshot; return their checksum."""
     checksum = Checksum()
     with closing(source.items()) as items:
         while True:
-            with shield:  # a signal waits for one batch, and not for all of them
+            with shield:  # a signal waits for one batch, not for all of them
                 batch = _next_batch(items, destination, run_hash)
                 destination.write(batch)
             if not batch:

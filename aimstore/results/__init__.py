@@ -1,7 +1,7 @@
-"""Results of queries: runs, metrics and sequences that match, in an order, counted, and as data frames.
+"""Results of queries: matching runs, metrics and sequences, ordered, counted, and as data frames.
 
-Owns the iteration over a `Selection` and what it gives. Imports the repository layer, the query views and `Run`; `Repo`
-stands above it.
+This room owns the iteration over a `Selection` and its results. It imports the repository layer, the query views and
+`Run`; `Repo` stands above it.
 """
 
 from aimstore.results.results import MetricResults, Results, RunResults, SequenceResults

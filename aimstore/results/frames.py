@@ -1,4 +1,4 @@
-"""Results as pandas DataFrames: a row for each, and columns named as in a query."""
+"""Results as pandas DataFrames: one row for each result, and columns named as in a query."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def metric_frame(found: Iterable[tuple[QueriedRun, SequenceInfo]], *, kinds: boo
 
 
 def _params(run: QueriedRun, before: str) -> dict[str, Any]:
-    """The leaves of a run's tree by what one writes in a query, `before` it."""
+    """The leaves of a run's tree, named as in a query; `before` precedes each name."""
     named: dict[str, Any] = {}
     for path, value in _leaves(run.attributes, ()):
         hidden = path[0] in RUN_PROPERTIES  # `run.name` is the property, and `run["name"]` the parameter
@@ -89,7 +89,7 @@ def _leaves(value: Any, path: TreePath) -> Iterator[tuple[TreePath, Any]]:
 
 
 class _Table:
-    """Columns of equal length, to which rows are added; a row may lack some, and bring new ones."""
+    """Columns of equal length, built row by row; a row may lack columns and may add columns."""
 
     def __init__(self, names: list[str]) -> None:
         self._columns: dict[str, list[Any]] = {name: [] for name in names}
@@ -103,7 +103,7 @@ class _Table:
         self._length += 1
 
     def frame(self, *beside: _Table) -> pd.DataFrame:
-        """The columns of this table and, beside them, of others with as many rows."""
+        """A frame of the columns of this table and of the tables `beside`, which have as many rows."""
         try:
             import pandas as pd
         except ImportError as error:
@@ -117,7 +117,7 @@ class _Table:
 
 
 def _series(pd: Any, values: list[Any]) -> Any:
-    """A column: ints, floats, bools, times in UTC or strings where all are of one kind, missing ones allowed; else objects."""
+    """A column: of ints, floats, bools, UTC times or strings if all values are of one kind or missing; else of objects."""
     import numpy as np
 
     plain = [None if v is _MISSING else python_scalar(v) if isinstance(v, np.generic) else v for v in values]

@@ -1,4 +1,4 @@
-"""What a query gives: runs, metrics or sequences, found during iteration, in an order where one is asked for."""
+"""The results of a query: runs, metrics or sequences, found during iteration, in order if an order is given."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _R = TypeVar("_R")
 
 _Found: TypeAlias = tuple[QueriedRun, SequenceInfo | None]
 _Ranked: TypeAlias = tuple[tuple[Any, ...], str, int, QueriedRun | None, SequenceInfo | None]
-"""Rank, run hash, id of the sequence, the run where it is not to be read again, and the sequence."""
+"""Rank, run hash, id of the sequence, the run unless it is to be read again, and the sequence."""
 
 
 class Results(ABC, Generic[_R]):
-    """The results of one query, found anew in each iteration. Nothing is read before the first one.
+    """The results of one query. Each iteration searches again; nothing is read before the first iteration.
 
     Attributes:
-        progress: of the present iteration, or the last one.
+        progress: progress of the current or last iteration.
     """
 
     def __init__(self, catalog: Catalog, query: CompiledQuery, on_error: OnError, window: Window) -> None:
@@ -67,18 +67,18 @@ class Results(ABC, Generic[_R]):
         return (run for run, _ in self._found())
 
     def count(self) -> int:
-        """The number of results, `offset` and `limit` included. No result is built or ordered."""
+        """The number of results, after `offset` and `limit`. No result is built or ordered."""
         window = self._window
         total = self._total(self._select())
         self._report()
         return max(0, total - window.offset)
 
     def _total(self, selection: Selection) -> int:
-        """The number of matches, at most the end of the window."""
+        """The number of matches, up to the end of the window."""
         return sum(1 for _ in islice(self._matching(selection), self._window.stop))
 
     def explain(self) -> str:
-        """How the query is answered, and after an iteration its counts."""
+        """Describe how the query is answered and, after an iteration, its counts."""
         query, progress = self._query, self.progress
         if self._pushdown.hints is None:
             pushdown = "none: every run is evaluated"
@@ -134,7 +134,7 @@ class Results(ABC, Generic[_R]):
             yield next(reread) if run is None else run, info
 
     def _ranked(self, order: Order, run: QueriedRun, info: SequenceInfo | None) -> _Ranked:
-        """A match with its rank. The entry of its run is not kept, because there may be many matches."""
+        """A match with its rank. The run's entry is not kept, because there may be many matches."""
         try:
             rank = order.rank(self._view(run, info))
         except QueryRuntimeError as error:
@@ -173,7 +173,7 @@ class Results(ABC, Generic[_R]):
 
     @abstractmethod
     def _result(self, found: _Found) -> _R:
-        """The object that the user gets for a match."""
+        """The public object for a match."""
 
     def _matches(self, view: View, run: QueriedRun, info: SequenceInfo | None) -> bool:
         progress = self.progress
@@ -191,11 +191,12 @@ class Results(ABC, Generic[_R]):
 
 
 class RunResults(Results[Run]):
-    """Runs that match. Each has at hand what the query knew of it, and opens the rest when it is read."""
+    """Matching runs. Each has the data that the query read, and opens the rest on access."""
 
     def dataframe(self, *, params: bool = True) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each run: its hash and structured properties, and its parameters in columns such as
-        `hparams.lr`, after what one writes behind `run.` or `run` in a query; without `params` not these.
+        """A pandas DataFrame with one row for each run: its hash, its structured properties, and its parameters in
+        columns such as `hparams.lr`, named as after `run.` or `run` in a query. Without `params`, the parameters are
+        left out.
 
         Raises:
             UnsupportedError: pandas is not installed.
@@ -223,12 +224,12 @@ class RunResults(Results[Run]):
 
 
 class _WithinRuns(Results[_R]):
-    """Results of which a run may have several."""
+    """Results of a query in which one run may have several results."""
 
     def dataframe(self, *, params: bool = False) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each: the hash of its `run`, `name`, `kind` where they are sequences, the keys of
-        its context in columns such as `context.subset`, `count`, `first_step`, `last_step`, `last`, `min` and `max`; with
-        `params` also the parameters of its run in columns such as `run.hparams.lr`.
+        """A pandas DataFrame with one row for each result: the hash of its `run`, `name`, `kind` (for sequences), the
+        keys of its context in columns such as `context.subset`, `count`, `first_step`, `last_step`, `last`, `min` and
+        `max`. With `params`, the parameters of its run follow in columns such as `run.hparams.lr`.
 
         Raises:
             UnsupportedError: pandas is not installed.
@@ -238,7 +239,7 @@ class _WithinRuns(Results[_R]):
 
 
 class MetricResults(_WithinRuns["Metric"]):
-    """Metrics that match; `metric.run` is the run of each."""
+    """Matching metrics; `metric.run` is the run of a metric."""
 
     def _within(self, run: QueriedRun) -> Iterator[_Found]:
         view = RunView(run)
@@ -257,7 +258,7 @@ class MetricResults(_WithinRuns["Metric"]):
 
 
 class SequenceResults(_WithinRuns["Sequence"]):
-    """Sequences that match, of one kind or of all; those of numbers are metrics. `sequence.run` is the run of each."""
+    """Matching sequences, of one kind or of all; those of numbers are metrics. `sequence.run` is the run of a sequence."""
 
     def __init__(
         self, catalog: Catalog, query: CompiledQuery, on_error: OnError, window: Window, kind: str | None = None

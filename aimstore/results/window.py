@@ -1,4 +1,4 @@
-"""Which results of a query are wanted, in which order, and how far an iteration over them is."""
+"""The window of a query (order, offset and limit), and the progress of an iteration."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Literal, TypeAlias
 from aimstore.abc import Order
 
 OnError: TypeAlias = Literal["count", "raise"]
-"""What happens where a predicate raises for a run, metric or sequence: "count" and report at the end, or "raise"."""
+"""What happens if a predicate raises for a run, metric or sequence: "count" and report at the end, or "raise"."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which results are wanted, and in which order.
+    """The order and range of the results to return.
 
     Attributes:
-        order: compiled; None is no particular order.
+        order: the compiled order; None for no particular order.
         offset: number of results to skip.
-        limit: number of results to return at most; None is all.
+        limit: maximum number of results; None for all.
 
     Raises:
         TypeError, ValueError: `offset` or `limit` is not an int of 0 or more.
@@ -47,16 +47,16 @@ class Window:
 
 @dataclass
 class Progress:
-    """How far an iteration is, and at its end the totals.
+    """The progress of an iteration, and its totals at the end.
 
     Attributes:
-        candidates: indexed runs that the hints left; None where the hints left no run out.
-        pending: runs read from their own containers, bypassing the index.
-        runs: runs that the index gave or that were evaluated.
+        candidates: number of indexed runs that the hints left; None if the hints excluded no run.
+        pending: number of runs read from their own containers, bypassing the index.
+        runs: number of runs that the index returned or that were evaluated.
         evaluated: number of times the predicate was evaluated.
-        matched: matches found, with those that `offset` and an order skip.
+        matched: number of matches, including those that `offset` and an order skip.
         errors: number of times the predicate raised, which counts as no match.
-        unordered: matches for which `order_by` raised; they come last.
+        unordered: number of matches for which `order_by` raised; they come last.
         first_error: the first error of either kind, in words.
     """
 

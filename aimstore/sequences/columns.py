@@ -1,4 +1,4 @@
-"""NumPy columns put together, cut, and brought into step order."""
+"""Joins, cuts and sorts the NumPy columns of points."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from aimstore.encoding.columns import Floats, Ints
 NAN = float("nan")
 
 MAX_GUESS = 1 << 22
-"""Points for which there is room before they are read: what was stored of a sequence may say more than there are."""
+"""Maximum number of points to reserve memory for before reading: a stored count may exceed the number of points."""
 
 
 def cut(columns: Columns, piece: slice) -> Columns:
     """The points of a slice."""
     epochs = None if columns.epochs is None else columns.epochs[piece]
-    times = columns.times[piece] if len(columns.times) else columns.times  # not read
+    times = columns.times[piece] if len(columns.times) else columns.times  # the times were not read
     return Columns(columns.steps[piece], times, epochs, columns.values[piece])
 
 
 def plain(values: Values) -> list[Any]:
-    """Values as a list of Python objects."""
+    """The values as a list of Python objects."""
     return values if isinstance(values, list) else list(values.tolist())
 
 
@@ -36,7 +36,7 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
     Each chunk is decoded into its part of the columns and then dropped: touching new memory takes longer than decoding.
 
     Args:
-        count: about how many points there are. If there are more, the columns are copied.
+        count: approximate number of points. If there are more, the columns are copied.
         wanted: the columns to decode; "steps" must be among them.
     """
     whole: Columns | None = None
@@ -67,7 +67,7 @@ def decode_all(chunks: Iterable[bytes], count: int, wanted: Collection[str]) -> 
 
 
 def _room(part: Columns, count: int) -> Columns:
-    """Arrays for `count` points like those of `part`. Columns that are empty in `part` stay empty."""
+    """Arrays for `count` points, like those of `part`. Columns that are empty in `part` stay empty."""
     assert isinstance(part.values, np.ndarray)
     arrays: list[npt.NDArray[Any]] = [part.steps, part.times, part.values]
     steps, times, values = (np.empty(count if len(each) else 0, each.dtype) for each in arrays)
@@ -112,7 +112,7 @@ def take(columns: Columns, positions: Ints) -> Columns:
     values = columns.values
     return Columns(
         columns.steps[positions],
-        columns.times[positions] if len(columns.times) else columns.times,  # not read
+        columns.times[positions] if len(columns.times) else columns.times,  # the times were not read
         None if columns.epochs is None else columns.epochs[positions],
         [values[i] for i in positions.tolist()] if isinstance(values, list) else values[positions],
     )
@@ -124,7 +124,7 @@ def in_step_order(columns: Columns) -> Columns:
 
 
 def numbers(values: list[Any]) -> list[Any]:
-    """The values of a sequence of numbers; NaN for each None that was tracked before the first number."""
+    """The values of a sequence of numbers; each None that was tracked before the first number becomes NaN."""
     return [NAN if type(value) is bytes else value for value in values] if bytes in map(type, values) else values
 
 

@@ -1,6 +1,6 @@
-"""Contexts, which tell sequences of one name apart: how they are kept, and when two of them are the same.
+"""Contexts, which tell sequences of one name apart: how they are stored, and when two contexts are the same.
 
-Values of different types make different contexts, although 1, 1.0 and True are equal in Python. NaN is one value.
+Values of different types make different contexts, although 1, 1.0 and True are equal in Python. All NaNs are the same.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ _SIMPLE: Final = (*_NUMBERS, str, bytes, Enum, type(None))
 
 
 def check_context(context: Any, name: str) -> Context:
-    """A copy of `context` in plain forms and containers, which shares nothing with the caller's.
+    """Return a copy of `context` in plain forms and containers, which shares nothing with the argument.
 
     Raises:
-        EncodingError: it is no dict with str keys, or a value cannot tell sequences apart; the message names the value.
+        EncodingError: `context` is not a dict with str keys, or a value cannot tell sequences apart; the message names
+            the value.
     """
     if context is None:
         return {}
@@ -40,7 +41,7 @@ def check_context(context: Any, name: str) -> Context:
 
 
 def _frozen(value: Any, path: str) -> Any:
-    """A copy in plain containers. Scalars of NumPy and similar libraries become Python's, so that contexts compare by value."""
+    """A copy in plain containers. Scalars of NumPy and similar libraries become Python's, to compare by value."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bool, int, float)):
@@ -65,11 +66,11 @@ def _frozen(value: Any, path: str) -> Any:
 
 
 def context_key(value: Any, *, exact: bool = True) -> Hashable:
-    """A hashable value that is equal for contexts that are the same, whatever the order of their keys.
+    """Return a hashable key that is equal for contexts that are the same, whatever the order of their keys.
 
     Args:
-        value: a context from `check_context`, or as it was stored.
-        exact: tell 1, 1.0 and True apart; else they are equal, as in Python.
+        value: a context from `check_context`, or a stored context.
+        exact: tell 1, 1.0 and True apart; otherwise they are equal, as in Python.
     """
     if isinstance(value, dict):
         pairs = ((context_key(key, exact=exact), context_key(item, exact=exact)) for key, item in value.items())
@@ -78,7 +79,7 @@ def context_key(value: Any, *, exact: bool = True) -> Hashable:
         return "list", tuple(context_key(item, exact=exact) for item in value)
     try:
         hash(value)
-    except TypeError:  # stored by something else than `track`
+    except TypeError:  # stored by other code than `track`
         return "value", encode_value(value)
     if value != value:
         return "nan" if isinstance(value, float) else f"nan {value!r}"
@@ -88,23 +89,24 @@ def context_key(value: Any, *, exact: bool = True) -> Hashable:
 
 
 def types_of(context: Any) -> list[type] | None:
-    """The types of the values of a context as it was given; None where all are str, so that equal contexts are the same."""
+    """The types of a given context's values; None if all are str, so that equal contexts are the same."""
     kinds = [type(value) for value in (context or {}).values()]
     return None if all(kind is str for kind in kinds) else kinds
 
 
 def is_simple(context: Any) -> bool:
-    """Whether contexts that equal this one, as it was given, and have the same `types_of` are the same as long as the process
-    lives: no value has parts, can change, or is NaN."""
+    """Whether every context that equals this given context and has the same `types_of` is the same context, as long as
+    the process lives: no value has parts, can change, or is NaN."""
     numpy = numpy_if_loaded()
     simple = _SIMPLE if numpy is None else (*_SIMPLE, numpy.generic)
     return all(isinstance(value, simple) and value == value for value in (context or {}).values())
 
 
 def find_sequences(infos: Iterable[SequenceInfo], name: Any, context: Any) -> list[SequenceInfo]:
-    """The sequences of a name and context. Where none has values of the same types, those with equal values are found.
+    """The sequences of a name and context. If none has context values of the same types, sequences with equal values
+    are returned.
 
-    Nothing is found of a name or context that no sequence can have.
+    A name or context that no sequence can have finds nothing.
     """
     if not isinstance(name, str):
         return []

@@ -1,4 +1,4 @@
-"""The writer thread: one per process, which drains the writers of all runs that the process writes."""
+"""The writer thread: one thread per process, which drains the writers of all runs that the process writes."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ logger = logging.getLogger("aimstore")
 
 
 class Drainable(Protocol):
-    """What the thread drains; it reports its own errors."""
+    """A writer that the thread drains; it reports its own errors."""
 
     def drain(self) -> object:
-        """Write what is pending."""
+        """Write the pending points."""
 
     @property
     def unsealed_bytes(self) -> int:
-        """Bytes that it keeps in memory for sealing."""
+        """Bytes that the writer keeps in memory for sealing."""
 
     def seal_largest(self, nbytes: int) -> None:
-        """Seal its largest sequences, until it keeps `nbytes` less."""
+        """Seal the largest sequences, until the writer keeps `nbytes` less."""
 
 
 class Orphan(Protocol):
-    """What the thread closes because its owner was dropped without closing it."""
+    """An object that the thread closes because its owner dropped it without closing it."""
 
     def close(self) -> None: ...
 
 
 class Drainer:
-    """Drains writers in a thread, which runs while there are any.
+    """Drains writers in a thread, which runs while there are writers.
 
-    A forked child has no writers and no thread; it starts its own thread with its first writer.
+    A forked child has no writers and no thread; its first writer starts a thread.
     """
 
     def __init__(self, limits: DrainLimits = DRAIN_LIMITS) -> None:
@@ -56,18 +56,18 @@ class Drainer:
                 self._thread.start()
 
     def stop(self, writer: Drainable) -> None:
-        """Stop draining `writer`; one that is not drained is no error."""
+        """Stop draining `writer`; a writer that is not drained is no error."""
         with self._lock:
             self._writers = [each for each in self._writers if each is not writer]
 
     def drain_all(self) -> None:
-        """Drain every writer now, so that readers see what was tracked so far."""
+        """Drain every writer now, so that readers see all points tracked so far."""
         for writer in self._writers:
             writer.drain()
 
     def close_later(self, item: Orphan) -> None:
-        """Close `item` in the thread. May be called anywhere, also from a destructor."""
-        self._orphans.append(item)  # takes no lock: a destructor may interrupt the thread that holds it
+        """Close `item` in the thread. May be called anywhere, even in a destructor."""
+        self._orphans.append(item)  # takes no lock: a destructor may interrupt a thread that holds it
 
     def _run(self) -> None:
         limits = self._limits
@@ -96,7 +96,7 @@ class Drainer:
             item = self._orphans.pop()
             try:
                 item.close()
-            except Exception as error:  # nobody is left to tell
+            except Exception as error:  # there is no caller to raise it to
                 logger.error("a run that was dropped without close() could not be ended: %s", error)
 
     def _after_fork_in_child(self) -> None:
@@ -107,4 +107,4 @@ class Drainer:
 
 
 process_drainer: Final = Drainer()
-"""The drainer of this process. A run's session starts and stops its writer here."""
+"""The drainer of this process. A run's session starts and stops the draining of its writer here."""

@@ -1,4 +1,4 @@
-"""What bounds the writing of sequences: sizes, memory and waits. Importing this module does not load NumPy."""
+"""Limits of the writing of sequences: sizes, memory and waits. Importing this module does not load NumPy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 
 @dataclass(frozen=True)
 class OutlineSizes:
-    """How finely the outlines of a metric are cut; see `aimstore.sequences.outline`.
+    """The resolution of a metric's outlines; see `aimstore.sequences.outline`.
 
     Attributes:
         stretch_points: points of one stretch at level 0.
         chunk_stretches: stretches of level 0 in one stretch of level 1: about as many as a sealed chunk has.
-        min_stretches: stretches from which an outline of level 0 is stored. A smaller chunk is read as quickly itself.
+        min_stretches: stretches from which an outline of level 0 is stored. A smaller chunk is itself read as quickly.
         fan_out: stretches of one stored outline at the levels above, and so the ratio between these levels.
     """
 
@@ -28,26 +28,28 @@ OUTLINE_SIZES: Final = OutlineSizes()
 
 @dataclass(frozen=True)
 class WriterLimits:
-    """What bounds the writer of one run.
+    """Limits of the writer of one run.
 
     Attributes:
-        pending_points: points that may wait in memory; past this limit `track` waits. They take about 30 MB.
-        pending_bytes: bytes of encoded objects that may wait in memory; past this limit `track` waits.
+        pending_points: maximum number of points in memory; above it, `track` waits. They take about 30 MB.
+        pending_bytes: maximum bytes of encoded objects in memory; above it, `track` waits.
         throttle_from: fraction of either limit above which `track` throttles, in many short waits.
         throttle_wait_seconds: seconds of one such wait.
-        check_points: points that one sequence gains before `track` compares what waits with the limits again.
-        stage_points: points of one sequence that are written at once. No call of NumPy on so many is long enough for the
-            threads that track to notice.
+        check_points: points that one sequence gains before `track` compares the pending points with the limits again.
+        stage_points: points of one sequence that are written at once. No NumPy call on this many points is long enough
+            to delay the threads that track noticeably.
         stage_bytes: bytes of one sequence's objects that are written at once.
-        batch_bytes: bytes at which a batch is written and the next one begins. A batch holds whole shares of sequences, so
-            it may be larger.
+        batch_bytes: bytes at which a batch is written and the next one begins. A batch holds whole shares of sequences,
+            so it may be larger.
         list_points: points up to which a share of a sequence is encoded from lists; NumPy is faster for more.
-        seal_points: points at which the fresh chunks of a sequence are replaced by a sealed one.
-        seal_bytes: bytes of objects that do the same.
+        seal_points: points at which the fresh chunks of a sequence are replaced by a sealed chunk.
+        seal_bytes: bytes of objects at which the fresh chunks are replaced likewise.
         large_object_bytes: bytes from which an object is stored under its own key.
-        read_nones: values of a sequence that are read when its run is resumed, to learn whether all are None.
-        summaries_per_drain: summaries that one background drain writes, the oldest first. A flush writes all.
-        outlines: how finely the outlines are cut.
+        read_nones: maximum number of values read when a run is resumed, to learn whether all values of a sequence are
+            None.
+        summaries_per_drain: maximum number of summaries that one background drain writes, the oldest first. A flush
+            writes all.
+        outlines: the resolution of the outlines.
     """
 
     pending_points: int = 256 * 1024
@@ -72,13 +74,13 @@ WRITER_LIMITS: Final = WriterLimits()
 
 @dataclass(frozen=True)
 class DrainLimits:
-    """What bounds the writer thread of a process.
+    """Limits of the writer thread of a process.
 
     Attributes:
-        interval_seconds: seconds between two drains. A killed process loses what it tracked since the last drain.
+        interval_seconds: seconds between two drains. A killed process loses the points tracked since the last drain.
         max_interval_seconds: seconds between two drains if the drains themselves take long.
-        unsealed_bytes: bytes that all writers of the process keep for sealing; past this limit the largest sequences are
-            sealed early.
+        unsealed_bytes: maximum bytes that all writers of the process keep for sealing; above it, the largest sequences
+            are sealed early.
     """
 
     interval_seconds: float = 0.025

@@ -1,9 +1,9 @@
-"""Outlines of a sequence in several levels, each some times coarser than the one below: made of points, joined, and grown.
+"""Outlines of a sequence at several levels, each coarser than the one below: computes, joins and extends them.
 
-Level 0 has a stretch for each `stretch_points` points of a sealed chunk, stored with the chunk. Level 1 has a stretch for
-each sealed chunk, level 2 for each outline of level 1, and so on; `fan_out` stretches of such a level make a stored outline.
-A level may have gaps, after a crash for example: what is missing there is at the level below, and at last in the chunks.
-The sizes are in `aimstore.sequences.limits.OutlineSizes`.
+Level 0 has a stretch for each `stretch_points` points of a sealed chunk, stored with the chunk. Level 1 has a stretch
+for each sealed chunk, level 2 for each outline of level 1, and so on; `fan_out` stretches of such a level make a stored
+outline. A level may have gaps, for example after a crash: the missing part is then at the level below, and at the
+lowest level in the chunks. The sizes are in `aimstore.sequences.limits.OutlineSizes`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Growing(NamedTuple):
 
     Attributes:
         start: ordinal of its first point.
-        outline: of less than `fan_out` stretches; None where all is stored.
+        outline: an outline of less than `fan_out` stretches; None if everything is stored.
     """
 
     start: int
@@ -38,11 +38,11 @@ class Growing(NamedTuple):
 
 
 Levels = tuple[Growing, ...]
-"""What of a sequence's outlines is not stored yet, from level 1 up."""
+"""The parts of a sequence's outlines that are not stored yet, from level 1 up."""
 
 
 def level_with(stretches: int, points: int, sizes: OutlineSizes) -> int:
-    """The coarsest level at which `points` have about as many stretches, or more; -1 where none has."""
+    """The coarsest level at which `points` have about as many stretches, or more; -1 if no level has."""
     level, size = -1, sizes.stretch_points
     while stretches * size <= points:
         level, size = level + 1, size * (sizes.chunk_stretches if level < 0 else sizes.fan_out)
@@ -50,8 +50,9 @@ def level_with(stretches: int, points: int, sizes: OutlineSizes) -> int:
 
 
 def extremes(values: Floats, starts: Ints) -> tuple[Ints, Ints]:
-    """Positions int64[m] of the first least, and of the first greatest, of float64[n] `values` in each of the stretches that
-    begin at int64[m] `starts`, increasing from 0. NaN is passed over; of a stretch of only NaN it is the first position."""
+    """Positions int64[m] of the first least and of the first greatest of float64[n] `values` in each stretch; stretches
+    begin at int64[m] `starts`, increasing from 0. NaN is skipped; in a stretch of only NaN the result is the first
+    position."""
     lengths = np.diff(starts, append=len(values))
     found = []
     for extreme in (np.fmin, np.fmax):
@@ -62,13 +63,13 @@ def extremes(values: Floats, starts: Ints) -> tuple[Ints, Ints]:
 
 
 def outline_of(steps: Ints, values: Floats, starts: Ints) -> Outline:
-    """The outline of points, int64[n] strictly increasing `steps` and float64[n] `values`, in stretches that begin at the
-    positions int64[m] `starts`, increasing from 0."""
+    """The outline of points with int64[n] strictly increasing `steps` and float64[n] `values`, in stretches that begin
+    at the positions int64[m] `starts`, increasing from 0."""
     return _outline(steps, values, starts, *extremes(values, starts))
 
 
 def outline_of_points(columns: Columns, stretch: int) -> Outline:
-    """The outline of points of a metric, in the order of their steps. Takes 15 µs for 4,096.
+    """The outline of points of a metric, in step order. Takes 15 µs for 4,096 points.
 
     Args:
         stretch: points of each stretch.
@@ -79,7 +80,7 @@ def outline_of_points(columns: Columns, stretch: int) -> Outline:
     grid = np.concatenate([values, np.repeat(values[-1:], missing)]) if missing else values
     grid = grid.reshape(len(starts), stretch)
     low, high = starts + grid.argmin(axis=1), starts + grid.argmax(axis=1)
-    if np.isnan(values[low]).any():  # it is the least and the greatest to them
+    if np.isnan(values[low]).any():  # NumPy takes NaN for the least and the greatest
         low, high = extremes(values, starts)
     return _outline(steps, values, starts, low, high)
 
@@ -94,7 +95,7 @@ def _outline(steps: Ints, values: Floats, starts: Ints, low: Ints, high: Ints) -
 
 
 def joined(parts: Iterable[Outline]) -> Outline | None:
-    """The outline of points that follow one another; None where there are none, or their steps are not increasing."""
+    """The outline of points that follow one another; None if there are no points or their steps are not increasing."""
     parts = list(parts)
     if not parts or any(a.last_step >= b.first_step for a, b in pairwise(parts)):
         return None
@@ -111,7 +112,7 @@ def _following(before: Outline, after: Outline) -> Outline:
 
 
 def in_fewer(outline: Outline, most: int) -> Outline:
-    """The same points in at most `most` stretches of about equal length."""
+    """The outline of the same points in at most `most` stretches of about equal length."""
     stretches = outline.stretches
     ends = stretches["count"].cumsum()
     _, starts = np.unique((ends - stretches["count"]) * most // ends[-1], return_index=True)
@@ -124,7 +125,7 @@ def in_fewer(outline: Outline, most: int) -> Outline:
 
 
 def _in_one(outline: Outline) -> Outline:
-    """The same points in one stretch."""
+    """The outline of the same points in one stretch."""
     rows = outline.stretches.tolist()
     if len(rows) == 1:
         return outline
@@ -143,15 +144,15 @@ def points(outline: Outline) -> tuple[Ints, Floats]:
 
 
 def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: Columns, sizes: OutlineSizes) -> Levels:
-    """Put the outlines into `batch` that a sealed chunk completes.
+    """Add the outlines that a sealed chunk completes to `batch`.
 
     Args:
-        levels: what is not stored so far.
+        levels: the parts that are not stored so far.
         start: ordinal of the chunk's first point.
-        columns: the chunk's; they and all points before are in the order of steps.
+        columns: the chunk's points; they and all points before are in step order.
 
     Returns:
-        What is not stored then, once the batch is written.
+        The parts that are not stored once the batch is written.
     """
     outline = outline_of_points(columns, sizes.stretch_points)
     if len(outline.stretches) >= sizes.min_stretches:
@@ -172,7 +173,7 @@ def grow(batch: WriteBatch, sequence: int, levels: Levels, start: int, columns: 
 
 
 def finish(batch: WriteBatch, sequence: int, levels: Levels) -> None:
-    """Put what `grow` has left into `batch`, for the sequence has come to an end, or at least to a pause."""
+    """Add the remaining parts to `batch`, because the sequence has come to an end or a pause."""
     below: Outline | None = None
     for level, held in enumerate(levels, 1):
         if held.outline is None:

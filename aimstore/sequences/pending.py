@@ -1,4 +1,4 @@
-"""Points between `track` and their chunk: in lists where there are few, in NumPy columns where there are many."""
+"""Points between `track` and their chunk: in lists if there are few, in NumPy columns if there are many."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aimstore.encoding.chunks import NO_EPOCH, Columns, Values, encode_chunk, en
 from aimstore.sequences.values import STEP_MAX
 
 ENTRIES_PER_POINT: Final = 4
-"""Entries that `track` appends for each point: value, step or None, epoch or None, time in seconds since the epoch."""
+"""Items that `track` appends for each point: value, step or None, epoch or None, time in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pending:
-    """Points in lists: for a few of them encoding is much quicker than from NumPy columns.
+    """Points in lists: a few points are encoded much faster from lists than from NumPy columns.
 
     Attributes:
-        steps: n ints of 64 bits; a range where no step was given.
+        steps: n ints of 64 bits; a range if no step was given.
         times: n ints, microseconds since the epoch, UTC.
-        epochs: n ints, with `NO_EPOCH` where a point has none; None where no point has one.
-        values: n numbers of any type; of objects the bytes, or the size where they are stored under their own key.
+        epochs: n ints, with `NO_EPOCH` for a point without epoch; None if no point has an epoch.
+        values: n numbers of any type; for objects their bytes, or their size if they are stored under their own key.
     """
 
     steps: Sequence[int]
@@ -45,18 +45,18 @@ Points: TypeAlias = Pending | Columns
 
 
 def encode_points(points: Points) -> bytes:
-    """The chunk of these points."""
+    """Encode these points as a chunk."""
     if isinstance(points, Pending):
         return encode_scalars(points.steps, points.times, points.epochs, points.values)
     return encode_chunk(points)
 
 
 def lists_of(values: list[Any], entries: list[Any], last_step: int | None) -> Pending:
-    """Few points, in lists.
+    """A few points, in lists.
 
     Args:
-        values: what is stored of each value.
-        entries: `ENTRIES_PER_POINT` for each point, as tracked.
+        values: the stored form of each value.
+        entries: `ENTRIES_PER_POINT` items for each point, as tracked.
         last_step: greatest step so far; None for the first points of a sequence.
     """
     steps, epochs, times = _tracked(entries)
@@ -68,7 +68,7 @@ def columns_of(values: list[Any], entries: list[Any], last_step: int | None, *, 
 
     Args:
         values, entries, last_step: as for `lists_of`.
-        code: type code of the values, see `type_code`; "" leaves them in a list.
+        code: type code of the values, see `type_code`; "" keeps them in a list.
     """
     steps, epochs, times = _tracked(entries)
     given = _fill_epochs(epochs)
@@ -98,7 +98,7 @@ def _fill_epochs(epochs: list[int | None]) -> list[int] | None:
 
 
 def fill_steps(steps: list[int | None], last_step: int | None) -> Sequence[int]:
-    """The steps with the missing ones filled in: each is one above the greatest before it.
+    """The steps with missing steps filled in: each is one above the greatest step before it.
 
     Args:
         last_step: greatest step so far; None for the first points of a sequence.
@@ -111,7 +111,7 @@ def fill_steps(steps: list[int | None], last_step: int | None) -> Sequence[int]:
         return range(greatest + 1, greatest + 1 + missing)
     filled: list[int] = []
     for step in steps:
-        # `track` refuses what comes after the last step, unless another thread reaches that step at the same moment
+        # `track` refuses points after the last step, unless another thread reaches that step at the same moment
         filled.append(min(greatest + 1, STEP_MAX) if step is None else step)
         is_first = last_step is None and len(filled) == 1
         greatest = filled[-1] if is_first else max(greatest, filled[-1])

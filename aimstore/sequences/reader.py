@@ -1,4 +1,4 @@
-"""The read side of one sequence: chunks found by ordinal or step and decoded by column, and outlines."""
+"""The read side of one sequence: finds chunks by ordinal or step, decodes them by column, and reads outlines."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from aimstore.sequences.outline import joined, level_with, outline_of_points
 from aimstore.storage.layout import OBJECT, OUTLINE, Summary
 
 OUTLINED_AT_ONCE: Final = 65_536
-"""Points that are decoded together to make an outline of them."""
+"""Number of points that are decoded together to compute their outline."""
 
 
 def read_points(
     seqs: Container, sequence: int, wanted: Collection[str] = COLUMNS, *, points: int = 0
 ) -> Columns | None:
-    """All points of a sequence in the order in which they were tracked, so that their positions are their ordinals; None
-    where there are none. Values of a sequence of objects are what `load_object` takes.
+    """All points of a sequence in the order in which they were tracked, so that their positions are their ordinals;
+    None if there are no points. The values of a sequence of objects are arguments for `load_object`.
 
     Args:
-        wanted: the columns to decode, "steps" among them.
-        points: how many there are, about; where it is known, reading is faster.
+        wanted: the columns to decode; "steps" must be among them.
+        points: approximate number of points; if it is known, reading is faster.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
@@ -47,12 +47,13 @@ def read_range(
     stop: int | None,
     wanted: Collection[str] = COLUMNS,
 ) -> tuple[int, Columns] | None:
-    """Points of an ordered sequence (see `Summary.ordered`) with `start <= step < stop`, and the ordinal of the first; None
-    where there are none. Only the chunks of the range are decoded.
+    """Points of an ordered sequence (see `Summary.ordered`) with `start <= step < stop`, and the ordinal of the first;
+    None if there are none. Only the chunks of the range are decoded.
 
     Args:
-        points: how many the sequence has at least; the chunk that holds `start` is found by bisecting over ordinals.
-        wanted: the columns to decode, "steps" among them.
+        points: minimum number of points in the sequence; the chunk that holds `start` is found by bisecting over
+            ordinals.
+        wanted: the columns to decode; "steps" must be among them.
     """
     ordinal = 0 if start is None else _chunk_with(seqs, sequence, points, start)
     chunks: list[bytes] = []
@@ -89,11 +90,11 @@ def _missing(seqs: Container, sequence: int, ordinal: int) -> CorruptionError:
 def read_last(
     seqs: Container, sequence: int, summary: Summary, count: int, wanted: Collection[str] = COLUMNS
 ) -> Columns | None:
-    """The last `count` points, or all where there are fewer, of a sequence that was ordered when it had this summary; None
-    where it is not any more. Only the last chunks are read, and those that were added since.
+    """The last `count` points, or all if there are fewer, of a sequence that was ordered when it had this summary; None
+    if it is no longer ordered. Only the last chunks are read, and those added since the summary.
 
     Args:
-        wanted: the columns to decode, "steps" among them.
+        wanted: the columns to decode; "steps" must be among them.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
@@ -104,13 +105,12 @@ def read_last(
 
 
 def is_still_ordered(seqs: Container, sequence: int, summary: Summary) -> bool:
-    """Whether a sequence that was ordered when it had this summary still is. Reads what was added since."""
+    """Whether a sequence that was ordered when it had this summary still is. Reads only the chunks added since."""
     return _last_chunks(seqs, sequence, summary, 0) is not None
 
 
 def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -> list[bytes] | None:
-    """The chunks with the last `count` points, at least one; None where they, or others that were added since the summary,
-    are not in the order of steps."""
+    """The chunks with the last `count` points, at least one; None if they, or later ones, are not in step order."""
     chunks: list[bytes] = []
     found, next_step, next_ordinal = 0, None, None
     with closing(seqs.scan(_chunks_from(sequence, 0), reverse=True)) as scan:
@@ -133,12 +133,12 @@ def _last_chunks(seqs: Container, sequence: int, summary: Summary, count: int) -
 def read_outline(
     seqs: Container, sequence: int, points: int, least: int, sizes: OutlineSizes = OUTLINE_SIZES
 ) -> Outline | None:
-    """The outline of a whole sequence of numbers, from the coarsest level that has about `least` stretches; None where no
-    level has so many, or the steps are not strictly increasing.
+    """The outline of a whole sequence of numbers, from the coarsest level that has about `least` stretches; None if no
+    level has that many, or the steps are not strictly increasing.
 
     Args:
-        points: how many the sequence has, about.
-        sizes: those that the sequence was written with, about: they decide which level is read.
+        points: approximate number of points in the sequence.
+        sizes: approximately the sizes that the sequence was written with: they decide which level is read.
     """
     level = level_with(least, points, sizes)
     if level < 0:
@@ -154,8 +154,9 @@ def read_outline(
 def _outlines(
     seqs: Container, sequence: int, level: int, start: int, stop: int | None, sizes: OutlineSizes
 ) -> Iterator[Outline | None]:
-    """Outlines of the ordinals from `start` to `stop`: those of a level, and where it lacks some, of the levels below and at
-    last of the chunks themselves. None stands for steps that are not strictly increasing."""
+    """Outlines of the ordinals from `start` to `stop`: those of a level, where it has gaps those of the levels below,
+    and at the lowest level outlines of the chunks themselves. None stands for steps that are not strictly
+    increasing."""
     if level < 0:
         yield from _outlines_of_chunks(seqs, sequence, start, stop, sizes.stretch_points)
         return
@@ -199,7 +200,7 @@ def _outline_of(chunks: list[bytes], count: int, stretch: int) -> Outline | None
 
 
 def _chunk_with(seqs: Container, sequence: int, points: int, step: int) -> int:
-    """Ordinal of the last chunk that begins at or below `step`; 0 where none does."""
+    """Ordinal of the last chunk that begins at or below `step`; 0 if there is none."""
     low, high = 0, points
     while low < high:
         middle = (low + high + 1) // 2
@@ -229,12 +230,12 @@ def _ordinal(key: bytes) -> int:
 
 
 def _chunks_from(sequence: int, ordinal: int) -> KeyRange:
-    """The chunks from an ordinal on; strings sort after ints, so large objects lie behind them."""
+    """The chunks from an ordinal on; strings sort after ints, so large objects come after the chunks."""
     return KeyRange(encode_path((sequence, ordinal)), encode_path((sequence, "")))
 
 
 def load_object(seqs: Container, sequence: int, ordinal: int, stored: bytes | int) -> Any:
-    """One object: decoded from the bytes in its chunk, or read from its own key where the chunk has only its size."""
+    """One object: decoded from the bytes in its chunk, or read from its own key if the chunk has only its size."""
     if isinstance(stored, bytes):
         return decode_value(stored, from_object)
     data = seqs.get(encode_path((sequence, OBJECT, ordinal)))

@@ -1,4 +1,4 @@
-"""What a user reads of one sequence: its summary, its points, and for metrics their columns."""
+"""The public view of one sequence: its summary, its points, and for metrics their columns."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STORED_PER_SAMPLED: Final = 2
-"""Fewest stored stretches for each stretch of a sample, so that the latter are of about equal length."""
+"""Minimum number of stored stretches for each stretch of a sample, so that the sample's are of about equal length."""
 
 Ordinals: TypeAlias = range | Ints
 """Ordinals of points: a range, or int64[n]."""
 
 Reading: TypeAlias = Callable[[], AbstractContextManager[Container]]
-"""Lends the run's sequence container for the time of a `with` block."""
+"""Lends the run's sequence container during a `with` block."""
 
 
 class Point(NamedTuple):
-    """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None where none was given."""
+    """One tracked value. `time` is seconds since the epoch, UTC, to the microsecond; `epoch` is None if not given."""
 
     step: int
     value: Any
@@ -42,15 +42,15 @@ class Point(NamedTuple):
 
 
 class Sequence:
-    """The series that one run tracked under one name and context, as it was when this object was obtained.
+    """The points that one run tracked under one name and context, as of the moment when this object was obtained.
 
-    Points come in increasing order of their steps; if several have the same step, the last one tracked counts. Iterating
-    yields a `Point` for each step and decodes objects on the way.
+    Points come in increasing order of their steps; if several have the same step, the last one tracked counts.
+    Iteration yields a `Point` for each step and decodes objects as it proceeds.
 
     Attributes:
-        run: the run it belongs to.
-        name: its name.
-        context: its context, `{}` where there is none.
+        run: the run that tracked the sequence.
+        name: the name of the sequence.
+        context: the context; `{}` if there is none.
         kind: "number", "text", "bytes", "array", "value", or the name of a registered type.
     """
 
@@ -72,12 +72,12 @@ class Sequence:
 
     @property
     def first_step(self) -> int | None:
-        """Least step, None where there are no points."""
+        """Least step; None if there are no points."""
         return self._info.first_step
 
     @property
     def last_step(self) -> int | None:
-        """Greatest step, None where there are no points."""
+        """Greatest step; None if there are no points."""
         return self._info.last_step
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Sequence:
         return self.points()
 
     def points(self, start_step: int | None = None, stop_step: int | None = None) -> Iterator[Point]:
-        """The points with `start_step <= step < stop_step`. If the steps are in order, only the chunks of the range are read."""
+        """The points with `start_step <= step < stop_step`. If steps are in order, only their chunks are read."""
         with self._reading() as seqs:
             positions, columns = self._select(seqs, start_step, stop_step)
             steps, times = columns.steps.tolist(), columns.times.tolist()
@@ -103,7 +103,7 @@ class Sequence:
     def _select(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str] = COLUMNS
     ) -> tuple[Ordinals, Columns]:
-        """Ordinals, a range or int64[n], and columns of the points in a range of steps, in step order."""
+        """Ordinals (a range or int64[n]) and columns of the points in a range of steps, in step order."""
         if start is not None or stop is not None:
             found = self._select_ordered(seqs, start, stop, wanted)
             if found is not None:
@@ -113,7 +113,7 @@ class Sequence:
     def _select_ordered(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
     ) -> tuple[Ordinals, Columns] | None:
-        """As `_select`, from the chunks of the range alone; None if the steps are not, or no longer, in order."""
+        """`_select` that reads only the chunks of the range; None if the steps are not, or no longer, in order."""
         summary = self._info.summary
         if summary is None or not summary.ordered or not is_still_ordered(seqs, self._info.id, summary):
             return None
@@ -121,14 +121,14 @@ class Sequence:
         if found is None:
             return _NOTHING
         first, columns = found
-        if not increasing(columns.steps):  # a writer has broken the order since the look above
+        if not increasing(columns.steps):  # a writer has broken the order since the check above
             return None
         return range(first, first + len(columns.steps)), columns
 
     def _select_from_all(
         self, seqs: Container, start: int | None, stop: int | None, wanted: Collection[str]
     ) -> tuple[Ordinals, Columns]:
-        """As `_select`, whatever the order of the steps; reads every chunk."""
+        """`_select` for steps in any order; reads every chunk."""
         summary = self._info.summary
         points = read_points(seqs, self._info.id, wanted, points=0 if summary is None else summary.points)
         if points is None:
@@ -160,12 +160,12 @@ class Metric(Sequence):
 
     @property
     def min(self) -> float | int | None:
-        """Least value that is not NaN; NaN where all are."""
+        """Least value that is not NaN; NaN if all values are NaN."""
         return self._info.min
 
     @property
     def max(self) -> float | int | None:
-        """Greatest value that is not NaN; NaN where all are."""
+        """Greatest value that is not NaN; NaN if all values are NaN."""
         return self._info.max
 
     def numpy(self) -> tuple[Ints, Floats]:
@@ -179,8 +179,8 @@ class Metric(Sequence):
             return columns.steps, floats(columns.values)
 
     def tail(self, n: int) -> tuple[Ints, Floats]:
-        """The last `n` points, or all if there are fewer: steps int64[m], increasing, and values float64[m]. If the steps
-        were tracked in order, only the last chunks are read.
+        """The last `n` points, or all if there are fewer: steps int64[m], increasing, and values float64[m]. If the
+        steps were tracked in order, only the last chunks are read.
 
         Raises:
             ValueError: `n` is negative.
@@ -198,12 +198,12 @@ class Metric(Sequence):
             return columns.steps, floats(columns.values)
 
     def sample(self, k: int) -> tuple[Ints, Floats]:
-        """At most `k` points that keep the shape of the metric: steps int64[m], increasing, and values float64[m]. They are
-        the first and the last point, and in each of k // 2 - 1 stretches of about equal length the least and the greatest
-        value that is not NaN.
+        """At most `k` points that keep the shape of the metric: steps int64[m], increasing, and values float64[m]. They
+        are the first and the last point, and the least and the greatest value that is not NaN in each of k // 2 - 1
+        stretches of about equal length.
 
-        If the steps were tracked in order, the time depends on `k` and not on the length of the metric; otherwise all points
-        are read.
+        If the steps were tracked in order, the time depends on `k` and not on the length of the metric; otherwise all
+        points are read.
 
         Raises:
             ValueError: `k` is below 4.
@@ -223,7 +223,7 @@ class Metric(Sequence):
         return points(in_fewer(outline, stretches))
 
     def dataframe(self) -> pd.DataFrame:
-        """A pandas DataFrame with the columns step, value, epoch and time (UTC), a row for each step.
+        """A pandas DataFrame with the columns step, value, epoch and time (UTC), and one row for each step.
 
         Raises:
             UnsupportedError: pandas is not installed.

@@ -1,4 +1,4 @@
-"""One sequence being written: what waits in memory, and what of it becomes which chunk."""
+"""One sequence being written: its pending points in memory, and how they become chunks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from aimstore.types import Context
 
 @dataclass(slots=True)
 class Staging:
-    """What one round of a drain writes, in this order, and what changes in memory once all is written.
+    """The writes of one round of a drain, in this order, and the changes in memory after all is written.
 
     Attributes:
-        definitions: of new sequences, for the meta container.
-        large_objects: a batch for each, for the sequence container, as are the others.
-        chunks: and outlines.
-        changes: one for each sequence.
+        definitions: definitions of new sequences, for the meta container.
+        large_objects: one batch for each large object; this and the next are for the sequence container.
+        chunks: chunks and outlines.
+        changes: one change for each sequence.
     """
 
     definitions: WriteBatch = field(default_factory=WriteBatch)
@@ -39,16 +39,16 @@ class Staging:
 
 @dataclass(slots=True)
 class Change:
-    """What changes in one sequence once its chunks are written.
+    """The change in one sequence after its chunks are written.
 
     Attributes:
-        entries: how many entries of `pending` the chunks hold.
+        entries: number of items of `pending` that the chunks hold.
         object_bytes: bytes of the objects among them.
-        ordinal: of the first point among them.
-        fresh: the points of the fresh chunk; None where everything was sealed.
-        fresh_bytes: memory of these points, about.
+        ordinal: ordinal of the first point among them.
+        fresh: the points of the fresh chunk; None if everything was sealed.
+        fresh_bytes: approximate memory of these points.
         levels: outlines that are not stored yet.
-        kind: of the sequence, as the meta container has it then.
+        kind: the kind of the sequence in the meta container after the change.
     """
 
     series: Series
@@ -62,7 +62,7 @@ class Change:
     kind: str
 
     def commit(self) -> None:
-        """Make it."""
+        """Apply the change."""
         series = self.series
         del series.pending[: self.entries]
         series.watch_growth()
@@ -76,21 +76,23 @@ class Change:
 
 
 class Series:
-    """State of one sequence in its writer. Any thread appends to `pending`; whoever holds the writer's gate changes what is said
-    of the kind and of high steps; all else belongs to the drain.
+    """State of one sequence in its writer.
+
+    Any thread appends to `pending`. The thread that holds the writer's gate changes the fields on the kind and on high
+    steps. All other fields belong to the drain.
 
     Attributes:
-        kind: of its values; not settled while `only_nones`.
-        is_numeric: its values are numbers.
-        is_quick: a float is taken without a further look.
+        kind: the kind of the values; not settled while `only_nones`.
+        is_numeric: the values are numbers.
+        is_quick: a float is accepted without further checks.
         only_floats: all values so far were floats.
         only_nones: all values so far were None.
-        high_step: the greatest step where it is `HIGH_STEP` or more, from where on each step is checked; else None.
-        pending: `ENTRIES_PER_POINT` entries for each point. Appending the entries of one point, and cutting off a prefix, are
-            each one operation of a list, so no lock is needed.
-        check_at: length of `pending` from which `track` compares what waits with the limits.
-        defined_kind: the kind in the definition that the meta container has; None where it has none.
-        summary: of all points in chunks; None where there are none.
+        high_step: the greatest step if it is `HIGH_STEP` or more, from where on each step is checked; else None.
+        pending: `ENTRIES_PER_POINT` items for each point. Appending the items of one point, and cutting off a prefix,
+            are each one operation of a list, so no lock is needed.
+        check_at: length of `pending` from which `track` compares the pending points with the limits.
+        defined_kind: the kind in the definition in the meta container; None if there is no definition.
+        summary: summary of all points in chunks; None if there are none.
         tail: points in fresh chunks.
         levels: outlines of sealed chunks that are not stored yet.
     """
@@ -126,7 +128,7 @@ class Series:
         return series
 
     def settle(self, kind: str) -> None:
-        """Settle the kind. What is stored of None, or waits, stays as it is; in a sequence of numbers it is read as NaN."""
+        """Settle the kind. Each None, stored or pending, stays as it is; a sequence of numbers reads it as NaN."""
         self.only_floats = kind == NUMBER and not self.only_nones
         self.is_numeric = kind == NUMBER
         self.kind = kind
@@ -141,7 +143,7 @@ class Series:
             )
 
     def next_step(self, step: int | None) -> int | None:
-        """The step to append where `step` was given: `step` itself, or the next one where high steps may come to an end.
+        """Return the step to append for `step`: `step` itself, or the next step if high steps may come to an end.
 
         Raises:
             EncodingError: there is no next step.
@@ -158,14 +160,14 @@ class Series:
         return step
 
     def watch_growth(self) -> None:
-        """Let `track` look at the limits again when `check_points` more points wait."""
+        """Make `track` check the limits again after `check_points` more pending points."""
         self.check_at = len(self.pending) + self._limits.check_points * ENTRIES_PER_POINT
 
     def stage(self, into: Staging, *, seal: bool) -> None:
-        """Put a share of what is pending into `into`, at most `stage_points` and about `stage_bytes`.
+        """Put a share of the pending points into `into`: at most `stage_points`, and about `stage_bytes`.
 
         Args:
-            seal: leave nothing in fresh chunks.
+            seal: leave no points in fresh chunks.
         """
         entries, object_bytes = self._share()
         if not entries and not (seal and self.tail.starts):
@@ -175,20 +177,20 @@ class Series:
         if entries:
             points, nbytes = self._take(entries, ordinal, into)
             summary = extend(self.summary, points, is_numeric=self.is_numeric)
-        assert summary is not None  # whatever has a tail has a summary
+        assert summary is not None  # a sequence with a tail has a summary
         if seal or self._fills_a_chunk(entries // ENTRIES_PER_POINT, nbytes):
             levels = self._seal(into.chunks, points, ordinal, self.tail.nbytes + nbytes, summary)
             points = None
         else:
             assert points is not None
             into.chunks.put(encode_path((self.id, ordinal)), encode_points(points))
-        kind = self.kind  # `track` may settle it meanwhile, but no value of another kind is in this share
+        kind = self.kind  # `track` may settle it meanwhile, but this share has no value of another kind
         if self.defined_kind != kind:
             into.definitions.put(definition_key(self.id), encode_definition(self.name, self.context, kind))
         into.changes.append(Change(self, entries, object_bytes, ordinal, points, nbytes, summary, levels, kind))
 
     def finish(self, batch: WriteBatch) -> None:
-        """Put the outlines into `batch` that wait for more points."""
+        """Add the outlines that wait for more points to `batch`."""
         if self.summary is not None and self.summary.ordered:
             outline.finish(batch, self.id, self.levels)
 
@@ -198,7 +200,7 @@ class Series:
         return not self.is_numeric and self.tail.nbytes + nbytes >= self._limits.seal_bytes
 
     def _share(self) -> tuple[int, int]:
-        """Entries of `pending` to be staged at once, and the bytes of the objects among them."""
+        """Number of items of `pending` to stage at once, and the bytes of the objects among them."""
         most = min(len(self.pending), self._limits.stage_points * ENTRIES_PER_POINT)
         object_bytes = 0
         if not self.is_numeric:
@@ -209,7 +211,7 @@ class Series:
         return most, object_bytes
 
     def _take(self, count: int, ordinal: int, into: Staging) -> tuple[Points, int]:
-        """The points of the first `count` entries, and the memory they take, about."""
+        """The points of the first `count` items, and their approximate memory."""
         entries = self.pending[:count]
         values = entries[::ENTRIES_PER_POINT]
         nbytes = len(values) * 3 * 8
@@ -223,7 +225,7 @@ class Series:
         return columns_of(values, entries, last_step, code=code), nbytes
 
     def _store_large(self, value: bytes, ordinal: int, into: Staging) -> bytes | int:
-        """What the chunk holds of an object: its bytes, or its size where it is stored under its own key."""
+        """The chunk's content for an object: its bytes, or its size if it is stored under its own key."""
         if len(value) < self._limits.large_object_bytes:
             return value
         alone = WriteBatch()
@@ -234,7 +236,7 @@ class Series:
     def _seal(
         self, batch: WriteBatch, points: Points | None, ordinal: int, nbytes: int, summary: Summary
     ) -> outline.Levels:
-        """Replace the fresh chunks, and `points`, by sealed ones; the outlines that are not stored then."""
+        """Replace the fresh chunks, and `points`, with sealed chunks; return the outlines that are not stored then."""
         limits = self._limits
         start = self.tail.starts[0] if self.tail.starts else ordinal
         merged = self.tail.merged(points)
@@ -250,7 +252,7 @@ class Series:
         for first in kept:
             piece = cut(merged, slice(first - start, first - start + size))
             batch.put(encode_path((self.id, first)), encode_chunk(piece))
-            # one short chunk is its own outline
+            # a single short chunk serves as its own outline
             if outlined and (first or count >= limits.outlines.stretch_points):
                 levels = outline.grow(batch, self.id, levels, first, piece, limits.outlines)
         return levels

@@ -1,8 +1,8 @@
-"""How series get into the two containers of a run, in an order that a crash cannot harm.
+"""Writes series into the two containers of a run, in an order that makes crashes harmless.
 
-Definitions go first (meta container), then points (sequence container), then summaries (meta container): whatever a crash leaves
-behind, nothing refers to what is not there, and no summary claims more than the points. Points leave memory only when their
-batch is accepted.
+Definitions are written first (meta container), then points (sequence container), then summaries (meta container). After
+a crash, no reference points to missing data, and no summary claims more than the points. Points leave memory only when
+their batch is accepted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SeriesStore:
         self._meta = meta
         self._seqs = seqs
         self._limits = limits
-        self._unsaved: dict[int, Series] = {}  # their summaries in the meta container are out of date; oldest first
+        self._unsaved: dict[int, Series] = {}  # series with an outdated summary in the meta container; oldest first
 
     def load(self, *, recover: bool) -> Iterator[Series]:
         """The sequences of the run. `recover`: recompute their summaries."""
@@ -45,7 +45,7 @@ class SeriesStore:
             yield series
 
     def _has_only_nones(self, series: Series) -> bool:
-        """Whether all stored values are None; False where there are many."""
+        """Whether all stored values are None; False if there are many values."""
         summary = series.summary
         if series.kind != VALUE or summary is None or summary.points > self._limits.read_nones:
             return False
@@ -60,7 +60,7 @@ class SeriesStore:
             self._unsaved.setdefault(series.id, series)
 
     def write_share(self, chosen: Iterable[Series], *, seal: bool) -> None:
-        """Write a share of what is pending of each series, see `Series.stage`. `seal`: leave nothing in fresh chunks."""
+        """Write a share of each series' pending points, see `Series.stage`. `seal`: leave no points in fresh chunks."""
         waiting = [series for series in chosen if series.pending or (seal and series.tail.starts)]
         while waiting:
             staging = Staging()
@@ -76,7 +76,7 @@ class SeriesStore:
                 self._unsaved.setdefault(change.series.id, change.series)
 
     def write_summaries(self, limit: int | None) -> None:
-        """Write summaries that are out of date; at most `limit` of them, the oldest first."""
+        """Write outdated summaries; at most `limit` of them, the oldest first."""
         chosen = list(self._unsaved.values())[:limit]
         if not chosen:
             return
@@ -102,6 +102,6 @@ class SeriesStore:
                 self.correct_summary(each)
 
     def flush(self, *, sync: bool) -> None:
-        """Return when everything written is in the engine's log, with `sync` when it is on the disk."""
+        """Return when everything written is in the engine's log, or with `sync` on the disk."""
         self._seqs.flush(sync=sync)
         self._meta.flush(sync=sync)

@@ -1,4 +1,4 @@
-"""What is known of a sequence without reading it: kept while writing, recomputed where it cannot be trusted."""
+"""The summary of a sequence: known without reading the points, updated while writing, recomputed if unreliable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def recompute_summary(seqs: Container, sequence: int, *, is_numeric: bool, point
     Args:
         seqs: the run's sequence container.
         is_numeric: the sequence holds numbers.
-        points: how many there are, about; reading is faster if this is known.
+        points: approximate number of points; if it is known, reading is faster.
 
     Raises:
         CorruptionError: a chunk is damaged or missing.
@@ -32,7 +32,7 @@ def recompute_summary(seqs: Container, sequence: int, *, is_numeric: bool, point
 
 
 def summarize(columns: Columns, *, is_numeric: bool) -> Summary:
-    """The exact summary of all points of a sequence, of which there is at least one."""
+    """The exact summary of all points of a sequence; there must be at least one."""
     kept = in_step_order(columns)
     summary = _summary_of_columns(kept, is_numeric)
     return summary._replace(
@@ -41,7 +41,7 @@ def summarize(columns: Columns, *, is_numeric: bool) -> Summary:
 
 
 def extend(before: Summary | None, points: Points, *, is_numeric: bool) -> Summary:
-    """The summary after `points`, of which there is at least one, were added. `steps` is an upper bound unless `ordered`."""
+    """The summary after adding `points`, at least one. `steps` is an upper bound unless `ordered`."""
     added = (
         _summary_of_lists(points, is_numeric)
         if isinstance(points, Pending)
@@ -49,7 +49,7 @@ def extend(before: Summary | None, points: Points, *, is_numeric: bool) -> Summa
     )
     if before is None:
         return added
-    last = NAN if is_numeric and before.last is None else before.last  # so far there was nothing but None
+    last = NAN if is_numeric and before.last is None else before.last  # so far all values were None
     return Summary(
         before.points + added.points,
         before.steps + added.steps,
@@ -89,7 +89,7 @@ def _summary_of_columns(columns: Columns, is_numeric: bool) -> Summary:
 
 
 def _extremes(values: list[Any]) -> tuple[Any, Any]:
-    """The least and the greatest number that is not NaN; NaN where all are."""
+    """The least and the greatest number that is not NaN; NaN if all are NaN."""
     real = values if all(value == value for value in values) else [value for value in values if value == value]
     nan = float("nan")
     return min(real, default=nan), max(real, default=nan)
@@ -97,7 +97,7 @@ def _extremes(values: list[Any]) -> tuple[Any, Any]:
 
 def _extremes_of_array(values: Floats | Ints) -> tuple[Any, Any]:
     if values.dtype == np.float64:
-        return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))  # these pass over NaN
+        return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))  # these skip NaN
     return int(values.min()), int(values.max())
 
 

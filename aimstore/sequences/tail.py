@@ -1,4 +1,4 @@
-"""The points of a sequence that are stored in fresh chunks, kept in memory until they are sealed."""
+"""The points of a sequence in fresh chunks, kept in memory until they are sealed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from aimstore.sequences.pending import Pending, Points
 
 @dataclass(slots=True)
 class Tail:
-    """Points that are stored in fresh chunks and kept here, so that sealing them reads nothing.
+    """Points that are stored in fresh chunks and also kept in memory, so that sealing reads nothing.
 
     Attributes:
         starts: ordinals of the fresh chunks.
-        steps, times, epochs: int64 columns; `epochs` is None while no point has one.
+        steps, times, epochs: int64 columns; `epochs` is None while no point has an epoch.
         values: `array("d")`, `array("q")`, or a list of mixed numbers or of objects.
-        nbytes: memory they take, about.
+        nbytes: approximate memory of the points.
     """
 
     starts: list[int]
@@ -38,7 +38,7 @@ class Tail:
         return cls([], array("q"), array("q"), None, array("d"))
 
     def append(self, start: int, points: Points, nbytes: int) -> None:
-        """Add the points of a fresh chunk, whose first has the ordinal `start`."""
+        """Add the points of a fresh chunk; `start` is the ordinal of the first point."""
         count = len(self.steps)
         self.starts.append(start)
         _extend(self.steps, points.steps)
@@ -61,7 +61,7 @@ class Tail:
             self.values = [*self.values, *plain(values)]
 
     def merged(self, points: Points | None) -> Columns:
-        """These points and then `points`, in NumPy columns; there is at least one."""
+        """The points of this tail and then `points`, in NumPy columns; there must be at least one point."""
         parts = []
         if self.starts:
             values = self.values if isinstance(self.values, list) else np.array(self.values)

@@ -1,4 +1,4 @@
-"""What may be tracked: checks of values, steps and names. Numbers stay as they are; all else is encoded at once."""
+"""Checks tracked values, steps and names. Numbers stay as they are; all other values are encoded at once."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ STEP_MIN: Final = -(2**63)
 STEP_MAX: Final = 2**63 - 1
 
 HIGH_STEP: Final = 2**62
-"""From this step on the steps of a sequence may come to an end. No sequence gets there by counting."""
+"""The step from which the steps of a sequence may come to an end. Counting never reaches it."""
 
 VALUE: Final = "value"
-"""Kind of a sequence whose values are of no other kind."""
+"""The kind of a sequence whose values are of no other kind."""
 
 UNDECIDED: Final = ""
-"""Kind of None, which belongs to sequences of every kind."""
+"""The kind of None, which belongs to sequences of every kind."""
 
 NONE: Final = encode_value(None)
-"""What is stored of None. It may precede the first number of a sequence, and is NaN there."""
+"""The stored form of None. It may precede the first number of a sequence, and is NaN there."""
 
 _NUMBERS: Final = (bool, float, int)
 
 
 def prepare_value(value: Any, name: str) -> tuple[str, Any]:
-    """The kind of sequence that `value` belongs to, and what to store of it; the kind of None is `UNDECIDED`.
+    """The kind of sequence that `value` belongs to, and the stored form of `value`; the kind of None is `UNDECIDED`.
 
-    Numbers (int, float, bool, scalars of NumPy, PyTorch and similar libraries, and arrays, tensors and lists with one element
-    that is a number) stay numbers; masked ones are NaN. Everything else is encoded now, because the caller may change it after
-    `track` has returned.
+    Numbers (int, float, bool, scalars of NumPy, PyTorch and similar libraries, and arrays, tensors and lists with a
+    single element that is a number) stay numbers; masked numbers are NaN. Every other value is encoded now, because the
+    caller may change it after `track` has returned.
 
     Raises:
         EncodingError: the value cannot be stored; the message names its path.
@@ -64,10 +64,11 @@ def prepare_value(value: Any, name: str) -> tuple[str, Any]:
 
 
 def prepare_for(kind: str, value: Any, name: str) -> Any:
-    """What to store of `value` in a sequence of `kind` if `prepare_value` gave another kind; None if it does not belong there.
+    """The stored form of `value` in a sequence of `kind`, if `prepare_value` returned another kind; None if `value`
+    does not belong there.
 
-    None belongs to every kind, and is NaN among numbers. An array or list with one element also belongs to arrays or lists, and
-    an empty list to objects.
+    None belongs to every kind, and is NaN among numbers. An array or list with one element also belongs to arrays or
+    lists, and an empty list also belongs to objects.
     """
     if value is None:
         return float("nan") if kind == NUMBER else NONE
@@ -97,7 +98,7 @@ def _kind(value: Any) -> str:
 
 
 def surprise_of(kind: str, value: Any) -> str:
-    """What to tell the user of a sequence whose kind may surprise, because this value decided it; "" if there is nothing."""
+    """The warning about a sequence whose kind may be surprising because this value decided it; "" if there is none."""
     if kind == NUMBER and not _is_scalar(value):
         return f"its values are {type(value).__name__}s with one element, and are taken as numbers"
     if kind == VALUE and _holds_numbers(value):
@@ -110,17 +111,17 @@ def _holds_numbers(value: Any) -> bool:
 
 
 def pending_bytes(stored: bytes) -> int:
-    """Bytes of an object that count as waiting. None counts nothing, because its sequence may become one of numbers."""
+    """Bytes of an object that count as pending. None counts nothing, because its sequence may become numeric."""
     return 0 if stored == NONE else len(stored)
 
 
 def check_step(step: Any, name: object) -> int | None:
-    """`step` as an int of 64 bits; None stays None. Whole numbers of any type are accepted, also 50.0; bool is not."""
+    """Return `step` as an int of 64 bits, or None. Accepts whole numbers of any type, even 50.0, but not bool."""
     return None if step is None else _integer(step, STEP_MIN, "the step", name)
 
 
 def check_epoch(epoch: Any, name: object) -> int | None:
-    """`epoch` as an int of 64 bits, as `check_step` does. The least int64 is refused: it stands for a missing epoch."""
+    """Return `epoch` as `check_step` does. The least int64 is refused, because it means a missing epoch."""
     return None if epoch is None else _integer(epoch, STEP_MIN + 1, "the epoch", name)
 
 
@@ -136,7 +137,7 @@ def _integer(value: Any, least: int, what: str, name: object) -> int:
 
 
 def _whole(value: Any) -> int | None:
-    """The whole number that `value` is; None if it is none."""
+    """The whole number in `value`; None if it is not a whole number."""
     if not isinstance(value, _NUMBERS):
         try:
             scalar = scalar_of(value)
@@ -148,7 +149,7 @@ def _whole(value: Any) -> int | None:
     if hasattr(value, "__index__"):
         try:
             return int(value.__index__())
-        except TypeError:  # an array that is no scalar
+        except TypeError:  # an array that is not a scalar
             return None
     if hasattr(value, "is_integer") and value.is_integer():
         return int(value)
@@ -156,7 +157,7 @@ def _whole(value: Any) -> int | None:
 
 
 def check_name(name: Any) -> str:
-    """`name`, if it can name a sequence; else `EncodingError`."""
+    """Return `name` if it can name a sequence; else raise `EncodingError`."""
     if not isinstance(name, str) or not name:
         raise EncodingError(f"track needs a name: a str that is not empty, not {name!r:.60}")
     return str(name)

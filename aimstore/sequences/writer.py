@@ -1,4 +1,4 @@
-"""The write side of a run's sequences: `track` appends to memory, and a drain hands what waits to the store."""
+"""The write side of a run's sequences: `track` appends to memory, and a drain passes points to the store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ REOPEN: Final = "open it again with Run(run_hash=…) to go on"
 
 
 class Offer(NamedTuple):
-    """A value to be tracked, the kind of sequence it belongs to, and what to store of it there; see `prepare_value`."""
+    """A value to be tracked, the kind of its sequence, and its stored form there; see `prepare_value`."""
 
     value: Any
     kind: str
@@ -47,11 +47,11 @@ class Offer(NamedTuple):
 
 
 class SequenceWriter:
-    """Takes tracked values of one run from any thread, and writes them when it is drained.
+    """Accepts tracked values of one run from any thread, and writes them when it is drained.
 
-    `track` normally takes no lock, so a signal may arrive anywhere inside it. An error of the engine is kept and raised by
-    the next `track`, `flush` or `close`; the points stay, and every drain tries again. Nothing drains a writer by itself:
-    whoever opens one starts that (see `aimstore.sequences.drainer`).
+    `track` normally takes no lock, so a signal may arrive anywhere inside it. An error of the engine is kept and raised
+    by the next `track`, `flush` or `close`; the points stay in memory, and every drain tries again. A writer does not
+    drain itself: the code that opens a writer starts the draining (see `aimstore.sequences.drainer`).
     """
 
     def __init__(
@@ -59,26 +59,26 @@ class SequenceWriter:
     ) -> None:
         """
         Args:
-            run_hash: the run's hash, shown in errors.
-            meta, seqs: its containers, open for writing.
-            recover: the run did not end cleanly; recompute from its points what the meta container says of them.
-            limits: what bounds memory and waits.
+            run_hash: the run hash, shown in errors.
+            meta, seqs: the run's containers, open for writing.
+            recover: the run did not end cleanly; recompute its summaries in the meta container from its points.
+            limits: limits of memory and waits.
         """
         self.run = run_hash
         self._limits = limits
         self._store = SeriesStore(meta, seqs, limits)
-        # by name, or by name and context as they were given; with the types that the values of the context must have
+        # by name, or by name and context as given; with the required types of the context's values
         self._series: dict[Any, tuple[Series, list[type] | None]] = {}
         self._by_context: dict[Any, Series] = {}
         self._object_bytes_taken = 0
-        self._lock = RLock()  # held for a whole drain
-        self._gate = RLock()  # held while a value is appended; never take the other lock under this one
+        self._lock = RLock()  # held during a whole drain
+        self._gate = RLock()  # held while a value is appended; never take the other lock while holding this one
         self._state = OPEN
-        self._error: Exception | None = None  # refuses the next call; always set where the state is not OPEN
+        self._error: Exception | None = None  # raised by the next call; always set if the state is not OPEN
         for series in self._store.load(recover=recover):
             self._by_context[series.name, context_key(series.context)] = series
 
-    # Tracking: any thread
+    # Tracking: in any thread
 
     def track(self, value: Any, name: str | None, step: int | None, epoch: int | None, context: Any) -> None:
         """See `Run.track`."""
@@ -87,7 +87,7 @@ class SequenceWriter:
         try:
             series, types = self._series[name if context is None else (name, *context.items())]
             if types is not None and types != [*map(type, context.values())]:
-                series = None  # the contexts are equal, as {"fold": 1} and {"fold": True} are, but not the same
+                series = None  # the contexts are equal but not the same, like {"fold": 1} and {"fold": True}
         except (KeyError, TypeError, AttributeError):
             series = None
         if (
@@ -123,7 +123,7 @@ class SequenceWriter:
         prepared = [(check_name(key), Offer(value, *prepare_value(value, key))) for key, value in values.items()]
         step, epoch = check_step(step, next(iter(values), "")), check_epoch(epoch, next(iter(values), ""))
         taking = []
-        with shield, self._gate:  # all are checked before the first is taken: all are taken, or none
+        with shield, self._gate:  # check all values before taking the first: either all are taken, or none
             for key, offer in prepared:
                 series = self._series_for(key, context, offer, make=False)
                 self._fitting(series, offer)
@@ -156,7 +156,7 @@ class SequenceWriter:
         else:
             with shield, self._gate:
                 self._object_bytes_taken += pending_bytes(stored)
-        # nothing is called between this look and the append, so that no other thread and no signal comes between
+        # no call between this check and the append, so that no other thread and no signal can intervene
         if self._state is not OPEN:
             self._raise_error()
         series.pending.extend((stored, step, epoch, now))
@@ -184,7 +184,7 @@ class SequenceWriter:
             logger.warning("run %s, sequence %r: %s", self.run, series.name, surprise)
 
     def _fitting(self, series: Series, offer: Offer) -> Any:
-        """What to store of an offer in a sequence. Raises `SequenceTypeError` if it does not belong there."""
+        """The stored form of an offer in a sequence. Raises `SequenceTypeError` if the offer does not belong there."""
         if series.kind == offer.kind or series.only_nones:
             return offer.stored
         stored = prepare_for(series.kind, offer.value, series.name)
@@ -209,7 +209,7 @@ class SequenceWriter:
                     self._by_context[key] = series
                     self._warn_of_surprise(series, offer)
             if make and is_simple(context):
-                with suppress(TypeError):  # a context that cannot be hashed is looked up the long way each time
+                with suppress(TypeError):  # a context that cannot be hashed is looked up slowly each time
                     self._series[name if context is None else (name, *context.items())] = series, types_of(context)
             return series
 
@@ -219,11 +219,11 @@ class SequenceWriter:
             self._throttle(taking)
 
     def _throttle(self, taking: Collection[Series]) -> None:
-        """Where much waits, give way to whoever is writing, or write a share; past a limit, until less waits."""
+        """If much is pending, give way to the writing thread or write a share; above a limit, until less is pending."""
         for series in taking:
             series.watch_growth()
         while (fill := self._fill()) > self._limits.throttle_from:
-            # what goes wrong is raised by the next call: these values are taken
+            # an error is raised by the next call: these values are already taken
             if self.drain(share_of=None if fill > 1 else taking, wait=False):
                 return
             sleep(self._limits.throttle_wait_seconds)
@@ -231,14 +231,14 @@ class SequenceWriter:
                 return
 
     def _fill(self) -> float:
-        """What waits, as a fraction of what may wait."""
+        """The pending points or bytes, as a fraction of their limit."""
         waiting = sum(len(each.pending) for each in self._all_series())
         limit = self._limits.pending_points * ENTRIES_PER_POINT
         return max(waiting / limit, self._object_bytes / self._limits.pending_bytes)
 
     @property
     def _object_bytes(self) -> int:
-        """Bytes of objects that wait."""
+        """Bytes of pending objects."""
         return self._object_bytes_taken - self._store.object_bytes
 
     def _all_series(self) -> list[Series]:
@@ -250,7 +250,7 @@ class SequenceWriter:
         error = self._error
         if error is None:
             return
-        with shield, self._gate:  # said once; the drain sets it again if the cause is still there
+        with shield, self._gate:  # raised once; the drain sets it again if the cause persists
             if self._error is error and self._state is OPEN:
                 self._error = None
         raise error
@@ -263,7 +263,7 @@ class SequenceWriter:
             self._state = state
             self._error = None if state is OPEN else self._refusal()
 
-    # Draining: the writer thread, or whoever flushes
+    # Draining: in the writer thread, or in a thread that flushes
 
     def drain(
         self,
@@ -273,16 +273,16 @@ class SequenceWriter:
         seal: bool = False,
         wait: bool = True,
     ) -> bool:
-        """Write what is pending, and some of the summaries. An error is kept for the next call of the user's.
+        """Write the pending points, and some of the summaries. An error is kept for the user's next call.
 
         Args:
             only: the series to write; None for all.
             share_of: write only a share of these series, and no summaries.
-            seal: leave nothing in fresh chunks.
+            seal: leave no points in fresh chunks.
             wait: wait for another thread that is writing.
 
         Returns:
-            False where another thread is writing, and this one was not to wait.
+            False if another thread is writing and `wait` is false.
         """
         with shield:
             if not self._lock.acquire(blocking=wait):
@@ -294,7 +294,7 @@ class SequenceWriter:
                     else:
                         self._store.write_share(share_of, seal=seal)
                     self._error = None
-            except Exception as error:  # whatever it is, in the writer thread only the user's next call can show it
+            except Exception as error:  # in the writer thread, only the user's next call can raise it
                 if self._error is None:
                     logger.warning("run %s: writing failed, and will be tried again: %s", self.run, error)
                 self._error = error
@@ -303,7 +303,7 @@ class SequenceWriter:
         return True
 
     def _write(self, chosen: Iterable[Series], *, seal: bool = False, all_summaries: bool = False) -> None:
-        """Write what is pending of `chosen` by now, and summaries of any."""
+        """Write the points of `chosen` that are pending now, and summaries of any series."""
         chosen = list(chosen)
         limits = self._limits
         longest = max((len(series.pending) for series in chosen), default=0)
@@ -313,7 +313,7 @@ class SequenceWriter:
         self._store.write_summaries(None if all_summaries else limits.summaries_per_drain)
 
     def flush(self, *, sync: bool = False) -> None:
-        """Return when all tracked so far is in the engine's log, with `sync` when it is on the disk. Raises what went wrong."""
+        """Return when all tracked points are in the engine's log, or with `sync` on the disk. Raises write errors."""
         with shield, self._lock:
             if self._state is not OPEN:
                 raise self._refusal()
@@ -340,7 +340,7 @@ class SequenceWriter:
             self.drain(only=chosen, seal=True)
 
     def close(self) -> None:
-        """Write and seal everything. Raises what went wrong, and can then be called again: nothing is given up."""
+        """Write and seal everything. After an error it can be called again: no points are lost."""
         with shield, self._lock:
             if self._state is not OPEN:
                 return
@@ -349,12 +349,12 @@ class SequenceWriter:
             self._store.finish(self._all_series())
             self._become(State.CLOSED)
             try:
-                self._write(self._all_series(), seal=True, all_summaries=True)  # what other threads tracked meanwhile
+                self._write(self._all_series(), seal=True, all_summaries=True)  # tracked meanwhile
             except (AimstoreError, OSError):
                 self._become(OPEN)
                 raise
 
     def abandon(self) -> None:
-        """Refuse everything from now on: this is a forked child, and what is held belongs to the parent."""
+        """Refuse all further calls: this is a forked child, and everything held belongs to the parent."""
         self._lock, self._gate = RLock(), RLock()  # another thread of the parent may have held them
         self._become(State.FORKED)

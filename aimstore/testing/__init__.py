@@ -1,4 +1,4 @@
-"""The conformance kit: the tests that every storage engine, indexer and query language has to pass, ready to inherit.
+"""The conformance kit: tests to inherit, which every storage engine, indexer and query language must pass.
 
     from aimstore.testing import BackendConformance
 
@@ -7,9 +7,10 @@
 
 Needs `pip install 'aimstore[testing]'`.
 
-The room owns the suites and what they need: other processes (`process`, `tasks`), waiting with a limit (`waiting`), a container
-that counts (`counting`), benchmarks, the report and the command. It may import `aimstore.abc`, `storage` and the floors below
-them. The names of `__all__` are public, and `benchmarks.run`, `benchmarks.measure` and `report.run`; the rest is internal.
+This room owns the suites and their tools: other processes (`process`, `tasks`), waits with a limit (`waiting`), a
+container that counts (`counting`), benchmarks, the report and the command. It may import `aimstore.abc`, `storage` and
+the rooms below them. The names of `__all__` are public, and `benchmarks.run`, `benchmarks.measure` and `report.run`;
+all other names are internal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The cost of containers beside their engine's own library: both do the same work in turn; the best round of each counts."""
+"""Compares containers with their engine's own library: both do the same work in turn; the best round counts."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from aimstore.plugins import plugins
 from aimstore.testing.data import PATH, numbered
 
 LIMITS: Final = {"get": 0.5e-6, "scan": 0.2e-6}
-"""Seconds that a container may add to the engine's library, for each `get` and for each item of a scan."""
+"""Maximum seconds that a container may add to the engine's library, for each `get` and for each item of a scan."""
 
 
 class Loops(Protocol):
-    """The same work by the engine's own library, each in the shortest loop that is correct."""
+    """The same work with the engine's own library, each in the shortest correct loop."""
 
     def get(self, keys: Sequence[bytes]) -> None:
-        """Look up every key, each by itself."""
+        """Look up every key, one at a time."""
 
     def scan(self) -> int:
-        """Read the key and value of every item, and notice errors. Returns the number of items."""
+        """Read the key and value of every item, and raise errors. Returns the number of items."""
 
     def put(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Write the items as one atomic batch."""
@@ -44,9 +44,9 @@ class Timing:
 
     Attributes:
         work: "get", "scan", "put", "open" or "close".
-        unit: what the work is counted by: "key", "item" or "container".
-        seconds: what the container takes for each unit.
-        direct: what the engine's own library takes; None where that was not measured.
+        unit: the unit of the work: "key", "item" or "container".
+        seconds: the container's time for each unit.
+        direct: the time of the engine's own library; None if it was not measured.
     """
 
     work: str
@@ -56,12 +56,12 @@ class Timing:
 
     @property
     def overhead(self) -> float | None:
-        """Seconds that the container adds; None where the library was not measured."""
+        """Seconds that the container adds; None if the library was not measured."""
         return None if self.direct is None else self.seconds - self.direct
 
     @property
     def limit(self) -> float | None:
-        """Seconds that the container may add; None where there is no limit."""
+        """Maximum seconds that the container may add; None if there is no limit."""
         return LIMITS.get(self.work)
 
     def __str__(self) -> str:
@@ -76,12 +76,12 @@ class Timing:
 
 
 def run(backend_name: str, options: Mapping[str, Any] | None = None, **how: Any) -> tuple[Timing, ...]:
-    """Time a registered backend in a temporary directory, beside its engine's library where its spec has `direct`.
+    """Time a registered backend in a temporary directory, and also its engine's library if its spec has `direct`.
 
     Args:
         backend_name: the name under which a plug-in registers the backend.
         options: the backend's options, by name.
-        how: as for `measure`.
+        how: further arguments, as for `measure`.
 
     Raises:
         PluginError: there is no such backend, or its library is missing.
@@ -102,7 +102,7 @@ def measure(
     size: int = 64,
     rounds: int = 15,
 ) -> tuple[Timing, ...]:
-    """Time the containers of a backend, and its engine's library beside them where `direct` is given.
+    """Time the containers of a backend, and also its engine's library if `direct` is given.
 
     Args:
         open_backend: returns the backend for a root.
@@ -110,7 +110,7 @@ def measure(
         direct: the same work without the backend.
         count: number of items in a container.
         size: bytes of each value.
-        rounds: number of rounds; the quickest counts.
+        rounds: number of rounds; the fastest counts.
     """
     items = list(numbered(count, size).items())
     keys = [key for key, _ in items]
@@ -131,7 +131,7 @@ class _Bench:
         self._rounds = rounds
 
     def put(self, items: list[tuple[bytes, bytes]]) -> Timing:
-        """The last round's container is what `read` reads."""
+        """Write containers; `read` reads the container of the last round."""
         ours, theirs = [], []
         for number in range(self._rounds):
             with (

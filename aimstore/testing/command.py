@@ -1,4 +1,4 @@
-"""The command `aimstore conformance`: is a storage engine right?"""
+"""The command `aimstore conformance`: tests a storage engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.testing import benchmarks
 from aimstore.testing.report import Advance, Report, Result, run
 
 _EXPLAINED: Final = 5
-"""Failures shown with their reason; the rest mostly have the same reason. `--json` shows all."""
+"""Number of failures shown with their reason; the others mostly have the same reason. `--json` shows all."""
 
 _EPILOG: Final = (
     "\b\nExamples:\n  $ aimstore conformance mine\n  $ aimstore conformance mine --benchmarks"
@@ -44,7 +44,7 @@ def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, .
     multiple=True,
     metavar="NAME=VALUE",
     callback=_options,
-    help="Set an option of the engine; repeatable.",
+    help="Option of the engine; may be repeated.",
 )
 @click.option(
     "--examples",
@@ -57,16 +57,16 @@ def _options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, .
     "--benchmarks",
     "timed",
     is_flag=True,
-    help="Also time the engine, beside its own library where the plug-in names it.",
+    help="Also time the engine, and its own library if the plug-in names it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 @click.pass_context
 def conformance(
     ctx: click.Context, backend: str, options: dict[str, Any], examples: int, timed: bool, as_json: bool
 ) -> None:
-    """Run the conformance tests for a storage engine, and report what it can do.
+    """Run the conformance tests for a storage engine, and report its capabilities.
 
-    BACKEND is a name that `aimstore backends` lists. The exit code is 1 where a test fails.
+    BACKEND is a name that `aimstore backends` lists. The exit code is 1 if a test fails.
     """
     with _progress() as advance:
         report = run(backend, options=options, examples=examples, advance=advance)

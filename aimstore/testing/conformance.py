@@ -1,4 +1,4 @@
-"""The suite for backends: everything that a storage engine has to do."""
+"""The suite for backends: all requirements of a storage engine."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class BackendConformance(  # pytest runs the tests of the last base first
 ):
     """All tests of a backend and its containers.
 
-    A backend passes when this does:
+    A backend passes if this class passes:
 
         class TestMine(BackendConformance):
             backend_name = "mine"
 
-    See `Harness` for what else to set or override.
+    See `Harness` for the other attributes and methods to set or override.
     """

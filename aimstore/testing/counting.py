@@ -1,4 +1,4 @@
-"""A container that counts the operations on it, to show in tests what an operation touches."""
+"""A container that counts the operations on it, so that tests can check which operations a call performs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Counts:
     Attributes:
         gets: keys looked up, one by one or by `get_many`.
         scans: scans begun.
-        items: items that scans read; one more than was taken, since a scan reads its first item at once.
+        items: items that scans read; one more than the caller took, because a scan reads its first item at once.
         batches: batches written.
-        puts, deletes, range_deletes: operations in them.
+        puts, deletes, range_deletes: operations in the batches.
     """
 
     gets: int = 0
@@ -32,19 +32,19 @@ class Counts:
 
     @property
     def read(self) -> int:
-        """Keys that were read or looked for."""
+        """Number of keys that were read or looked up."""
         return self.gets + self.items
 
 
 class CountingContainer(WrappingContainer):
-    """Passes every call on to `base`, and counts in `counts`. Closing it closes `base`. Counts are exact in one thread only."""
+    """Passes calls on to `base`, and counts them in `counts`, exactly in one thread only. Closing it closes `base`."""
 
     def __init__(self, base: Container) -> None:
         super().__init__(base)
         self.counts = Counts()
 
     def reset(self) -> Counts:
-        """Return the counts so far, and begin again at zero."""
+        """Return the counts so far, and reset them to zero."""
         counts, self.counts = self.counts, Counts()
         return counts
 

@@ -1,4 +1,4 @@
-"""The data that the tests of the kit write, and how they compare it."""
+"""The data that the kit's tests write, and the comparison of data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRICKY_KEYS: Final[tuple[bytes, ...]] = (
     b"\xff\xff",
     b"\xff\xff\xff",
 )
-"""Keys that an engine gets wrong if it compares text, signs bytes, pads keys, or ends strings at a zero byte."""
+"""Keys that an engine gets wrong if it compares text, has signed bytes, pads keys, or stops at a zero byte."""
 
 TRICKY_ITEMS: Final = {key: b"value of " + key for key in TRICKY_KEYS}
 
@@ -70,7 +70,7 @@ def batch_of(items: Mapping[bytes, bytes | None] | Iterable[tuple[bytes, bytes |
 
 
 def fill(container: Container, items: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Write `items` in one batch, and give them back."""
+    """Write `items` in one batch, and return them."""
     container.write(batch_of(items))
     return dict(items)
 
@@ -81,12 +81,12 @@ def numbered(count: int, size: int = 8, name: bytes = b"key") -> dict[bytes, byt
 
 
 def within(items: Mapping[bytes, bytes], keys: KeyRange, *, reverse: bool = False) -> list[Item]:
-    """What a scan of `keys` has to give."""
+    """The expected result of a scan of `keys`."""
     return sorted(((key, value) for key, value in items.items() if key in keys), reverse=reverse)
 
 
 def holds(container: Container, items: Mapping[bytes, bytes]) -> None:
-    """Assert that the container holds exactly `items`, whichever way it is read."""
+    """Assert that the container holds exactly `items`, however it is read."""
     expected = sorted(items.items())
     assert list(container.items()) == expected
     assert list(container.items(reverse=True)) == expected[::-1]

@@ -1,4 +1,4 @@
-"""What a suite needs to know about a backend, and the fixtures of its tests.
+"""The settings of a suite for a backend, and the fixtures of its tests.
 
 A subclass sets or overrides the attributes and methods of `Harness`; all but the first have defaults.
 """
@@ -32,14 +32,14 @@ def needs(*capabilities: str) -> Callable[[_F], _F]:
 
 
 class Harness:
-    """Gives tests a backend.
+    """Provides the backend under test.
 
     Attributes:
         backend_name: the name under which a plug-in registers the backend.
-        factory: instead of a name, `"module:attribute"`, called as `factory(root, options)`. It must be importable, since
-            tests open the backend in other processes too.
+        factory: `"module:attribute"`, called as `factory(root, options)`, in place of a name. It must be importable,
+            because tests open the backend in other processes too.
         options: the backend's options, by name; of JSON types.
-        examples: number of histories that the state machine tries; more find more.
+        examples: number of histories that the state machine tries; more find more faults.
     """
 
     backend_name: ClassVar[str] = ""
@@ -53,25 +53,25 @@ class Harness:
     """The capabilities that the tests of a class are about, declared or not; the kit's classes set it."""
 
     def source(self, root: Path) -> Source:
-        """Where the backend for `root` comes from.
+        """The source of the backend for `root`.
 
-        Override it for an engine that does not keep its data in a directory: derive from `root`, which differs for each
-        test, a separate schema, or a prefix in a bucket.
+        Override it for an engine that does not keep its data in a directory: derive a separate schema, or a prefix in a
+            bucket, from `root`, which differs for each test.
         """
         return Source(self.factory or registered_factory(self.backend_name), root, self.options)
 
     def open_backend(self, root: Path) -> Backend:
-        """A new instance of the backend. Override it only for a backend that no other process can share."""
+        """Open a new instance of the backend. Override it only for a backend that no other process can share."""
         return self.source(root).open()
 
     def oracle(self, directory: Path) -> Mapping[bytes, bytes] | None:
-        """All items of a closed container, read by the engine's own library and none of the backend's code.
+        """All items of a closed container, read by the engine's own library without any of the backend's code.
 
         Args:
             directory: the container's path below the backend's root.
 
         Returns:
-            The items, or None where only the backend can read them; then nothing is compared.
+            The items, or None if only the backend can read them; then nothing is compared.
         """
         return None
 
@@ -80,9 +80,9 @@ class Harness:
         return sorted(file for file in (root / path).rglob("*") if file.is_file())
 
     def lose_lock(self, root: Path, path: str) -> bool:
-        """Take the lock of `path` from its holder as an accident would, or return False where that is impossible.
+        """Take the lock of `path` from its holder as an accident would, or return False if that is impossible.
 
-        By default it replaces the lock file where the layout of embedded engines has one.
+        By default, it replaces the lock file of the layout of embedded engines, if it exists.
         """
         *area, name = path.split("/")
         file = root.joinpath(*area[:-1] if area[-1:] == ["chunks"] else area, "locks", name)
@@ -107,7 +107,7 @@ class Harness:
 
     @pytest.fixture
     def elsewhere(self, backend: Backend, root: Path) -> Iterator[Backend]:
-        """A second instance over the same data, where containers outlive an instance; otherwise the same instance."""
+        """A second instance over the same data if containers outlive an instance; otherwise the same instance."""
         if not backend.capability.persistent:
             yield backend
             return

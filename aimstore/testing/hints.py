@@ -1,4 +1,4 @@
-"""Hypothesis strategies for runs and for hints about them, and which runs a hint holds of."""
+"""Hypothesis strategies for runs and hints, and a check of which runs a hint is true for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.types import TreePath
 RUNS: Final = tuple(f"{number:024x}" for number in range(1, 9))
 
 Metric: TypeAlias = tuple[str, dict[str, Any], float | None]
-"""Name, context and last value of a sequence of numbers; the value is None before the first entry."""
+"""Name, context and last value of a sequence of numbers; the value is None before the first point."""
 
 RunContent: TypeAlias = tuple[dict[str, Any], list[Metric]]
 """Attributes and metrics of a run."""
@@ -126,7 +126,7 @@ _MISSING: Final = object()
 
 
 def holds(hint: Hint, name: str, run: RunContent) -> bool:
-    """Whether a run satisfies `hint`, by the rules of the query language and without an index; properties always may."""
+    """Whether a run meets `hint`, by the rules of the query language and without an index; properties always may."""
     if isinstance(hint, AllOf):
         return all(holds(each, name, run) for each in hint.hints)
     if isinstance(hint, AnyOf):
@@ -154,7 +154,7 @@ def _facts(name: str, context: dict[str, Any], last: float | None) -> dict[str, 
 
 
 def summary_of(last: float) -> Summary:
-    """The summary of three entries, all with the value `last`."""
+    """The summary of three points, all with the value `last`."""
     return Summary(3, 3, True, 0, 2, last, last, last)
 
 

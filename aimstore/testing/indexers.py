@@ -1,4 +1,4 @@
-"""The suite for indexers: with hints from the index, a query finds what a scan of all runs would find."""
+"""The suite for indexers: with hints from the index, a query finds exactly what a scan of all runs would find."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_run(
     properties: Mapping[str, Any] | None = None,
     metrics: Sequence[Metric] = (),
 ) -> None:
-    """Create (or replace) the meta container of a run, as a finished run leaves it."""
+    """Create (or replace) the meta container of a run, as a finalized run leaves it."""
     path = meta_path(run_hash)
     with backend.lock(path) as lock:
         backend.delete(path)
@@ -50,7 +50,7 @@ def write_run(
 
 
 def found_by(indexer: Indexer, hint: Hint, every: set[str]) -> set[str]:
-    """The candidates; `every` where the indexer excludes no run."""
+    """The candidates; `every` if the indexer excludes no run."""
     found = indexer.candidates(hint)
     return every if found is None else set(found.runs)
 
@@ -74,7 +74,7 @@ class IndexerConformance:
         return made
 
     def damage(self, backend: Backend, run_hash: str) -> bool:
-        """Damage the entry of `run` alone, or return False where that is impossible."""
+        """Damage only the entry of the run `run_hash`, or return False if that is impossible."""
         return False
 
     @pytest.fixture
@@ -91,7 +91,7 @@ class IndexerConformance:
 
     @pytest.fixture
     def index(self, backend: Backend, indexer: Indexer) -> Callable[..., None]:
-        """`index(run, attributes)` creates a run and indexes it."""
+        """`index(run_hash, attributes)` creates a run and indexes it."""
 
         def index(run_hash: str, attributes: Mapping[str, Any], *rest: Any) -> None:
             write_run(backend, run_hash, attributes, *rest)
@@ -224,7 +224,7 @@ class IndexerConformance:
         assert entry["attrs"] == {"lr": 2}
 
     def test_candidates_are_never_too_few(self) -> None:
-        """For any runs, any of them indexed again or removed, and any hint."""
+        """For any runs, after some are indexed again or removed, and for any hint."""
 
         @settings(
             max_examples=self.examples,

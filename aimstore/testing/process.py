@@ -1,7 +1,7 @@
-"""Other processes, which open their own instance of the backend and talk with the test line by line.
+"""Other processes, which open their own instance of the backend and exchange lines with the test.
 
-A task is a function of a module, `task(backend, peer, *arguments)`, that a new interpreter imports by its name. Arguments, and
-the values that both sides send, travel as JSON.
+A task is a function of a module, `task(backend, peer, *arguments)`, that a new interpreter imports by its name. Its
+arguments, and the values that both sides send, are encoded as JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _P = ParamSpec("_P")
 
 
 class Peer:
-    """The test, seen from a task."""
+    """The test, as seen by a task."""
 
     def __init__(self, hear: IO[str], say: IO[str]) -> None:
         self._hear = hear
@@ -36,7 +36,7 @@ class Peer:
         self._say.flush()
 
     def hear(self) -> Any:
-        """The next value from the test. Ends this process where the test has ended."""
+        """Receive the next value from the test. Ends this process if the test has ended."""
         line = self._hear.readline()
         if not line:
             raise SystemExit(0)
@@ -47,7 +47,7 @@ Task: TypeAlias = Callable[Concatenate[Backend, Peer, _P], None]
 
 
 class Process:
-    """A process that runs a task. Whoever starts it stops it.
+    """A process that runs a task. The code that starts it must stop it.
 
     Args:
         source: the backend that the process opens.
@@ -69,7 +69,7 @@ class Process:
         self.pid = self._process.pid
 
     def hear(self) -> Any:
-        """The next value from the process."""
+        """Receive the next value from the process."""
         assert self._process.stdout is not None
         with _Alarm(self._process):
             line = self._process.stdout.readline()
@@ -83,7 +83,7 @@ class Process:
         self._process.stdin.flush()
 
     def kill(self) -> None:
-        """Send SIGKILL, and wait for the end of the process."""
+        """Send SIGKILL, and wait until the process ends."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(WAIT_SECONDS)
 
@@ -96,7 +96,7 @@ class Process:
         assert self._process.returncode == 0, f"the process of {self._task} failed:\n{self.errors()}"
 
     def errors(self) -> str:
-        """What the process has written to its error stream so far."""
+        """The text that the process has written to its error stream so far."""
         return os.pread(self._errors.fileno(), 1 << 20, 0).decode(errors="replace")
 
     def stop(self) -> None:
@@ -132,6 +132,6 @@ main(source, task, arguments)
 def main(source: str, task: str, arguments: list[Any]) -> None:
     """Run a task: the main function of the other process."""
     peer = Peer(sys.stdin, os.fdopen(os.dup(1), "w"))
-    os.dup2(2, 1)  # what an engine prints goes to the error stream
+    os.dup2(2, 1)  # redirect an engine's output to the error stream
     with Source.loads(source).open() as backend:
         resolve(task)(backend, peer, *arguments)

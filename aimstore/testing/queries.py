@@ -1,4 +1,4 @@
-"""The suite for query languages: what any of them owes to those who write queries."""
+"""The suite for query languages: the requirements that every query language must meet."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ ATTRIBUTES: Final[dict[str, Any]] = {"lr": 0.1, "steps": 100, "opt": {"name": "a
 class QueryConformance:
     """All tests of a query language.
 
-    The expressions are what the tests ask in a language like Python's; another language says the same in its own words.
+    The default expressions are for languages like Python's; a suite for another language replaces them with its own.
 
     Attributes:
-        query_name: the name under which a plug-in registers it.
+        query_name: the name under which a plug-in registers the query language.
         true: expressions that are true of a run with `ATTRIBUTES`.
         false: expressions that are false of it, and raise nothing.
         missing: comparisons with an attribute that the run does not have: all false.
-        wrong: what is no query, with the 1-based line and column of the fault.
-        hostile: texts on which a parser, a compiler or a number may break; queries or not, only `QuerySyntaxError` leaves.
+        wrong: texts that are not queries, with the 1-based line and column of the error.
+        hostile: texts that may break a parser, a compiler or a number; whether they are queries or not, only
+            `QuerySyntaxError` may be raised.
         failing: an expression whose evaluation raises.
-        ordered: an order by `lr`, the least first; "" where the language has no orders.
+        ordered: an order by `lr`, the least first; "" if the language has no orders.
     """
 
     query_name: ClassVar[str] = ""
@@ -92,7 +93,7 @@ class QueryConformance:
         return made
 
     def view(self, attributes: Mapping[str, Any]) -> View:
-        """A run with these attributes and nothing else, as the language sees it."""
+        """A run with only these attributes, as the language sees it."""
         raise NotImplementedError(f"{type(self).__name__} has to say how the language sees a run: override view()")
 
     def compile(self, expression: str) -> CompiledQuery:

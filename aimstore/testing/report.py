@@ -34,7 +34,7 @@ class TestConformance(BackendConformance):
 """
 
 _SETTINGS: Final = "[pytest]\n"
-"""Keeps the settings of the surrounding project out."""
+"""Keeps out the settings of the surrounding project."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Result:
         suite: name of the class that ran the test.
         test: name of the test, with its parameters.
         part: name of the kit's class that defines the test.
-        operation: what the test is about.
+        operation: the operation that the test is about.
         capabilities: capabilities that the test is about or needs.
         outcome: "passed", "failed" or "skipped".
         seconds: duration.
@@ -68,8 +68,8 @@ class Report:
 
     Attributes:
         backend: name of the backend.
-        capability: what the backend declares.
-        results: one for each test, in the order in which they ran.
+        capability: the capabilities that the backend declares.
+        results: one result for each test, in the order in which the tests ran.
     """
 
     backend: str
@@ -91,7 +91,7 @@ class Report:
         return {name: tuple(each for each in self.results if each.operation == name) for name in operations}
 
     def by_capability(self) -> dict[str, tuple[Result, ...]]:
-        """The results by capability, declared or not, of the tests that are about it."""
+        """The results of the tests about each capability, whether declared or not."""
         names = [field.name for field in fields(Capability)]
         return {name: tuple(each for each in self.results if name in each.capabilities) for name in names}
 
@@ -137,7 +137,7 @@ def run_file(file: Path, *, advance: Advance | None = None) -> tuple[Result, ...
         settings.write_text(_SETTINGS)
         command = [sys.executable, "-m", "pytest", "-p", recorder.__name__, f"{recorder.OPTION}=/dev/fd/{writing}"]
         command += ["-p", "no:cacheprovider", "-q", "-c", str(settings), f"--basetemp={name}/tests", str(file)]
-        # in CI pytest would show every difference in full, which takes minutes for a long list
+        # in CI, pytest would show every difference in full, which takes minutes for a long list
         environment = {key: value for key, value in os.environ.items() if key not in ("CI", "BUILD_NUMBER")}
         process = subprocess.Popen(
             command, stdout=output, stderr=output, pass_fds=(writing,), cwd=name, env=environment
@@ -167,7 +167,7 @@ def _collect(lines: Any, advance: Advance | None) -> tuple[Result, ...]:
             continue
         result = Result(**(facts | {"capabilities": tuple(facts["capabilities"])}))
         place = result.suite, result.test
-        if place not in results or results[place].outcome == "passed":  # its end may fail too
+        if place not in results or results[place].outcome == "passed":  # its teardown may fail too
             results[place] = result
         if advance is not None:
             advance(len(results), collected)

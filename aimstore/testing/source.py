@@ -1,4 +1,4 @@
-"""A backend as data, to open it in another process."""
+"""A backend as data, so that another process can open it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from aimstore.plugins import plugins
 
 @dataclass(frozen=True)
 class Source:
-    """A backend at one place.
+    """A backend at one location.
 
     Attributes:
-        factory: `"module:attribute"`, called as `BackendSpec.factory` is: `factory(root, options)`.
+        factory: `"module:attribute"`, called like `BackendSpec.factory`: `factory(root, options)`.
         root: the backend's root.
         options: the backend's options, by name; of JSON types.
     """
@@ -30,18 +30,18 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> Backend:
-        """A new instance of the backend."""
+        """Open a new instance of the backend."""
         opened = resolve(self.factory)(self.root, dict(self.options))
         assert isinstance(opened, Backend), f"{self.factory} made {opened!r}, which is not an aimstore.abc.Backend"
         return opened
 
     def dumps(self) -> str:
-        """This source as text, for another process."""
+        """Return this source as text, for another process."""
         return json.dumps([self.factory, str(self.root), dict(self.options)])
 
     @classmethod
     def loads(cls, text: str) -> Source:
-        """The source that `dumps` wrote."""
+        """Return the source that `dumps` wrote."""
         factory, root, options = json.loads(text)
         return cls(factory, Path(root), options)
 
@@ -50,7 +50,7 @@ def registered_factory(backend_name: str) -> str:
     """The factory of the backend that plug-ins register under this name.
 
     Raises:
-        PluginError: there is no such backend, or its library is missing; the message says what to do.
+        PluginError: there is no such backend, or its library is missing; the message names the remedy.
     """
     spec = plugins().backend(backend_name)
     plugins().load(spec)

@@ -1,4 +1,4 @@
-"""A container against a dict: random histories of writes, scans, reopenings and refreshes, found by Hypothesis."""
+"""Compares a container with a dict over random histories of writes, scans, reopenings and refreshes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aimstore.abc import Backend, Container, Item, KeyRange, Mode, WriteBatch
 from aimstore.testing.data import PATH, within
 from aimstore.testing.harness import Harness
 
-_BYTES: Final = st.sampled_from(b"\x00\x01ab\xff")  # few, so that keys and bounds meet
+_BYTES: Final = st.sampled_from(b"\x00\x01ab\xff")  # few values, so that keys and bounds coincide
 _KEYS: Final = st.lists(_BYTES, min_size=1, max_size=3).map(bytes)
 _VALUES: Final = st.binary(max_size=6) | st.integers(1000, 30_000).map(lambda size: b"%d" % size * (size // 4))
 _BOUNDS: Final = st.lists(_BYTES, max_size=3).map(bytes)
@@ -35,9 +35,9 @@ _OPERATIONS: Final = st.lists(
 
 
 class ContainerMachine(RuleBasedStateMachine):
-    """A writer and a reader of one container, and dicts that should equal them.
+    """A writer and a reader of one container, and dicts that must equal them.
 
-    A reader may show a later state than that of its last refresh, as long as the container had that state since.
+    A reader may show a later state than that of its last refresh, if the container has had that state since then.
     """
 
     def __init__(self, open_backend: Callable[[], Backend], finish: Callable[[Mapping[bytes, bytes]], None]) -> None:
@@ -201,7 +201,7 @@ class StatefulTests(Harness):
             return ContainerMachine(lambda: self.open_backend(root), finish)
 
         run_state_machine_as_test(
-            cast("type[ContainerMachine]", machine),  # any function that makes one will do
+            cast("type[ContainerMachine]", machine),  # any function that makes a machine is accepted
             settings=settings(
                 max_examples=self.examples,
                 stateful_step_count=25,

@@ -1,4 +1,4 @@
-"""The tasks of other processes in the tests of the kit."""
+"""The tasks that the kit's tests run in other processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aimstore.testing.process import Peer
 from aimstore.testing.waiting import WAIT_SECONDS
 
 PARTS: Final = 10
-"""Items of each batch of `write_batches`."""
+"""Number of items in each batch of `write_batches`."""
 
 
 def batch(number: int) -> WriteBatch:
-    """A batch that puts `PARTS` items of this number, and one that every batch replaces."""
+    """A batch that puts `PARTS` items of this number, and one item that every batch replaces."""
     made = WriteBatch()
     for part in range(PARTS):
         made.put(b"%08d/%d" % (number, part), b"%08d" % number * 50)
@@ -36,7 +36,7 @@ def write_batches(backend: Backend, peer: Peer, path: str, how: str = "") -> Non
     """Write one batch after another, and send the number of each acknowledged batch.
 
     Args:
-        how: "on request" waits to be asked for each batch but the first; "flush" and "sync" flush before saying so.
+        how: "on request" waits for a request before each batch but the first; "flush" and "sync" flush before sending.
     """
     with backend.open(path, Mode.WRITE) as container:
         last = container.get(b"last")
@@ -52,7 +52,7 @@ def write_batches(backend: Backend, peer: Peer, path: str, how: str = "") -> Non
 
 
 def write_large_batches(backend: Backend, peer: Peer, path: str) -> None:
-    """Write batches of some megabytes, and announce each."""
+    """Write batches of several megabytes, and announce each batch."""
     with backend.open(path, Mode.WRITE) as container:
         number = 0
         while True:
@@ -65,7 +65,8 @@ def write_large_batches(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def fill_and_leave(backend: Backend, peer: Peer, path: str, count: int, how: str) -> None:
-    """Write `count` batches; then `how` says: "close" the container, or leave it open and "exit" or "_exit"."""
+    """Write `count` batches; then, depending on `how`, "close" the container, or leave it open and "exit" or
+    "_exit"."""
     container = backend.open(path, Mode.WRITE)
     for number in range(count):
         container.write(batch(number))
@@ -89,9 +90,9 @@ def read(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def follow(backend: Backend, peer: Peer, path: str, rounds: int) -> None:
-    """Read beside a writer, refreshing and reopening: whole batches appear, with all batches before them.
+    """Read beside a writer, refreshing and reopening: only whole batches appear, with all batches before them.
 
-    Send the number of the last batch after each round.
+    Sends the number of the last batch after each round.
     """
     least = 0
     with backend.open(path) as reader:
@@ -112,7 +113,7 @@ def _look(container: Container, least: int) -> int:
 
 
 def delete_again_and_again(backend: Backend, peer: Peer, path: str) -> None:
-    """Fill a container and delete it, in turn, and announce each deletion."""
+    """Fill and delete a container repeatedly, and announce each deletion."""
     while True:
         with backend.lock(path) as lock:
             with backend.open(path, Mode.WRITE, lock=lock) as container:
@@ -123,7 +124,7 @@ def delete_again_and_again(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def hold_lock(backend: Backend, peer: Peer, path: str) -> None:
-    """Hold a lock until told to release it; then confirm, and wait for the end."""
+    """Hold a lock until asked to release it; then confirm, and wait for the end."""
     lock = backend.lock(path)
     peer.say([lock.owner.host, lock.owner.pid, lock.owner.since, lock.owner.token])
     peer.hear()
@@ -133,7 +134,7 @@ def hold_lock(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def wait_for_lock(backend: Backend, peer: Peer, path: str, timeout: float) -> None:
-    """Send "waiting", then "held" or "locked": whether the lock was free within the time."""
+    """Send "waiting", then "held" or "locked": whether the lock was free within `timeout` seconds."""
     peer.say("waiting")
     try:
         with backend.lock(path, timeout=timeout):
@@ -143,7 +144,7 @@ def wait_for_lock(backend: Backend, peer: Peer, path: str, timeout: float) -> No
 
 
 def take_turns(backend: Backend, peer: Peer, path: str, rounds: int, token: str) -> None:
-    """Take the lock `rounds` times; a file that exists only while it is held must not exist yet."""
+    """Take the lock `rounds` times; a file that exists only while the lock is held must not exist before."""
     peer.say()
     peer.hear()
     for _ in range(rounds):
@@ -164,7 +165,7 @@ def mark(backend: Backend, peer: Peer, path: str) -> None:
 
 
 def fork_and_leave(backend: Backend, peer: Peer, path: str) -> None:
-    """Fork with open containers, a scan and a lock; the child tries them and ends as programs end."""
+    """Fork with open containers, a scan and a lock; the child tries to use them and ends as programs end."""
     writer = backend.open(path, Mode.WRITE)
     for number in range(20):
         writer.write(batch(number))

@@ -1,4 +1,4 @@
-"""Waiting for events in other threads, with a limit: a faulty engine fails its tests and does not hang them."""
+"""Waits for events in other threads, with a limit: a faulty engine fails its tests instead of hanging them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Final, Self
 
 WAIT_VARIABLE: Final = "AIMSTORE_TEST_WAIT_SECONDS"
-"""The environment variable that overrides `WAIT_SECONDS`, in the processes that tests start, too."""
+"""The environment variable that overrides `WAIT_SECONDS`, also in the processes that tests start."""
 
 WAIT_SECONDS: Final = float(os.environ.get(WAIT_VARIABLE, 120))
-"""How long the kit waits for an event before the test fails: so long that only an engine that hangs fails."""
+"""Seconds that the kit waits for an event before the test fails: long enough that only a hanging engine fails."""
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    """Return when `condition` holds. Fails with the message `what` where that takes too long."""
+    """Return when `condition` is true. Fails with the message `what` if that takes too long."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"after {WAIT_SECONDS:.0f} s: {what}"
@@ -24,7 +24,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 class Background:
-    """A function that runs in a thread of its own. At the end of its `with` block, wait for the function to end."""
+    """A function that runs in a thread of its own. The end of its `with` block waits for the function."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work

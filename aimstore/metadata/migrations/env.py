@@ -1,4 +1,4 @@
-"""Runs the migrations in the transaction of the connection that `aimstore.metadata.schema` hands over."""
+"""Runs the migrations in the transaction of the connection that `aimstore.metadata.schema` passes."""
 
 from __future__ import annotations
 

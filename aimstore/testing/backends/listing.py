@@ -1,4 +1,4 @@
-"""What containers there are, how large they are, and deleting them."""
+"""Tests of listing containers, of their sizes, and of deleting them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks: one holder over all threads and processes, free when it dies, lost only with `FencedError`."""
+"""Tests of locks: one holder among all threads and processes, free if it dies, lost only with `FencedError`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress markers."""
+"""Tests of progress markers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening containers, and what opening for reading leaves alone."""
+"""Tests of opening containers; opening for reading must change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The change token of a container."""
+"""Tests of `version`, the change token of a container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class VersionTests(Harness):
     operation = "version"
 
     def test_each_batch_changes_it(self, backend: Backend, elsewhere: Backend) -> None:
-        """Also one that alters no size, and many of them within a tick of a clock."""
+        """Even a batch that changes no size, and many batches within one tick of the clock."""
         with backend.open(PATH, Mode.WRITE) as container:
             seen = [elsewhere.version(PATH)]
             for n in range(60):
@@ -54,7 +54,7 @@ class VersionTests(Harness):
         assert len(set(seen)) == 5
 
     def test_a_reader_that_caches_by_it_misses_nothing(self, backend: Backend, elsewhere: Backend) -> None:
-        """The reader asks for the token first, then refreshes; while the token stays, so does what it read."""
+        """The reader asks for the token first, then refreshes; while the token stays, so does the data read."""
         with backend.open(PATH, Mode.WRITE) as container:
             container.put(b"key", b"0")
             with elsewhere.open(PATH) as reader:

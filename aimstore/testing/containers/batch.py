@@ -1,4 +1,4 @@
-"""Batches: operations in order, the last word on a key holds, all or nothing."""
+"""Tests of batches: operations apply in order, the last operation on a key wins, all or nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend declares is true."""
+"""Tests that the capabilities which a backend declares are true."""
 
 from __future__ import annotations
 

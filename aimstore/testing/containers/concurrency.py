@@ -1,4 +1,4 @@
-"""Several threads, and several processes, at one container."""
+"""Tests of several threads, and several processes, that use one container."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ConcurrencyTests(Harness):
         listeners = [Background(listen(follower)) for follower in followers]
         number = 0
         while any(listener.running for listener in listeners):
-            if number < 50 * (len(heard) + 1):  # readers read all of it again and again, and must not be outrun
+            if number < 50 * (len(heard) + 1):  # readers read everything repeatedly, and must keep up
                 number += 1
                 container.write(tasks.batch(number))
             time.sleep(0.001)

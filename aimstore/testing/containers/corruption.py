@@ -1,4 +1,4 @@
-"""Damaged files: bytes come back as written, or an error is raised."""
+"""Tests of damaged files: bytes come back as written, or an error is raised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aimstore.testing.data import PATH, numbered
 from aimstore.testing.harness import Harness, needs
 
 PLACES: Final = (0.0, 0.02, 0.3, 0.5, 0.7, 0.98, 1.0)
-"""Where a file is damaged, from its first byte to its last."""
+"""Where a file is damaged, as a fraction of its length."""
 
 
 def _flip(place: float) -> Callable[[bytes], bytes]:

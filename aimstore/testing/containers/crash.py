@@ -1,4 +1,4 @@
-"""A writer is killed: what was acknowledged is there, no part of a batch is, and the container opens."""
+"""Tests of a killed writer: acknowledged batches are complete, no batch is partial, and the container opens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CrashTests(Harness):
     @needs("persistent")
     @pytest.mark.parametrize("how", ["", "flush", "sync"])
     def test_what_was_acknowledged_survives_a_kill(self, backend: Backend, start: Start, how: str) -> None:
-        """Killed after 1, 30 and 200 batches more, always the same container."""
+        """Kill the writer of the same container after 1, 30 and 200 more batches."""
         at_least = 0
         for more in (1, 30, 200):
             writer = start(tasks.write_batches, PATH, how)
@@ -39,7 +39,7 @@ class CrashTests(Harness):
             writer.hear()
             began = time.monotonic()
             begun = writer.hear()
-            time.sleep((time.monotonic() - began) * part)  # into the middle of the batch that has begun
+            time.sleep((time.monotonic() - began) * part)  # into the middle of the current batch
             writer.kill()
             with backend.open(PATH, Mode.WRITE) as container:
                 keys = list(container.keys())

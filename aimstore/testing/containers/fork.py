@@ -1,4 +1,4 @@
-"""Forked children: every call raises, and nothing of the parent's is touched or released."""
+"""Tests of forked children: every call raises, and nothing of the parent is changed or released."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from aimstore.testing.waiting import until
 
 
 def in_a_child(work: Callable[[], str]) -> str:
-    """What `work` returns, or raises, in a forked child; it leaves without ending the interpreter."""
+    """Return what `work` returns, or raises, in a forked child; the child exits without ending the interpreter."""
     mine, its = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads, which is what is tested
+        warnings.simplefilter("ignore", DeprecationWarning)  # it warns of forking beside threads, which is tested here
         child = os.fork()
     if child == 0:
         try:

@@ -1,4 +1,4 @@
-"""Opening and closing: what each call does afterwards, and what a container for reading refuses."""
+"""Tests of opening and closing: the calls after them, and the writes that a container for reading refuses."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class LifecycleTests(Harness):
         for scan in scans:
             with pytest.raises(ClosedError):
                 next(scan)
-        with backend.open(PATH, Mode.WRITE) as container:  # nothing holds the engine back
+        with backend.open(PATH, Mode.WRITE) as container:  # no reference keeps the engine open
             assert len(list(container.keys())) == 2000
 
     def test_a_container_for_reading_refuses_every_write(self, backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""What the engine's own library finds in a container is what was written."""
+"""Tests that the engine's own library finds in a container the data that was written."""
 
 from __future__ import annotations
 

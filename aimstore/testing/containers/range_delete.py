@@ -1,4 +1,4 @@
-"""Deleting ranges, native or emulated."""
+"""Tests of deleting ranges, native or emulated."""
 
 from __future__ import annotations
 

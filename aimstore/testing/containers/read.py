@@ -1,4 +1,4 @@
-"""Reading single keys: `get`, `get_many`, `exists`, `first`, `last`."""
+"""Tests of reading single keys: `get`, `get_many`, `exists`, `first`, `last`."""
 
 from __future__ import annotations
 

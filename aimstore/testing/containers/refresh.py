@@ -1,4 +1,4 @@
-"""What readers see: what was committed when they opened, or when they refreshed; in other processes too."""
+"""Tests of visibility: readers see the state at their opening or last refresh, in other processes too."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RefreshTests(Harness):
             holds(reader, {})
 
     def test_refresh_shows_each_of_many_small_changes(self, container: Container, elsewhere: Backend) -> None:
-        """Also where a change alters neither the number of bytes nor, within a tick of a clock, the time of a file."""
+        """Even if a change alters neither the number of bytes nor, within one tick of the clock, the time of a file."""
         container.put(b"key", b"000")
         with elsewhere.open(PATH) as reader:
             for n in range(1, 60):

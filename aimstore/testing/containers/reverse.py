@@ -1,4 +1,4 @@
-"""Scans in reverse."""
+"""Tests of scans in reverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scans in key order: bounds, prefixes, completeness."""
+"""Tests of scans in key order: bounds, prefixes, completeness."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ScanTests(Harness):
                 container.scan(KeyRange(*bounds), reverse=reverse)
 
     def test_no_item_is_left_out(self, backend: Backend) -> None:
-        """Of a container written in many batches over one another, with deletions, and opened again."""
+        """The container is written in many overlapping batches, with deletions, and reopened."""
         generator = random.Random(11)
         model: dict[bytes, bytes] = {}
         with backend.open(PATH, Mode.WRITE) as container:

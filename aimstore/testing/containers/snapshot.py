@@ -1,4 +1,4 @@
-"""A scan sees the container as it was when the scan was made."""
+"""Tests that a scan sees the container as it was when the scan was created."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aimstore.testing.harness import Harness
 
 
 def _disturb(container: Container, items: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Change a container in every way, in several batches; what it then holds."""
+    """Change a container in every way, in several batches; return its final items."""
     keys = sorted(items)
     container.write(batch_of({keys[0]: None, keys[-1]: None, keys[1]: b"changed", keys[-2]: b"changed"}))
     container.delete_range(KeyRange(keys[len(keys) // 3], keys[len(keys) // 2]))

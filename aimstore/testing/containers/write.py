@@ -1,4 +1,4 @@
-"""Writing: `put`, `delete`, what a writer reads of its own, what is refused."""
+"""Tests of writing: `put`, `delete`, reading own writes, refused writes."""
 
 from __future__ import annotations
 
