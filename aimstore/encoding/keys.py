@@ -77,7 +77,8 @@ def normalise_part(part: Any) -> str | int:
         return str.__str__(part)
     if isinstance(part, int) and kind is not bool:
         return int.__int__(part)
-    if kind is not bool and hasattr(kind, "__index__") and not hasattr(part, "__len__"):
+    is_bool = kind.__name__ in ("bool", "bool_")  # NumPy's too, which old releases of NumPy take for an index
+    if not is_bool and hasattr(kind, "__index__") and not hasattr(part, "__len__"):
         try:
             return int(operator.index(part))
         except TypeError:  # an array that is not a scalar

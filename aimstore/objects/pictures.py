@@ -43,7 +43,7 @@ PICTURES: Final = {
     "gif": _format("GIF", "1 L LA P RGB RGBA", b"GIF87a", b"GIF89a"),
     "bmp": _format("BMP", "1 L P RGB", b"BM"),
     "tiff": _format(
-        "TIFF", "1 L LA P PA RGB RGBA CMYK YCbCr LAB I F I;16 I;16B", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
+        "TIFF", "1 L LA P PA RGB RGBA CMYK LAB I F I;16 I;16B", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
     ),
     "avif": _format("AVIF", "", b"ftypavif", b"ftypavis", at=4),
     "jpeg2000": _format("JPEG2000", "", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
