@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -73,6 +74,18 @@ class Known:
     def settle(self) -> None:
         for each in self.sequences:
             each.settled = len(each.records)
+
+
+NOW = datetime(2200, 1, 1, tzinfo=UTC)
+"""The moment at which every query is asked: the duration of an active run depends on it."""
+
+
+class Clock(datetime):
+    """Stands at `NOW`."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return NOW
 
 
 class Repository(RuleBasedStateMachine):
@@ -431,7 +444,7 @@ class Repository(RuleBasedStateMachine):
                 "active": active,
                 "created_at": created,
                 "finalized_at": finalized,
-                "duration": (finalized - created).total_seconds() if finalized and created else None,
+                "duration": _duration(created, NOW if active else finalized),
             }
             sequences = [each.figures() for each in known.sequences]
             found.append(Record(known.hash, known.attributes, properties, sequences))
@@ -496,6 +509,7 @@ class Repository(RuleBasedStateMachine):
             subject = data.draw(SUBJECTS)
             self._compare(subject, data.draw(strategies.expressions(subject)), repos)
 
+    @patch("aimstore.repository.properties.datetime", Clock)
     def _compare(self, subject: str, expression: str, repos: list[Repo]) -> None:
         Repository.asked += 1
         expected, failed = matching(expression, subject, self.records())
@@ -516,6 +530,10 @@ class Repository(RuleBasedStateMachine):
             else:
                 assert not failed, expression
                 assert given == wanted, expression
+
+
+def _duration(created: datetime | None, end: datetime | None) -> float | None:
+    return None if created is None or end is None else max(0.0, (end - created).total_seconds())
 
 
 def _identity(match: Any) -> tuple[Any, ...]:
