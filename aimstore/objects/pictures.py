@@ -42,9 +42,7 @@ PICTURES: Final = {
     "webp": _format("WEBP", "1 L LA P RGB RGBA", b"WEBP", at=8),
     "gif": _format("GIF", "1 L LA P RGB RGBA", b"GIF87a", b"GIF89a"),
     "bmp": _format("BMP", "1 L P RGB", b"BM"),
-    "tiff": _format(
-        "TIFF", "1 L LA P PA RGB RGBA CMYK LAB I F I;16 I;16B", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
-    ),
+    "tiff": _format("TIFF", "1 L LA P PA RGB RGBA CMYK LAB I F I;16 I;16B", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "avif": _format("AVIF", "", b"ftypavif", b"ftypavis", at=4),
     "jpeg2000": _format("JPEG2000", "", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
     "ppm": _format("PPM", "", *(b"P%d" % kind for kind in range(1, 7))),

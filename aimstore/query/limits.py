@@ -16,6 +16,7 @@ class QueryLimits:
         expression_characters: length of an expression.
         expression_nodes: nodes of the syntax tree of an expression; a list of 10,000 run hashes fits.
         nesting_levels: levels of the syntax tree of an expression.
+        nested_loops: loops within loops. Python 3.12 and 3.13 inline loops and crash when they compile more than 20.
         chain_comparisons: comparisons in one chain, such as `0 < run.a < 1`.
         chained_comparisons: comparisons in all chains of an expression: each becomes a function, and takes 10 kB to
             compile.
@@ -37,6 +38,7 @@ class QueryLimits:
     expression_characters: int = 400_000
     expression_nodes: int = 50_000
     nesting_levels: int = 100
+    nested_loops: int = 10
     chain_comparisons: int = 100
     chained_comparisons: int = 2_000
     order_attributes: int = 1_000

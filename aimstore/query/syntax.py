@@ -178,6 +178,8 @@ def _check_size(tree: ast.Expression, expression: str, limits: QueryLimits) -> N
             break
     if level:
         raise fault(_too_deep(limits), expression, whole)
+    if (loop := _loop_deeper_than(limits.nested_loops, tree.body)) is not None:
+        raise fault(f"loops may be nested {limits.nested_loops} deep", expression, mark_of(loop))
     chains = [node for node in ast.walk(tree) if isinstance(node, ast.Compare) and len(node.ops) > 1]
     for chain in chains:
         if len(chain.ops) > limits.chain_comparisons:
@@ -187,6 +189,19 @@ def _check_size(tree: ast.Expression, expression: str, limits: QueryLimits) -> N
         raise fault(reason, expression, whole, 'use "and"')
     if count > limits.expression_nodes:
         raise fault(f"a query may have {limits.expression_nodes:,} parts, not {count:,}", expression, whole)
+
+
+def _loop_deeper_than(limit: int, tree: ast.expr) -> ast.expr | None:
+    """A loop within more loops than `limit`, each clause counted; None where there is none."""
+    waiting: list[tuple[ast.AST, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            depth += len(node.generators)
+            if depth > limit:
+                return node
+        waiting += ((child, depth) for child in ast.iter_child_nodes(node))
+    return None
 
 
 def _too_deep(limits: QueryLimits) -> str:

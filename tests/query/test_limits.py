@@ -210,3 +210,16 @@ def test_nothing_that_python_warns_of_reaches_the_program(expression):
 def test_a_budget_is_not_used_up_by_earlier_evaluations(matches):
     for _ in range(20):
         assert matches("all(x >= 0 for x in run.big)", {"big": list(range(100_000))})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "len(" + "[" * 11 + "1" + " for x in run.a]" * 11 + ") == 1",
+        "len([1" + "".join(f" for x{n} in run.a" for n in range(11)) + "]) == 1",
+    ],
+)
+def test_loops_are_nested_as_deep_as_python_compiles_them(expression):
+    with pytest.raises(QuerySyntaxError, match="loops may be nested 10 deep"):
+        PythonQuery().compile(expression)
+    PythonQuery().compile("len(" + "[" * 10 + "1" + " for x in run.a]" * 10 + ") == 1")
