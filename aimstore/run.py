@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aimstore.abc import OPEN, Closing, Container
 from aimstore.encoding.moments import from_microseconds, now_microseconds
-from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError
+from aimstore.errors import AimstoreError, ClosedError, EncodingError, ReadOnlyError, RunNotFoundError, did_you_mean
 from aimstore.metadata import RunProperties, default_properties
 from aimstore.plugins import plugins
 from aimstore.plugins.objects import storable
@@ -57,7 +57,7 @@ class Run(Closing):
         experiment: str | None = None,
         name: str | None = None,
         description: str | None = None,
-        tags: Iterable[str] = (),
+        tags: Iterable[str] | str | None = (),
     ) -> None:
         """
         Args:
@@ -81,20 +81,29 @@ class Run(Closing):
         if read_only:
             self._catalog.check_exists(self._hash)
             return
+        labels = _labels(tags)
         named = {"experiment": experiment, "name": name, "description": description}
         given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         if run_hash is None:
             created = replace(default_properties(self._hash), **given)
-            self._begin(replace(created, created_at=now_microseconds(), tags=tuple(sorted(set(tags)))))
+            self._begin(replace(created, created_at=now_microseconds(), tags=labels))
         else:
             self._begin(None)
             try:
                 self._update(finalized_at=None, **given)
-                for tag in tags:
+                for tag in labels:
                     self.add_tag(tag)
             except BaseException:  # Ctrl-C too, because nobody else can close this run
                 self.close()
                 raise
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            settable = [each for each, found in vars(Run).items() if isinstance(found, property) and found.fset]
+            raise AttributeError(
+                f"a run has no property {name!r}{did_you_mean(name, settable)}; a parameter is set by run[{name!r}] = …"
+            )
+        super().__setattr__(name, value)
 
     def _open(self, catalog: Catalog, run_hash: str, known: QueriedRun | None = None) -> None:
         self._catalog = catalog
@@ -432,6 +441,21 @@ def reading_run(catalog: Catalog, run_hash: str, known: QueriedRun | None = None
     run = Run.__new__(Run)
     run._open(catalog, run_hash, known)
     return run
+
+
+def _labels(tags: Iterable[str] | str | None) -> tuple[str, ...]:
+    """Tags as a user gives them: several, or one as a str; sorted, each once."""
+    if tags is None:
+        return ()
+    if isinstance(tags, str):
+        return (tags,)
+    if isinstance(tags, Mapping | bytes) or not isinstance(tags, Iterable):
+        raise EncodingError(f"tags are a list of str, such as ['baseline'], not {tags!r:.60} ({type(tags).__name__})")
+    given: list[Any] = list(tags)
+    for tag in given:
+        if not isinstance(tag, str):
+            raise EncodingError(f"a tag is a str, not {tag!r:.60} ({type(tag).__name__})")
+    return tuple(sorted(set(given)))
 
 
 def _path(key: TreeKey) -> TreePath:

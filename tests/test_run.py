@@ -551,6 +551,38 @@ def test_whatever_is_done_with_a_run_it_holds_what_a_plain_model_holds(
     repo.delete_run(run.hash)
 
 
+# What is not a property
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hparams", r"a run has no property 'hparams'; a parameter is set by run\['hparams'\] = …"),
+        ("experimnet", r"a run has no property 'experimnet'; did you mean 'experiment'\?; a parameter is set by"),
+    ],
+)
+def test_an_attribute_that_a_run_does_not_have_is_refused(repo: Repo, name: str, message: str) -> None:
+    with Run(repo=repo) as run, pytest.raises(AttributeError, match=message):
+        setattr(run, name, {"lr": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("tags", "stored"), [("baseline", ("baseline",)), (None, ()), (["b", "a", "b"], ("a", "b")), (("x",), ("x",))]
+)
+def test_tags_are_given_as_one_str_or_several(repo: Repo, tags: Any, stored: tuple[str, ...]) -> None:
+    with Run(repo=repo, tags=tags) as run:
+        assert run.tags == stored
+    with Run(run.hash, repo=repo, tags=tags) as resumed:
+        assert resumed.tags == stored
+
+
+@pytest.mark.parametrize("tags", [{"a": 1}, 5, [1, 2], [0], [None], [[]], b"a"])
+def test_tags_of_another_type_are_refused_and_no_run_is_made(repo: Repo, tags: Any) -> None:
+    with pytest.raises(EncodingError, match="tag"):
+        Run(repo=repo, tags=tags)
+    assert repo.list_runs() == []
+
+
 # Notes
 
 
