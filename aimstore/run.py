@@ -77,11 +77,11 @@ class Run(Closing):
             check_run_hash(run_hash)
         elif read_only:
             raise RunNotFoundError("read_only=True needs the run_hash of the run to read")
+        labels = _labels(tags)  # before a repository is made for a run that cannot be
         self._open(catalog_of(repo, create=not read_only), run_hash or new_run_hash())
         if read_only:
             self._catalog.check_exists(self._hash)
             return
-        labels = _labels(tags)
         named = {"experiment": experiment, "name": name, "description": description}
         given: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         if run_hash is None:

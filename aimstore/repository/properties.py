@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aimstore.abc import Mode, WriteBatch
+from aimstore.abc import Container, Mode, WriteBatch
 from aimstore.encoding.moments import from_microseconds, moment
 from aimstore.encoding.values import encode_value
 from aimstore.errors import LockedError
@@ -65,6 +65,13 @@ def put_properties(batch: WriteBatch, properties: RunProperties) -> None:
             batch.put(property_key(name), encode_value(value))
 
 
+def write_properties(meta: Container, properties: RunProperties) -> None:
+    """Mirror the properties in a meta container that is open for writing."""
+    batch = WriteBatch()
+    put_properties(batch, properties)
+    meta.write(batch)
+
+
 def mirror(context: RepositoryContext, properties: RunProperties) -> None:
     """Mirror the properties in the run's meta container, unless a writer has the run open: it does so at the end."""
     run_hash = properties.hash
@@ -74,9 +81,7 @@ def mirror(context: RepositoryContext, properties: RunProperties) -> None:
         lock_run(context, run_hash, maintenance=True) as lock,
         context.backend.open(meta_path(run_hash), Mode.WRITE, lock=lock) as meta,
     ):
-        batch = WriteBatch()
-        put_properties(batch, properties)
-        meta.write(batch)
+        write_properties(meta, properties)
 
 
 def end_of(properties: RunProperties, *, active: bool) -> datetime | None:

@@ -12,14 +12,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from aimstore.abc import OPEN, Container, Lock, Mode, State, WriteBatch
+from aimstore.abc import OPEN, Container, Lock, Mode, State
 from aimstore.encoding.moments import now_microseconds
 from aimstore.errors import AimstoreError, RunNotFoundError
 from aimstore.metadata import RunProperties
 from aimstore.plugins import plugins
 from aimstore.process import shield, track_forks, unwatch, watch
 from aimstore.repository.context import RepositoryContext
-from aimstore.repository.properties import mirrored_properties, put_properties
+from aimstore.repository.properties import mirrored_properties, write_properties
 from aimstore.repository.runs import lock_run, mark, marked_runs, unmark
 from aimstore.sequences.drainer import process_drainer
 from aimstore.storage.layout import DELETED_KEY, property_key, read_properties
@@ -132,9 +132,7 @@ class RunSession:
 
     def mirror(self, properties: RunProperties) -> None:
         """Mirror `properties` in the meta container."""
-        batch = WriteBatch()
-        put_properties(batch, properties)
-        self.meta.write(batch)
+        write_properties(self.meta, properties)
 
     def flush(self, *, sync: bool = False) -> None:
         """See `Run.flush`."""
